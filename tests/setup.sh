@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Installs what the tests and captures/record.sh need beyond the Rust toolchain.
+#
+#   tests/setup.sh            install what is missing (Debian, Ubuntu), with sudo when not root
+#   tests/setup.sh --check    install nothing; print what is missing, exit 1 if something is
+#
+# Does nothing, quickly, when all is there. No daemon is started or enabled by it: the tests start
+# their own servers, with their own settings, in their own network namespaces.
+set -euo pipefail
+
+# command:Debian package
+needs=(
+  vsftpd:vsftpd               # FTP server
+  lftp:lftp                   # FTP clients
+  curl:curl
+  tcpdump:tcpdump             # recording, reading and cutting captures
+  tshark:tshark
+  editcap:wireshark-common
+  mergecap:wireshark-common
+  capinfos:wireshark-common
+  nft:nftables                # the kernel's firewall, which results are compared with
+  conntrack:conntrack
+  ip:iproute2                 # namespaces, links, routes
+  ethtool:ethtool
+  unshare:util-linux
+  sysctl:procps
+  dnsmasq:dnsmasq-base        # DNS server and client
+  dig:bind9-dnsutils
+  ping:iputils-ping
+  python3:python3             # web server, test scripts
+  gcc:gcc                     # fuzz targets link C and C++
+  g++:g++
+)
+
+# Daemons' directories are not in everyone's PATH.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+missing=() packages=()
+find_missing() {
+  local need command package
+  missing=() packages=()
+  for need in "${needs[@]}"; do
+    command=${need%%:*} package=${need#*:}
+    command -v "$command" >/dev/null && continue
+    missing+=("$command")
+    [[ " ${packages[*]-} " == *" $package "* ]] || packages+=("$package")
+  done
+}
+
+case ${1-} in
+  '' | --check) ;;
+  -h | --help)
+    sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"
+    exit 0
+    ;;
+  *)
+    echo "setup.sh: unknown argument '$1' (see --help)" >&2
+    exit 2
+    ;;
+esac
+
+find_missing
+if ((${#missing[@]} == 0)); then
+  echo "setup.sh: all ${#needs[@]} programs are there"
+  exit 0
+fi
+echo "setup.sh: missing: ${missing[*]}"
+if [[ ${1-} == --check ]]; then
+  exit 1
+fi
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg >/dev/null; then
+  echo "setup.sh: no apt-get here: install the programs named above with this system's own tools" >&2
+  echo "setup.sh: (Debian calls the packages: ${packages[*]})" >&2
+  exit 1
+fi
+
+root=()
+if ((EUID != 0)); then
+  if ! command -v sudo >/dev/null; then
+    echo "setup.sh: neither root nor sudo: have an administrator install: ${packages[*]}" >&2
+    exit 1
+  fi
+  root=(sudo)
+fi
+as_root() { ${root[@]+"${root[@]}"} "$@"; }
+
+# A package's scripts ask policy-rc.d before they start a service; 101 means "do not".
+policy=/usr/sbin/policy-rc.d
+own_policy=
+clean_up() {
+  [[ -z $own_policy ]] || as_root rm -f "$policy"
+  own_policy=
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+if [[ ! -e $policy ]]; then
+  own_policy=yes
+  printf '#!/bin/sh\nexit 101\n' | as_root install -m 0755 /dev/stdin "$policy"
+fi
+
+apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300)
+as_root "${apt[@]}" update
+as_root "${apt[@]}" install --no-install-recommends "${packages[@]}"
+
+# Nor may a server that came with this installation start at the next boot.
+if [[ " ${packages[*]} " == *" vsftpd "* ]]; then
+  if command -v systemctl >/dev/null; then
+    as_root systemctl --no-reload disable vsftpd.service || true
+  elif command -v update-rc.d >/dev/null; then
+    as_root update-rc.d vsftpd disable || true
+  fi
+fi
+clean_up
+
+wanted=${packages[*]}
+find_missing
+if ((${#missing[@]})); then
+  echo "setup.sh: still missing after installing $wanted: ${missing[*]}" >&2
+  exit 1
+fi
+echo "setup.sh: installed $wanted"
