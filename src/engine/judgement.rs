@@ -1,0 +1,79 @@
+//! What came of a packet.
+
+use super::Reason;
+use crate::net::ZoneId;
+use crate::rules::RuleId;
+use crate::session::{SessionId, State};
+
+/// What happens to the packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It goes out by this zone, rewritten in place.
+    Forward(ZoneId),
+    /// It goes nowhere.
+    Drop,
+    /// It goes nowhere, and the sender is told so.
+    Reject,
+    /// The gateway itself was addressed and replied.
+    Answer,
+}
+
+impl Verdict {
+    /// The word for it: `forward`, `drop`, `reject`, `answer`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forward(_) => "forward",
+            Self::Drop => "drop",
+            Self::Reject => "reject",
+            Self::Answer => "answer",
+        }
+    }
+}
+
+/// What tracking says of a packet before any rule: conntrack's `ct state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CtState {
+    /// It begins a session, or belongs to one that nobody answered yet.
+    New,
+    /// It belongs to a session with traffic both ways.
+    Established,
+    /// It begins a session that another announced, or is an error about one.
+    Related,
+    /// It can belong to no session.
+    Invalid,
+    /// It is not tracked.
+    Untracked,
+}
+
+impl CtState {
+    /// The word for it, as nftables writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Established => "established",
+            Self::Related => "related",
+            Self::Invalid => "invalid",
+            Self::Untracked => "untracked",
+        }
+    }
+}
+
+/// What came of a packet, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judgement {
+    /// What happens to it.
+    pub verdict: Verdict,
+    /// What tracking said of it.
+    pub ct: CtState,
+    /// What decided.
+    pub reason: Reason,
+    /// The rule that decided, or that let the session in. `None` also where
+    /// the default policy did.
+    pub rule: Option<RuleId>,
+    /// The session that it belongs to (or would have begun).
+    pub session: Option<SessionId>,
+    /// That session's state after this packet.
+    pub state: Option<State>,
+}

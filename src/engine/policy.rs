@@ -1,0 +1,22 @@
+//! All that an operator wrote, compiled.
+
+use crate::nat::NatPolicy;
+use crate::net::{Services, Zones};
+use crate::rules::RuleSet;
+use crate::session::Timeouts;
+
+/// What an operator wrote, checked and resolved: the engine's whole knowledge
+/// of the world it guards.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Zones and the gateway's own addresses.
+    pub zones: Zones,
+    /// Services, with their life and ALG.
+    pub services: Services,
+    /// The rules and the default.
+    pub rules: RuleSet,
+    /// Translations.
+    pub nat: NatPolicy,
+    /// How long sessions live.
+    pub timeouts: Timeouts,
+}

@@ -1,0 +1,84 @@
+//! Why a packet got its verdict: one fixed word for each cause.
+
+/// Makes the enum, the list of all, and the names from one table.
+macro_rules! reasons {
+    ($($(#[$doc:meta])+ $variant:ident => $name:literal,)+) => {
+        /// What decided about a packet. The words never change: counters, JSON,
+        /// logs and `docs/reasons.md` all use them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $($(#[$doc])+ $variant,)+ }
+
+        impl Reason {
+            /// Every reason, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The fixed kebab-case word.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    // --- it passed, or was judged by what the operator wrote
+    /// A rule of the file matched this new connection.
+    Rule => "rule",
+    /// No rule matched; the default policy decided.
+    DefaultPolicy => "default-policy",
+    /// It belongs to a session that was allowed before.
+    Session => "session",
+    /// It opens a data session that an ALG announced.
+    Expected => "expected",
+    /// It is an ICMP error about a session.
+    Related => "related",
+    /// The gateway itself was asked, and answered.
+    GatewayEcho => "gateway-echo",
+    /// The gateway itself was addressed, and offers no such service.
+    GatewayService => "gateway-service",
+    // --- the packet is broken
+    /// Shorter than its headers say, or lengths that contradict each other.
+    BadLength => "bad-length",
+    /// Neither IPv4 nor IPv6, or a header that cannot be read.
+    BadHeader => "bad-header",
+    /// The checksum of the IP header or of the transport is wrong.
+    BadChecksum => "bad-checksum",
+    /// A source or destination address that no packet on the wire may have.
+    BadAddress => "bad-address",
+    /// TCP flags that no honest stack sends together.
+    TcpBadFlags => "tcp-bad-flags",
+    // --- tracking says no
+    /// A TCP segment that its session's state does not allow.
+    TcpInvalidState => "tcp-invalid-state",
+    /// Neither part of a session nor fit to begin one.
+    NoSession => "no-session",
+    /// An ICMP error that quotes no session.
+    IcmpUnrelated => "icmp-unrelated",
+    /// A fragment: not gathered yet.
+    Fragment => "fragment",
+    /// The session table is full.
+    SessionLimit => "session-limit",
+    // --- the way on
+    /// No zone holds the destination.
+    NoRoute => "no-route",
+    /// The time to live (or hop limit) ran out here.
+    TtlExpired => "ttl-expired",
+    // --- translation
+    /// Every port of the public address is in use towards this server.
+    NatPortsExhausted => "nat-ports-exhausted",
+    /// The translation names no address of this packet's family.
+    NatNoAddress => "nat-no-address",
+    // --- application-layer gateways
+    /// The ALG refused what the control dialogue asked for.
+    AlgRefused => "alg-refused",
+    // --- ourselves
+    /// A broken invariant of the engine: a bug of ours.
+    Internal => "internal",
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}

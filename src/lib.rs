@@ -1,0 +1,16 @@
+//! spigate: a stateful firewall and NAT gateway that you can replay.
+//!
+//! A packet's way through the rooms is drawn in `docs/architecture.md`; read
+//! [`engine::Engine::packet`] first.
+
+pub mod alg;
+pub mod capture;
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod gateway;
+pub mod nat;
+pub mod net;
+pub mod packet;
+pub mod rules;
+pub mod session;

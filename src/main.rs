@@ -1,0 +1,3 @@
+//! The `spigate` command.
+
+fn main() {}

@@ -1,0 +1,24 @@
+//! The vocabulary that every room shares: plain values with no behaviour
+//! beyond their own arithmetic and matching, and no dependency on any other room.
+
+mod address_set;
+mod direction;
+mod endpoint;
+mod protocol;
+mod selector;
+mod seq;
+mod service;
+mod time;
+mod tuple;
+mod zone;
+
+pub use address_set::AddressSet;
+pub use direction::{Direction, PerDirection};
+pub use endpoint::{Endpoint, Family, Port};
+pub use protocol::Protocol;
+pub use selector::{Asking, Mismatch, Selector};
+pub use seq::SeqNumber;
+pub use service::{AlgKind, Service, ServiceId, Services, Traffic};
+pub use time::Timestamp;
+pub use tuple::{IcmpQuery, Tuple};
+pub use zone::{Place, Zone, ZoneId, Zones};

@@ -1,0 +1,87 @@
+//! Which connections one row of the policy is about.
+
+use super::{AddressSet, Place, ServiceId, Services, Tuple, ZoneId};
+
+/// The conditions of one row, whether a rule or a translation. An absent
+/// condition means "any".
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selector {
+    /// The zones that the first packet may arrive by.
+    pub from: Option<Vec<ZoneId>>,
+    /// The places that it may be bound for.
+    pub to: Option<Vec<Place>>,
+    /// The real client.
+    pub source: Option<AddressSet>,
+    /// The real server.
+    pub destination: Option<AddressSet>,
+    /// The services, any one of them.
+    pub services: Option<Vec<ServiceId>>,
+}
+
+/// A connection that asks to be let through, as rules see it: the real client
+/// and the real server (after destination NAT, before source NAT).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asking {
+    /// The zone the first packet arrived by.
+    pub from: ZoneId,
+    /// Where it is bound for.
+    pub to: Place,
+    /// Client and server.
+    pub tuple: Tuple,
+}
+
+/// The condition of a [`Selector`] that a connection does not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mismatch {
+    /// It arrived by another zone.
+    From,
+    /// It is bound for another place.
+    To,
+    /// It has another client.
+    Source,
+    /// It has another server.
+    Destination,
+    /// It is of another service.
+    Service,
+}
+
+impl Selector {
+    /// Whether the connection meets every condition; gives the service that it
+    /// is of (the first named one that covers it, or the first in the file).
+    ///
+    /// # Errors
+    /// The first condition that is not met.
+    pub fn admits(
+        &self,
+        asking: &Asking,
+        services: &Services,
+    ) -> Result<Option<ServiceId>, Mismatch> {
+        let Asking { from, to, tuple } = asking;
+        if self
+            .from
+            .as_ref()
+            .is_some_and(|zones| !zones.contains(from))
+        {
+            return Err(Mismatch::From);
+        }
+        if self.to.as_ref().is_some_and(|places| !places.contains(to)) {
+            return Err(Mismatch::To);
+        }
+        let outside = |set: &Option<AddressSet>, address| {
+            set.as_ref().is_some_and(|set| !set.contains(address))
+        };
+        if outside(&self.source, tuple.source.address) {
+            return Err(Mismatch::Source);
+        }
+        if outside(&self.destination, tuple.destination.address) {
+            return Err(Mismatch::Destination);
+        }
+        match &self.services {
+            None => Ok(services.covering(tuple)),
+            Some(named) => match services.first_covering(named, tuple) {
+                None => Err(Mismatch::Service),
+                found => Ok(found),
+            },
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! TCP sequence numbers.
+
+use std::fmt;
+
+/// A TCP sequence number: arithmetic modulo 2^32 (RFC 9293 section 3.4), so
+/// that nothing here can overflow or panic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct SeqNumber(pub u32);
+
+impl SeqNumber {
+    /// The number `n` octets further on.
+    #[must_use]
+    pub fn advance(self, n: u32) -> Self {
+        Self(self.0.wrapping_add(n))
+    }
+
+    /// The number moved by a signed distance.
+    #[must_use]
+    pub fn shift(self, by: i32) -> Self {
+        Self(self.0.wrapping_add_signed(by))
+    }
+
+    /// Signed distance from `earlier` to `self`: negative when `self` comes
+    /// first. Meaningful while the two lie less than 2^31 apart.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> i32 {
+        self.0.wrapping_sub(earlier.0).cast_signed()
+    }
+
+    /// Whether `self` comes before `other` in the sequence space.
+    #[must_use]
+    pub fn is_before(self, other: Self) -> bool {
+        self.since(other) < 0
+    }
+
+    /// Whether `self` comes after `other` in the sequence space.
+    #[must_use]
+    pub fn is_after(self, other: Self) -> bool {
+        self.since(other) > 0
+    }
+}
+
+impl fmt::Display for SeqNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_holds_across_the_wrap() {
+        let before = SeqNumber(u32::MAX - 1);
+        let after = before.advance(3);
+        assert_eq!(after, SeqNumber(1));
+        assert!(before.is_before(after) && after.is_after(before));
+        assert_eq!(after.since(before), 3);
+        assert_eq!(after.shift(-3), before);
+    }
+}

@@ -1,0 +1,114 @@
+//! Services: what a connection is for, told by protocol and port, with what
+//! belongs to it: its life and its application-layer gateway.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::{IcmpQuery, Port, Protocol, Tuple};
+
+/// A service of the policy in force, by its place in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceId(pub u16);
+
+/// A service as the operator wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its name in the rule file.
+    pub name: String,
+    /// The traffic that it is.
+    pub traffic: Vec<Traffic>,
+    /// How long its established sessions may be idle, where the service says so.
+    pub idle: Option<Duration>,
+    /// The application-layer gateway that reads its control sessions.
+    pub alg: Option<AlgKind>,
+}
+
+impl Service {
+    /// Whether a connection whose first packet has this tuple is of this service.
+    #[must_use]
+    pub fn covers(&self, first: &Tuple) -> bool {
+        self.traffic.iter().any(|traffic| traffic.covers(first))
+    }
+}
+
+/// One kind of traffic: a protocol, with destination ports or a message type
+/// where it has such.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Traffic {
+    /// TCP or UDP to one of these ports.
+    Ports(Protocol, RangeInclusive<Port>),
+    /// An ICMP or ICMPv6 query.
+    Icmp(IcmpQuery),
+    /// All of a protocol.
+    Protocol(Protocol),
+}
+
+impl Traffic {
+    /// Whether a connection whose first packet has this tuple is such traffic.
+    #[must_use]
+    pub fn covers(&self, first: &Tuple) -> bool {
+        match self {
+            Self::Ports(protocol, ports) => {
+                *protocol == first.protocol && ports.contains(&first.destination.port)
+            }
+            Self::Icmp(query) => first.icmp_query() == Some(*query),
+            Self::Protocol(protocol) => *protocol == first.protocol,
+        }
+    }
+}
+
+/// An application-layer gateway by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AlgKind {
+    /// FTP (RFC 959, RFC 2428).
+    Ftp,
+}
+
+impl AlgKind {
+    /// Every kind there is.
+    pub const ALL: [Self; 1] = [Self::Ftp];
+
+    /// The name that rule files use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ftp => "ftp",
+        }
+    }
+}
+
+/// All services of a policy.
+#[derive(Debug, Clone, Default)]
+pub struct Services(Vec<Service>);
+
+impl Services {
+    /// The table of `services`; a service's number is its place here.
+    #[must_use]
+    pub fn new(services: Vec<Service>) -> Self {
+        Self(services)
+    }
+
+    /// The service of this number.
+    #[must_use]
+    pub fn get(&self, service: ServiceId) -> Option<&Service> {
+        self.0.get(usize::from(service.0))
+    }
+
+    /// All services in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
+        (0..=u16::MAX).map(ServiceId).zip(&self.0)
+    }
+
+    /// The first of `candidates` that covers this tuple.
+    #[must_use]
+    pub fn first_covering(&self, candidates: &[ServiceId], first: &Tuple) -> Option<ServiceId> {
+        let covers = |id: &ServiceId| self.get(*id).is_some_and(|s| s.covers(first));
+        candidates.iter().copied().find(covers)
+    }
+
+    /// The first service in the file that covers this tuple.
+    #[must_use]
+    pub fn covering(&self, first: &Tuple) -> Option<ServiceId> {
+        self.iter().find(|(_, s)| s.covers(first)).map(|(id, _)| id)
+    }
+}

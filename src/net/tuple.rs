@@ -1,0 +1,229 @@
+//! What tells one session's packets from all others.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::{Endpoint, Port, Protocol};
+
+/// Protocol and both endpoints of a packet: the key of the session table.
+///
+/// For ICMP queries (echo and its like) the source's port is the identifier,
+/// and the destination's port is the message type in its high octet, as Linux
+/// conntrack keeps them: so an echo request and an echo reply are different
+/// tuples, and each is the other's [`reversed`](Self::reversed).
+/// For protocols without ports both ports are zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tuple {
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// Who sent the packet.
+    pub source: Endpoint,
+    /// Who is to have it.
+    pub destination: Endpoint,
+}
+
+impl Tuple {
+    /// A tuple from its parts.
+    #[must_use]
+    pub fn new(protocol: Protocol, source: Endpoint, destination: Endpoint) -> Self {
+        Self {
+            protocol,
+            source,
+            destination,
+        }
+    }
+
+    /// The tuple of the answers to this one's packets.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        let (mut source, mut destination) = (self.destination, self.source);
+        if let Some(query) = self.icmp_query() {
+            source.port = self.source.port;
+            destination.port = query.answered_by().as_port();
+        }
+        Self {
+            protocol: self.protocol,
+            source,
+            destination,
+        }
+    }
+
+    /// The kind of query (or of the answer to one) that an ICMP tuple holds.
+    #[must_use]
+    pub fn icmp_query(&self) -> Option<IcmpQuery> {
+        if !self.protocol.is_icmp() {
+            return None;
+        }
+        let [kind, _] = self.destination.port.0.to_be_bytes();
+        IcmpQuery::from_type(self.protocol, kind)
+    }
+
+    /// Whether the two tuples have the same addresses and the protocol alike.
+    #[must_use]
+    pub fn has_addresses(&self, source: IpAddr, destination: IpAddr) -> bool {
+        self.source.address == source && self.destination.address == destination
+    }
+}
+
+impl fmt::Display for Tuple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (protocol, source, destination) = (self.protocol, self.source, self.destination);
+        if let Some(query) = self.icmp_query() {
+            write!(
+                f,
+                "{protocol} {} > {} {} id {}",
+                source.address, destination.address, query, source.port
+            )
+        } else if source.port == Port(0) && destination.port == Port(0) {
+            write!(f, "{protocol} {} > {}", source.address, destination.address)
+        } else {
+            write!(f, "{protocol} {source} > {destination}")
+        }
+    }
+}
+
+/// An ICMP message that asks, or that answers one that asked (RFC 792, RFC 4443).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IcmpQuery {
+    kind: u8,
+    answer: u8,
+    asks: Role,
+    name: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Role {
+    Request,
+    Answer,
+}
+
+const QUERIES_V4: [IcmpQuery; 8] = [
+    query(8, 0, Role::Request, "echo-request"),
+    query(0, 8, Role::Answer, "echo-reply"),
+    query(13, 14, Role::Request, "timestamp-request"),
+    query(14, 13, Role::Answer, "timestamp-reply"),
+    query(15, 16, Role::Request, "info-request"),
+    query(16, 15, Role::Answer, "info-reply"),
+    query(17, 18, Role::Request, "address-mask-request"),
+    query(18, 17, Role::Answer, "address-mask-reply"),
+];
+
+const QUERIES_V6: [IcmpQuery; 4] = [
+    query(128, 129, Role::Request, "echo-request"),
+    query(129, 128, Role::Answer, "echo-reply"),
+    query(139, 140, Role::Request, "node-information-query"),
+    query(140, 139, Role::Answer, "node-information-reply"),
+];
+
+const fn query(kind: u8, answer: u8, asks: Role, name: &'static str) -> IcmpQuery {
+    IcmpQuery {
+        kind,
+        answer,
+        asks,
+        name,
+    }
+}
+
+impl IcmpQuery {
+    fn all(protocol: Protocol) -> &'static [Self] {
+        match protocol {
+            Protocol::ICMP => &QUERIES_V4,
+            Protocol::ICMPV6 => &QUERIES_V6,
+            _ => &[],
+        }
+    }
+
+    /// The query whose message type is `kind`, where that type has an
+    /// identifier and belongs to a question or its answer.
+    #[must_use]
+    pub fn from_type(protocol: Protocol, kind: u8) -> Option<Self> {
+        Self::all(protocol).iter().copied().find(|q| q.kind == kind)
+    }
+
+    /// The query of this name, such as `echo-request`.
+    #[must_use]
+    pub fn from_name(protocol: Protocol, name: &str) -> Option<Self> {
+        Self::all(protocol).iter().copied().find(|q| q.name == name)
+    }
+
+    /// The names of all queries of `protocol`, requests and answers.
+    pub fn names(protocol: Protocol) -> impl Iterator<Item = &'static str> {
+        Self::all(protocol).iter().map(|q| q.name)
+    }
+
+    /// The message type.
+    #[must_use]
+    pub fn message_type(self) -> u8 {
+        self.kind
+    }
+
+    /// Whether this message asks: only such a one may begin a session.
+    #[must_use]
+    pub fn is_request(self) -> bool {
+        self.asks == Role::Request
+    }
+
+    /// The message that answers this one (or that this one answers).
+    #[must_use]
+    pub fn answered_by(self) -> Self {
+        let asks = match self.asks {
+            Role::Request => Role::Answer,
+            Role::Answer => Role::Request,
+        };
+        let name = QUERIES_V4
+            .iter()
+            .chain(&QUERIES_V6)
+            .find(|q| q.kind == self.answer && q.answer == self.kind)
+            .map_or("", |q| q.name);
+        query(self.answer, self.kind, asks, name)
+    }
+
+    /// The message type as it stands in a tuple's destination port.
+    #[must_use]
+    pub fn as_port(self) -> Port {
+        Port(u16::from_be_bytes([self.kind, 0]))
+    }
+}
+
+impl fmt::Display for IcmpQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(text: &str) -> Endpoint {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn reversing_twice_gives_the_tuple_back() {
+        let tcp = Tuple::new(
+            Protocol::TCP,
+            endpoint("10.0.0.7:51000"),
+            endpoint("198.51.100.9:21"),
+        );
+        assert_eq!(tcp.reversed().source, tcp.destination);
+        assert_eq!(tcp.reversed().reversed(), tcp);
+    }
+
+    #[test]
+    fn an_echo_reply_answers_the_request_with_the_same_identifier() {
+        for (protocol, kind) in [(Protocol::ICMP, 8), (Protocol::ICMPV6, 128)] {
+            let query = IcmpQuery::from_type(protocol, kind).unwrap();
+            let ping = Tuple::new(
+                protocol,
+                endpoint("10.0.0.7:77"),
+                Endpoint::new("198.51.100.9".parse().unwrap(), query.as_port()),
+            );
+            let pong = ping.reversed();
+            assert_eq!(pong.source.port, Port(77));
+            assert_eq!(pong.source.address, ping.destination.address);
+            assert!(!pong.icmp_query().unwrap().is_request());
+            assert_eq!(pong.reversed(), ping);
+        }
+    }
+}

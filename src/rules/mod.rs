@@ -1,0 +1,133 @@
+//! The rule set: which new connections may pass, and by whose word.
+//!
+//! Owns the ordered rules and the default policy. It is asked once for each
+//! new connection, with the real client and the real server, and answers with
+//! a [`Ruling`]. It knows nothing of states, bytes or translations.
+//!
+//! First match wins. A [`Permit`] is the proof that a rule (or the default)
+//! said yes: only [`RuleSet::judge`] makes one, and no session is opened
+//! without it.
+
+use crate::net::{Asking, Mismatch, Selector, ServiceId, Services};
+
+/// A rule of the policy in force, by its place in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleId(pub u16);
+
+/// What to do with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Let it pass.
+    Allow,
+    /// Drop it in silence.
+    Drop,
+    /// Drop it and tell the sender: RST for TCP, else ICMP port unreachable.
+    Reject,
+}
+
+/// One row of the rule set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name in the rule file.
+    pub name: String,
+    /// The connections it is about.
+    pub selector: Selector,
+    /// What it does with them.
+    pub action: Action,
+}
+
+/// The ordered rules, and what happens to a connection that none names.
+#[derive(Debug, Clone)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    default: Action,
+}
+
+/// Proof that the rule set said yes to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permit {
+    by: Option<RuleId>,
+    service: Option<ServiceId>,
+}
+
+impl Permit {
+    /// The rule that said yes; `None` where it was the default policy.
+    #[must_use]
+    pub fn rule(&self) -> Option<RuleId> {
+        self.by
+    }
+
+    /// The service that the connection is of.
+    #[must_use]
+    pub fn service(&self) -> Option<ServiceId> {
+        self.service
+    }
+}
+
+/// How a refused connection is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// In silence.
+    Drop,
+    /// With word to the sender.
+    Reject,
+}
+
+/// The answer of the rule set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ruling {
+    /// Yes.
+    Permitted(Permit),
+    /// No, by this rule or (`None`) by the default policy.
+    Refused(Option<RuleId>, Refusal),
+}
+
+impl RuleSet {
+    /// A rule set of these rules in this order.
+    #[must_use]
+    pub fn new(rules: Vec<Rule>, default: Action) -> Self {
+        Self { rules, default }
+    }
+
+    /// The rule of this number.
+    #[must_use]
+    pub fn get(&self, rule: RuleId) -> Option<&Rule> {
+        self.rules.get(usize::from(rule.0))
+    }
+
+    /// All rules in order.
+    pub fn iter(&self) -> impl Iterator<Item = (RuleId, &Rule)> {
+        (0..=u16::MAX).map(RuleId).zip(&self.rules)
+    }
+
+    /// What happens to a connection that no rule names.
+    #[must_use]
+    pub fn default_action(&self) -> Action {
+        self.default
+    }
+
+    /// Asks the rules, first match wins. `passed_over` hears of every rule
+    /// that did not match, with the first condition that failed.
+    pub fn judge(
+        &self,
+        asking: &Asking,
+        services: &Services,
+        mut passed_over: impl FnMut(RuleId, Mismatch),
+    ) -> Ruling {
+        for (id, rule) in self.iter() {
+            match rule.selector.admits(asking, services) {
+                Ok(service) => return ruling(rule.action, Some(id), service),
+                Err(mismatch) => passed_over(id, mismatch),
+            }
+        }
+        ruling(self.default, None, services.covering(&asking.tuple))
+    }
+}
+
+fn ruling(action: Action, by: Option<RuleId>, service: Option<ServiceId>) -> Ruling {
+    match action {
+        Action::Allow => Ruling::Permitted(Permit { by, service }),
+        Action::Drop => Ruling::Refused(by, Refusal::Drop),
+        Action::Reject => Ruling::Refused(by, Refusal::Reject),
+    }
+}

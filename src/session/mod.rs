@@ -1,0 +1,7 @@
+//! Sessions.
+
+mod state;
+mod timeouts;
+
+pub use state::{FlowState, SessionId, State, TcpState};
+pub use timeouts::Timeouts;

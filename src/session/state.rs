@@ -1,0 +1,84 @@
+//! The states that sessions go through.
+
+use std::fmt;
+
+/// A session by number: counted from 1 in the order in which they began, never
+/// used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The state of a TCP session: the names of Linux conntrack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TcpState {
+    /// A SYN was seen.
+    SynSent,
+    /// SYN and SYN/ACK were seen.
+    SynRecv,
+    /// The handshake is complete.
+    Established,
+    /// One end has sent its FIN.
+    FinWait,
+    /// That FIN was acknowledged.
+    CloseWait,
+    /// Both ends have sent their FIN.
+    LastAck,
+    /// The last FIN was acknowledged.
+    TimeWait,
+    /// Reset.
+    Close,
+    /// Both ends have sent a SYN (simultaneous open).
+    SynSent2,
+}
+
+/// The state of a session without handshake: UDP, ICMP and all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FlowState {
+    /// No answer was seen yet.
+    Unreplied,
+    /// An answer was seen.
+    Replied,
+    /// Traffic both ways for a while: a stream (UDP).
+    Stream,
+}
+
+/// The state of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    /// A TCP session.
+    Tcp(TcpState),
+    /// Any other.
+    Flow(FlowState),
+}
+
+impl State {
+    /// The word for it, such as `syn-sent`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp(TcpState::SynSent) => "syn-sent",
+            Self::Tcp(TcpState::SynRecv) => "syn-recv",
+            Self::Tcp(TcpState::Established) => "established",
+            Self::Tcp(TcpState::FinWait) => "fin-wait",
+            Self::Tcp(TcpState::CloseWait) => "close-wait",
+            Self::Tcp(TcpState::LastAck) => "last-ack",
+            Self::Tcp(TcpState::TimeWait) => "time-wait",
+            Self::Tcp(TcpState::Close) => "close",
+            Self::Tcp(TcpState::SynSent2) => "syn-sent2",
+            Self::Flow(FlowState::Unreplied) => "unreplied",
+            Self::Flow(FlowState::Replied) => "replied",
+            Self::Flow(FlowState::Stream) => "stream",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

@@ -1,0 +1,56 @@
+//! How long sessions live without traffic.
+
+use std::time::Duration;
+
+/// The lifetimes of sessions by protocol and state. The defaults are Linux
+/// conntrack's, but for `tcp_established`: RFC 5382 REQ-5 asks for at least
+/// two hours and four minutes, and that is the default (conntrack: five days).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// A SYN was seen, no answer yet.
+    pub tcp_syn_sent: Duration,
+    /// SYN and SYN/ACK were seen.
+    pub tcp_syn_recv: Duration,
+    /// The handshake is complete.
+    pub tcp_established: Duration,
+    /// One end has sent its FIN.
+    pub tcp_fin_wait: Duration,
+    /// That FIN was acknowledged; the other end may still send.
+    pub tcp_close_wait: Duration,
+    /// Both ends have sent FIN, the last acknowledgement is due.
+    pub tcp_last_ack: Duration,
+    /// The connection is closed; late segments may still come.
+    pub tcp_time_wait: Duration,
+    /// The connection was reset.
+    pub tcp_close: Duration,
+    /// UDP without an answer yet.
+    pub udp: Duration,
+    /// UDP with traffic both ways.
+    pub udp_stream: Duration,
+    /// ICMP queries.
+    pub icmp: Duration,
+    /// All other protocols.
+    pub generic: Duration,
+    /// How long a data session that an ALG announced may take to arrive.
+    pub expectation: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            tcp_syn_sent: Duration::from_secs(120),
+            tcp_syn_recv: Duration::from_secs(60),
+            tcp_established: Duration::from_secs((2 * 60 + 4) * 60),
+            tcp_fin_wait: Duration::from_secs(120),
+            tcp_close_wait: Duration::from_secs(60),
+            tcp_last_ack: Duration::from_secs(30),
+            tcp_time_wait: Duration::from_secs(120),
+            tcp_close: Duration::from_secs(10),
+            udp: Duration::from_secs(30),
+            udp_stream: Duration::from_secs(120),
+            icmp: Duration::from_secs(30),
+            generic: Duration::from_secs(600),
+            expectation: Duration::from_secs(300),
+        }
+    }
+}
