@@ -117,7 +117,7 @@ impl Zones {
     #[must_use]
     pub fn speaking_address(&self, zone: ZoneId, family: Family) -> Option<IpAddr> {
         self.own_address(zone, family).or_else(|| {
-            let mut all = self.zones.iter().flat_map(|zone| &zone.addresses);
+            let all = self.zones.iter().flat_map(|zone| &zone.addresses);
             all.copied().find(|a| Family::of(*a) == family)
         })
     }
