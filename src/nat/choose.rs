@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 
 use super::policy::{Forward, NatPolicy, SourceTarget};
 use crate::net::{
-    Asking, Endpoint, Family, Place, Port, Protocol, Services, Traffic, Tuple, ZoneId, Zones,
+    AddressSet, Asking, Endpoint, Family, Place, Port, Protocol, Services, Traffic, Tuple, ZoneId,
+    Zones,
 };
 
 /// How many ports are tried before a public address counts as used up towards
