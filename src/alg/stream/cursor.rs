@@ -7,6 +7,8 @@ use crate::net::SeqNumber;
 /// How far one direction of a stream has been read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cursor {
+    /// The stream's first octet.
+    first: Option<SeqNumber>,
     next: Option<SeqNumber>,
 }
 
@@ -25,12 +27,22 @@ pub enum Reading {
 }
 
 impl Cursor {
-    /// A cursor for a stream whose SYN has this sequence number: the SYN
-    /// itself takes one, and data, on the SYN too, begins at the next.
+    /// A cursor for a stream whose SYN has this sequence number.
     #[must_use]
     pub fn begin(syn: SeqNumber) -> Self {
-        Self {
-            next: Some(syn.advance(1)),
+        let mut cursor = Self::default();
+        cursor.synchronize(syn);
+        cursor
+    }
+
+    /// Takes the sequence number of a SYN: the SYN itself takes one, and data,
+    /// on the SYN too, begins at the next. A SYN that is repeated changes
+    /// nothing; with another number it begins the stream anew.
+    pub fn synchronize(&mut self, syn: SeqNumber) {
+        let first = Some(syn.advance(1));
+        if self.first != first {
+            self.first = first;
+            self.next = first;
         }
     }
 
@@ -83,6 +95,16 @@ mod tests {
             assert_eq!(cursor.read(at(offset), 0), Reading::Nothing);
         }
         assert_eq!(cursor.read(at(0), 1), Reading::New(0..1));
+    }
+
+    #[test]
+    fn a_repeated_syn_makes_nothing_be_read_again() {
+        let mut cursor = Cursor::begin(SYN);
+        cursor.read(at(0), 10);
+        cursor.synchronize(SYN);
+        assert_eq!(cursor.read(at(0), 10), Reading::Nothing);
+        cursor.synchronize(SYN.advance(5000));
+        assert_eq!(cursor.read(at(5000), 10), Reading::New(0..10));
     }
 
     #[test]
