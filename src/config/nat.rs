@@ -395,7 +395,7 @@ fn has_public_address(
             (networks.any(|a| Family::of(a) == family), dst.span())
         }
         _ => {
-            let place = row.get("on").map_or(row.span(), |on| on.span());
+            let place = row.get("on").map_or(row.span(), toml::Spanned::span);
             (known.zones.zones.own_address(on, family).is_some(), place)
         }
     };
