@@ -1,1 +1,3 @@
-//! To come.
+//! One file for each command: what it reads, what it prints, how it exits.
+
+pub mod check;

@@ -46,6 +46,7 @@ codes! {
     DuplicateId => "E104", "Two rows have the same id.";
     BadName => "E105", "A name is malformed or reserved.";
     UnknownWord => "E106", "The value is none of the words that are possible here.";
+    NotHere => "E107", "The gateway itself cannot stand here: only a zone can.";
     // --- values
     BadAddress => "E201", "This is no IP address, or none that can stand here.";
     BadPrefix => "E202", "This is no prefix.";

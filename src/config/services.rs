@@ -173,17 +173,15 @@ fn icmp(word: &Text<'_>, problems: &mut Problems) -> Vec<Traffic> {
         .filter_map(|family| IcmpQuery::from_name(*family, word.get_ref()))
         .collect();
     if found.is_empty() {
-        let mut names: Vec<_> = families
-            .iter()
-            .flat_map(|family| IcmpQuery::names(*family))
-            .filter(|name| {
-                families
-                    .iter()
-                    .any(|f| IcmpQuery::from_name(*f, name).is_some_and(IcmpQuery::is_request))
-            })
-            .map(|name| (name, ()))
-            .collect();
-        names.dedup();
+        let mut names: Vec<(&str, ())> = Vec::new();
+        for family in families {
+            for name in IcmpQuery::names(family) {
+                let asks = IcmpQuery::from_name(family, name).is_some_and(IcmpQuery::is_request);
+                if asks && !names.contains(&(name, ())) {
+                    names.push((name, ()));
+                }
+            }
+        }
         names::choose(word, &names, "ICMP query", problems);
         return Vec::new();
     }
