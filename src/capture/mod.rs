@@ -13,6 +13,7 @@
 //! file -> source (gzip, zstd) -> reader (pcap | pcapng) -> merge -> strip_link -> engine
 //! ```
 
+mod driver;
 mod error;
 mod link;
 mod merge;
@@ -20,11 +21,14 @@ mod pcap;
 mod pcapng;
 mod reader;
 mod source;
+mod vantage;
 mod writer;
 
+pub use driver::{Entry, Feed, PacketReport, Repair, Sink, Stopped, replay};
 pub use error::{BlockDamage, CaptureError, Fault, Part};
 pub use link::{IpPacket, LinkType, NotIp, strip_link};
 pub use merge::{Merge, Merged};
 pub use reader::{CaptureReader, CapturedPacket};
 pub use source::{Compression, MAX_RECORD};
+pub use vantage::{Readdressed, Vantage};
 pub use writer::{PcapWriter, Resolution};

@@ -3,43 +3,23 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::{Exit, output_failed};
 use crate::config::{self, Colour, Compiled};
 
-/// How the command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Outcome {
-    /// Every file is right.
-    Fine,
-    /// A file has errors.
-    Errors,
-    /// A file could not be read, or the answer not be written.
-    CouldNotRun,
-}
-
-impl Outcome {
-    /// The exit code.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Fine => 0,
-            Self::Errors => 1,
-            Self::CouldNotRun => 2,
-        }
-    }
-}
-
 /// Checks each file: what is right is said on `out`, what is wrong on `err`.
-/// The worst file decides the outcome.
+/// The worst file decides how the command ends.
 pub fn run(
     files: &[PathBuf],
     colour: Colour,
     out: &mut impl Write,
     err: &mut impl Write,
-) -> Outcome {
-    let mut worst = Outcome::Fine;
+) -> Exit {
+    let mut worst = Exit::Fine;
     for file in files {
-        let outcome = check(file, colour, out, err).unwrap_or(Outcome::CouldNotRun);
-        worst = worst.max(outcome);
+        worst = worst.max(match check(file, colour, out, err) {
+            Ok(exit) => exit,
+            Err(error) => return worst.max(output_failed(&error, err)),
+        });
     }
     worst
 }
@@ -49,17 +29,19 @@ fn check(
     colour: Colour,
     out: &mut impl Write,
     err: &mut impl Write,
-) -> io::Result<Outcome> {
+) -> io::Result<Exit> {
     match config::load(file) {
         Ok(compiled) => {
             writeln!(out, "{}: ok ({})", file.display(), summary(&compiled))?;
-            Ok(Outcome::Fine)
+            Ok(Exit::Fine)
         }
         Err(report) => {
-            err.write_all(report.render(colour).as_bytes())?;
-            Ok(match report.is_unreadable() {
-                true => Outcome::CouldNotRun,
-                false => Outcome::Errors,
+            // With nowhere left to say it, the exit code has to do.
+            let _ = err.write_all(report.render(colour).as_bytes());
+            Ok(if report.is_unreadable() {
+                Exit::Unusable
+            } else {
+                Exit::No
             })
         }
     }
@@ -85,22 +67,22 @@ fn summary(compiled: &Compiled) -> String {
 mod tests {
     use super::*;
 
-    fn run_on(files: &[&str]) -> (Outcome, String, String) {
+    fn run_on(files: &[&str]) -> (Exit, String, String) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let files: Vec<_> = files.iter().map(|file| root.join(file)).collect();
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let outcome = run(&files, Colour::Plain, &mut out, &mut err);
+        let exit = run(&files, Colour::Plain, &mut out, &mut err);
         let text = |bytes: Vec<u8>| {
             let text = String::from_utf8(bytes).unwrap();
             text.replace(&format!("{}/", root.display()), "")
         };
-        (outcome, text(out), text(err))
+        (exit, text(out), text(err))
     }
 
     #[test]
     fn a_right_file_is_summed_up_on_stdout() {
-        let (outcome, out, err) = run_on(&["rules/office.toml"]);
-        assert_eq!((outcome.code(), err.as_str()), (0, ""));
+        let (exit, out, err) = run_on(&["rules/office.toml"]);
+        assert_eq!((exit, err.as_str()), (Exit::Fine, ""));
         assert_eq!(
             out,
             "rules/office.toml: ok (3 zones, 10 rules, 1 source translation, 3 forwards)\n"
@@ -109,13 +91,13 @@ mod tests {
 
     #[test]
     fn all_files_are_checked_and_the_worst_decides() {
-        let (outcome, out, err) = run_on(&["tests/rules/several-errors.toml", "rules/home.toml"]);
-        assert_eq!(outcome.code(), 1);
+        let (exit, out, err) = run_on(&["tests/rules/several-errors.toml", "rules/home.toml"]);
+        assert_eq!(exit, Exit::No);
         assert!(out.starts_with("rules/home.toml: ok"), "{out}");
         assert!(err.ends_with("several-errors.toml: 8 errors\n"), "{err}");
 
-        let (outcome, _, err) = run_on(&["no-such-file.toml", "tests/rules/empty.toml"]);
-        assert_eq!(outcome.code(), 2);
+        let (exit, _, err) = run_on(&["no-such-file.toml", "tests/rules/empty.toml"]);
+        assert_eq!(exit, Exit::Unusable);
         assert!(err.starts_with("error: no-such-file.toml: "), "{err}");
         assert!(err.contains("error[E004]"), "{err}");
     }

@@ -68,6 +68,7 @@ codes! {
     ForwardWithoutAddress => "E307", "A forward has no public address of its server's family.";
     ForwardNowhere => "E308", "No zone holds the server of a forward.";
     TwoAddresses => "E309", "A translation names two addresses of one family.";
+    NoEffect => "E310", "A key can have no effect on the traffic of its service.";
 }
 
 impl std::fmt::Display for Code {

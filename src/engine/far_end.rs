@@ -5,6 +5,8 @@
 //! the far side of a translation they would look otherwise. Replay asks here
 //! how, before it gives such a packet to the engine.
 
+use std::net::IpAddr;
+
 use super::Engine;
 use super::control::Control;
 use crate::net::{Direction, SeqNumber, Tuple, ZoneId};
@@ -43,6 +45,16 @@ impl Engine {
             tuple: session.origin.tuples[!sends],
             control: control.map(|control| (control, sends)),
         })
+    }
+
+    /// How the far end, or a router on its side, would have sent an ICMP error
+    /// that the inside saw quoting this packet of its own: to which address,
+    /// and quoting which tuple. `None`: nothing is known of the quoted packet.
+    #[must_use]
+    pub fn far_end_of_error(&self, quoted: &Tuple) -> Option<(IpAddr, Tuple)> {
+        let (_, session, direction) = self.sessions.lookup(quoted)?;
+        let left_as = session.origin.outgoing(direction);
+        (left_as != *quoted).then_some((left_as.source.address, left_as))
     }
 
     fn control_of(&self, session: SessionId) -> Option<&Control> {

@@ -148,6 +148,21 @@ impl Engine {
         judgement
     }
 
+    /// Counts a packet that the shell could not bring in, and gives the
+    /// judgement of it: dropped, untracked, for this reason.
+    pub fn turn_away(&mut self, reason: Reason) -> Judgement {
+        let judgement = Judgement {
+            verdict: Verdict::Drop,
+            ct: CtState::Untracked,
+            reason,
+            rule: None,
+            session: None,
+            state: None,
+        };
+        self.counters.count(&judgement);
+        judgement
+    }
+
     /// What would happen to this packet now, step by step; nothing changes.
     pub fn explain(&self, arrival: Arrival, frame: &[u8], why: &mut impl Observer) -> Judgement {
         self.decide(self.now, arrival, frame, why).judgement

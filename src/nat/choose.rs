@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 
 use super::policy::{Forward, NatPolicy, SourceTarget};
 use crate::net::{
-    Asking, Endpoint, Family, Place, Port, Protocol, Services, Traffic, Tuple, ZoneId, Zones,
+    AddressSet, Asking, Endpoint, Family, Place, Port, Protocol, Services, Traffic, Tuple, ZoneId,
+    Zones,
 };
 
 /// How many ports are tried before a public address counts as used up towards
@@ -89,7 +90,7 @@ impl NatPolicy {
                     .get(forward.on)
                     .into_iter()
                     .flat_map(|zone| zone.addresses.iter());
-                let named = forward.address.iter().flat_map(|set| set.prefixes());
+                let named = forward.address.iter().flat_map(AddressSet::prefixes);
                 let addresses = own.copied().chain(named.map(ipnet::IpNet::addr));
                 let ports = forward.traffic.iter().map(move |traffic| match traffic {
                     Traffic::Ports(_, ports) if forward.port.is_some() => *ports.start(),
