@@ -3,6 +3,7 @@
 //! Data goes to standard output, words about it to standard error.
 
 mod args;
+pub mod check;
 mod explain;
 mod replay;
 
@@ -14,8 +15,8 @@ use clap::Parser;
 use self::args::{Args, Command};
 use crate::config::{Colour, Compiled, Report};
 
-/// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// How a command ended, from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Exit {
     /// All is well.
     Fine,

@@ -30,6 +30,7 @@ mod nat;
 mod report;
 mod rules;
 mod services;
+mod syntax;
 mod table;
 mod timeouts;
 mod zones;

@@ -110,7 +110,7 @@ fn source<'t>(
     {
         problems.push(
             Diagnostic::new(
-                Code::UnknownZone,
+                Code::NotHere,
                 value.span(),
                 "what is bound for the gateway itself leaves by no zone",
             )
