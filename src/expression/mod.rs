@@ -72,9 +72,12 @@
 
 mod build;
 mod error;
+mod options;
 mod parse;
 mod print;
 mod spec;
+mod text;
+mod words;
 
 pub use error::ExpressionError;
 pub use spec::{Addresses, Flags, IcmpMessage, MAX_PAYLOAD, PacketSpec, Payload, Transport};
