@@ -25,9 +25,7 @@ use std::time::Instant;
 
 use etherparse::PacketBuilder;
 use spigate::config;
-use spigate::engine::{
-    Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict,
-};
+use spigate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict};
 use spigate::net::{Direction, Timestamp, Tuple, ZoneId};
 use spigate::packet::{Headers, decrement_ttl, translate};
 
@@ -43,14 +41,23 @@ rules = [{ id = "out", from = "lan", to = "wan", action = "allow" }]
 source = [{ id = "masq", from = "lan", to = "wan", as = "masquerade" }]
 "#;
 
-const LAN: Arrival = Arrival { zone: ZoneId(0), extent: Extent::Whole };
-const WAN: Arrival = Arrival { zone: ZoneId(1), extent: Extent::Whole };
+const LAN: Arrival = Arrival {
+    zone: ZoneId(0),
+    extent: Extent::Whole,
+};
+const WAN: Arrival = Arrival {
+    zone: ZoneId(1),
+    extent: Extent::Whole,
+};
 const PACKETS_A_ROUND: usize = 200_000;
 const ROUNDS: usize = 9;
 
 fn main() {
     println!("established TCP, masqueraded, 40 octets a packet, random order of sessions");
-    println!("{:>9}  {:>12}  {:>12}  {:>6}", "sessions", "engine ns", "limit ns", "ratio");
+    println!(
+        "{:>9}  {:>12}  {:>12}  {:>6}",
+        "sessions", "engine ns", "limit ns", "ratio"
+    );
     for sessions in [1, 1_000, 100_000] {
         let mut bench = Bench::new(sessions);
         let (mut engine, mut limit, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
@@ -85,8 +92,12 @@ struct Bench {
 
 impl Bench {
     fn new(sessions: u32) -> Self {
-        let compiled = config::compile(Path::new("bench.toml"), RULES).expect("the rules are right");
-        let options = Options { seed: 1, checksums: Checksums::Verify };
+        let compiled =
+            config::compile(Path::new("bench.toml"), RULES).expect("the rules are right");
+        let options = Options {
+            seed: 1,
+            checksums: Checksums::Verify,
+        };
         let now = Timestamp::from_secs(1_000);
         let mut engine = Engine::new(Arc::new(compiled.policy), options, now);
         let mut out = Output::default();
@@ -95,33 +106,47 @@ impl Bench {
             let (client, port) = ([10, 1, (n >> 8) as u8, n as u8], 10_000 + (n >> 16) as u16);
             // Another server for each 250 clients, so that ports are free.
             let server = [198, 51, (n / 250 >> 8) as u8, (n / 250) as u8];
-            let out_ward = |flags: fn(
-                etherparse::PacketBuilderStep<etherparse::TcpHeader>,
-            )
-                -> etherparse::PacketBuilderStep<etherparse::TcpHeader>| {
-                let packet = PacketBuilder::ipv4(client, server, 64).tcp(port, 443, 1, 512);
-                write(flags(packet))
-            };
+            let out_ward =
+                |flags: fn(
+                    etherparse::PacketBuilderStep<etherparse::TcpHeader>,
+                )
+                    -> etherparse::PacketBuilderStep<etherparse::TcpHeader>| {
+                    let packet = PacketBuilder::ipv4(client, server, 64).tcp(port, 443, 1, 512);
+                    write(flags(packet))
+                };
             let mut syn = out_ward(etherparse::PacketBuilderStep::syn);
             let judged = engine.packet(now, LAN, &mut syn, &mut out, &mut Silent);
             assert!(matches!(judged.verdict, Verdict::Forward(_)), "{judged:?}");
-            let left = Headers::read(&syn, false).expect("ours").tuple().expect("TCP");
+            let left = Headers::read(&syn, false)
+                .expect("ours")
+                .tuple()
+                .expect("TCP");
             let answer = PacketBuilder::ipv4(server, [203, 0, 113, 2], 64);
             let mut answer = write(answer.tcp(443, left.source.port.0, 1, 512).syn().ack(2));
             engine.packet(now, WAN, &mut answer, &mut out, &mut Silent);
             out.clear();
             frames.push(out_ward(|packet| packet.ack(2)));
         }
-        let mut order: Vec<usize> =
-            (0..PACKETS_A_ROUND).map(|n| n % frames.len()).collect();
+        let mut order: Vec<usize> = (0..PACKETS_A_ROUND).map(|n| n % frames.len()).collect();
         shuffle(&mut order);
         let table = engine
             .sessions()
             .sorted()
             .into_iter()
-            .map(|s| (s.origin.tuples.original, s.origin.outgoing(Direction::Original)))
+            .map(|s| {
+                (
+                    s.origin.tuples.original,
+                    s.origin.outgoing(Direction::Original),
+                )
+            })
             .collect();
-        Self { engine, now, frames, order, table }
+        Self {
+            engine,
+            now,
+            frames,
+            order,
+            table,
+        }
     }
 
     /// Nanoseconds a packet through the whole engine.
@@ -133,7 +158,9 @@ impl Bench {
         for index in &self.order {
             frame.clear();
             frame.extend_from_slice(&self.frames[*index]);
-            let judged = self.engine.packet(self.now, LAN, &mut frame, &mut out, &mut Silent);
+            let judged = self
+                .engine
+                .packet(self.now, LAN, &mut frame, &mut out, &mut Silent);
             forwarded += usize::from(matches!(judged.verdict, Verdict::Forward(_)));
             std::hint::black_box(&frame);
         }
@@ -170,7 +197,9 @@ fn write(packet: etherparse::PacketBuilderStep<etherparse::TcpHeader>) -> Vec<u8
 fn shuffle(order: &mut [usize]) {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     for last in (1..order.len()).rev() {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         order.swap(last, (state >> 33) as usize % (last + 1));
     }
 }

@@ -35,11 +35,21 @@ pub(super) fn run(args: &Explain, out: &mut impl Write, err: &mut impl Write) ->
         }
     };
     let frame = expression.packet.build();
-    let options = Options { seed: 0, checksums: Checksums::Verify };
+    let options = Options {
+        seed: 0,
+        checksums: Checksums::Verify,
+    };
     let policy = Arc::new(compiled.policy.clone());
     let engine = Engine::new(policy, options, Timestamp::EPOCH);
-    let mut steps = Steps { compiled: &compiled, zone, lines: Vec::new() };
-    let arrival = Arrival { zone, extent: Extent::Whole };
+    let mut steps = Steps {
+        compiled: &compiled,
+        zone,
+        lines: Vec::new(),
+    };
+    let arrival = Arrival {
+        zone,
+        extent: Extent::Whole,
+    };
     let judgement = engine.explain(arrival, &frame, &mut steps);
     match print(&expression, &steps.lines, out) {
         Err(error) => output_failed(&error, err),
@@ -65,14 +75,20 @@ fn arrival_zone(expression: &PacketExpression, policy: &Policy) -> Result<ZoneId
     }
     let source = expression.packet.tuple().source.address;
     zones.holding(source).ok_or_else(|| {
-        format!("no zone holds {source}; say by which it arrives, one of {}", names())
+        format!(
+            "no zone holds {source}; say by which it arrives, one of {}",
+            names()
+        )
     })
 }
 
 fn print(expression: &PacketExpression, lines: &[Line], out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{expression}\n")?;
     // The places in the file stand in one column, but far lines do not push it out.
-    let width = lines.iter().map(|line| line.text.chars().count()).filter(|width| *width <= 72);
+    let width = lines
+        .iter()
+        .map(|line| line.text.chars().count())
+        .filter(|width| *width <= 72);
     let width = width.max().unwrap_or(0);
     for Line { step, text, place } in lines {
         match place {
@@ -102,8 +118,16 @@ impl Steps<'_> {
     fn say(&mut self, step: &'static str, text: impl Into<String>) {
         // A step that goes on says its name once.
         let repeated = self.lines.iter().rev().find(|line| !line.step.is_empty());
-        let step = if repeated.is_some_and(|line| line.step == step) { "" } else { step };
-        self.lines.push(Line { step, text: text.into(), place: None });
+        let step = if repeated.is_some_and(|line| line.step == step) {
+            ""
+        } else {
+            step
+        };
+        self.lines.push(Line {
+            step,
+            text: text.into(),
+            place: None,
+        });
     }
 
     fn at(&mut self, location: Option<Location<'_>>) {
@@ -128,7 +152,10 @@ impl Steps<'_> {
         let zone = self.zone_name(self.zone).to_owned();
         let ttl = headers.ttl;
         let size = headers.length;
-        self.say("read", format!("{size} octets by zone {zone}, ttl {ttl}{detail}"));
+        self.say(
+            "read",
+            format!("{size} octets by zone {zone}, ttl {ttl}{detail}"),
+        );
     }
 
     fn routed(&mut self, place: Option<Place>) {
@@ -141,7 +168,12 @@ impl Steps<'_> {
     }
 
     fn passed_over(&mut self, rule: RuleId, mismatch: Mismatch) {
-        let name = self.policy().rules.get(rule).map_or("", |rule| rule.name.as_str()).to_owned();
+        let name = self
+            .policy()
+            .rules
+            .get(rule)
+            .map_or("", |rule| rule.name.as_str())
+            .to_owned();
         let why = match mismatch {
             Mismatch::From => "arrives by another zone",
             Mismatch::To => "goes to another zone",
@@ -162,7 +194,10 @@ impl Steps<'_> {
         let found = rule.and_then(|rule| self.policy().rules.get(rule));
         let (name, action) = match found {
             Some(rule) => (rule.name.clone(), rule.action),
-            None => ("none matches, the default policy".to_owned(), self.policy().rules.default_action()),
+            None => (
+                "none matches, the default policy".to_owned(),
+                self.policy().rules.default_action(),
+            ),
         };
         let action = match action {
             Action::Allow => "allow",
@@ -184,7 +219,9 @@ impl Steps<'_> {
         let Some(service) = self.policy().services.get(service) else {
             return;
         };
-        let alg = service.alg.map_or(String::new(), |alg| format!(", read by the {} ALG", alg.name()));
+        let alg = service.alg.map_or(String::new(), |alg| {
+            format!(", read by the {} ALG", alg.name())
+        });
         let text = format!("{}{alg}", service.name);
         self.say("service", text);
     }
@@ -214,8 +251,16 @@ impl Steps<'_> {
             return self.say("forwards", "none is about it");
         };
         let compiled = self.compiled;
-        let name = compiled.policy.nat.forwards.get(row).map_or("", |row| row.name.as_str());
-        self.say("forwards", format!("{name}: the destination becomes {}", tuple.destination));
+        let name = compiled
+            .policy
+            .nat
+            .forwards
+            .get(row)
+            .map_or("", |row| row.name.as_str());
+        self.say(
+            "forwards",
+            format!("{name}: the destination becomes {}", tuple.destination),
+        );
         self.at(compiled.locations.of_translation(name));
     }
 
@@ -229,7 +274,10 @@ impl Steps<'_> {
             Reason::Rule => "a rule".to_owned(),
             other => other.to_string(),
         };
-        self.say("verdict", format!("{verdict}{zone} (ct {ct}; decided by {reason})"));
+        self.say(
+            "verdict",
+            format!("{verdict}{zone} (ct {ct}; decided by {reason})"),
+        );
     }
 }
 
