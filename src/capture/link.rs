@@ -273,3 +273,164 @@ impl fmt::Display for NotIp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An IPv4 header that says `total` bytes, then filling up to `length`.
+    fn ipv4(total: u16, length: usize) -> Vec<u8> {
+        let mut packet = vec![0x45, 0];
+        packet.extend(total.to_be_bytes());
+        packet.resize(length, 0);
+        packet
+    }
+
+    fn ipv6(payload: u16, next_header: u8, length: usize) -> Vec<u8> {
+        let mut packet = vec![0x60, 0, 0, 0];
+        packet.extend(payload.to_be_bytes());
+        packet.push(next_header);
+        packet.resize(length, 0);
+        packet
+    }
+
+    fn ethernet(tags: &[u8], ether_type: u16, payload: &[u8]) -> Vec<u8> {
+        [&[2; 12], tags, &ether_type.to_be_bytes(), payload].concat()
+    }
+
+    fn whole(link: LinkType, data: &[u8]) -> Result<(usize, usize, Extent), NotIp> {
+        let original = u32::try_from(data.len()).unwrap();
+        strip_link(link, data, original).map(|ip| (ip.at, ip.bytes.len(), ip.extent))
+    }
+
+    #[test]
+    fn raw_link_types_begin_with_the_packet() {
+        for number in [12, 14, 101, 228, 229] {
+            let link = LinkType::from_number(number);
+            let found = whole(link, &ipv4(28, 28));
+            assert_eq!(found, Ok((0, 28, Extent::Whole)), "{link}");
+        }
+    }
+
+    #[test]
+    fn ethernet_is_stripped_with_all_its_vlan_tags() {
+        let packet = ipv4(28, 28);
+        let single = [0x81, 0, 0, 7];
+        let double = [0x88, 0xa8, 0, 7, 0x81, 0, 0, 9];
+        for (tags, at) in [(&[][..], 14), (&single, 18), (&double, 22)] {
+            let frame = ethernet(tags, 0x0800, &packet);
+            let found = whole(LinkType::Ethernet, &frame);
+            assert_eq!(found, Ok((at, 28, Extent::Whole)));
+        }
+        let frame = ethernet(&[], 0x86dd, &ipv6(8, 17, 48));
+        let found = whole(LinkType::Ethernet, &frame);
+        assert_eq!(found, Ok((14, 48, Extent::Whole)));
+    }
+
+    #[test]
+    fn linux_cooked_headers_are_stripped() {
+        let packet = ipv4(28, 28);
+        let mut sll = vec![0; 14];
+        sll.extend([0x08, 0x00]);
+        sll.extend(&packet);
+        let mut sll2 = vec![0x08, 0x00];
+        sll2.resize(20, 0);
+        sll2.extend(&packet);
+        let found = whole(LinkType::LinuxSll, &sll);
+        assert_eq!(found, Ok((16, 28, Extent::Whole)));
+        let found = whole(LinkType::LinuxSll2, &sll2);
+        assert_eq!(found, Ok((20, 28, Extent::Whole)));
+    }
+
+    #[test]
+    fn loopback_headers_are_read_in_the_byte_order_of_the_capturing_machine() {
+        let packet = ipv6(8, 17, 48);
+        for family in [10_u32, 24, 28, 30] {
+            let little = [&family.to_le_bytes()[..], &packet].concat();
+            let big = [&family.to_be_bytes()[..], &packet].concat();
+            for data in [&little, &big] {
+                let found = whole(LinkType::Null, data);
+                assert_eq!(found, Ok((4, 48, Extent::Whole)));
+            }
+            assert!(whole(LinkType::Loop, &big).is_ok());
+            assert!(whole(LinkType::Loop, &little).is_err());
+        }
+        let ipv4 = [&2_u32.to_le_bytes()[..], &ipv4(28, 28)].concat();
+        assert!(whole(LinkType::Null, &ipv4).is_ok());
+        let other = 7_u32.to_le_bytes();
+        let found = whole(LinkType::Null, &other);
+        assert_eq!(found, Err(NotIp::AddressFamily(7)));
+    }
+
+    #[test]
+    fn other_protocols_are_named_and_are_no_error() {
+        let words = |ether_type| {
+            let frame = ethernet(&[], ether_type, &[0; 46]);
+            whole(LinkType::Ethernet, &frame).unwrap_err().to_string()
+        };
+        assert_eq!(words(0x0806), "ARP");
+        assert_eq!(words(0x88cc), "EtherType 0x88cc (LLDP)");
+        assert_eq!(words(0x1234), "EtherType 0x1234");
+        assert_eq!(words(38), "an IEEE 802.3 frame");
+        let usb = whole(LinkType::Other(220), &[0; 64]).unwrap_err();
+        assert_eq!(usb.to_string(), "link type 220 (USB_LINUX_MMAPPED)");
+    }
+
+    #[test]
+    fn every_prefix_of_a_link_header_is_too_short() {
+        let tags = [0x88, 0xa8, 0, 7, 0x81, 0, 0, 9];
+        let ethernet = ethernet(&tags, 0x0800, &[]);
+        let mut sll2 = vec![0x08, 0x00];
+        sll2.resize(20, 0);
+        for (link, header) in [
+            (LinkType::Ethernet, &ethernet),
+            (LinkType::LinuxSll2, &sll2),
+            (LinkType::Null, &vec![2, 0, 0, 0]),
+        ] {
+            for end in 0..header.len() {
+                let found = whole(link, &header[..end]);
+                assert_eq!(found, Err(NotIp::TooShort(link)));
+            }
+            // An IP packet of no bytes is the engine's to judge.
+            let found = whole(link, header);
+            assert_eq!(found, Ok((header.len(), 0, Extent::Whole)));
+        }
+    }
+
+    #[test]
+    fn padding_is_taken_off() {
+        let frame = ethernet(&[], 0x0800, &ipv4(28, 46));
+        let found = whole(LinkType::Ethernet, &frame);
+        assert_eq!(found, Ok((14, 28, Extent::Whole)));
+        let frame = ethernet(&[], 0x86dd, &ipv6(0, 59, 46));
+        let found = whole(LinkType::Ethernet, &frame);
+        assert_eq!(found, Ok((14, 40, Extent::Whole)));
+    }
+
+    #[test]
+    fn a_packet_that_the_snap_length_cut_is_cut_and_a_short_one_is_whole() {
+        let extent = |packet: &[u8], original| {
+            let ip = strip_link(LinkType::Raw, packet, original).unwrap();
+            assert_eq!(ip.bytes.len(), packet.len());
+            ip.extent
+        };
+        assert_eq!(extent(&ipv4(1500, 96), 1500), Extent::Cut);
+        assert_eq!(extent(&ipv4(1500, 96), 96), Extent::Whole);
+        assert_eq!(extent(&ipv6(1460, 6, 96), 1500), Extent::Cut);
+        assert_eq!(extent(&ipv6(1460, 6, 96), 96), Extent::Whole);
+        // Only padding was cut.
+        assert_eq!(extent(&ipv4(28, 28), 46), Extent::Whole);
+        // Not even the length is there.
+        assert_eq!(extent(&[0x45, 0], 1500), Extent::Cut);
+        assert_eq!(extent(&[], 1500), Extent::Cut);
+    }
+
+    #[test]
+    fn lengths_that_cannot_be_leave_the_packet_as_it_is() {
+        // Segmentation offload, a length below the header, and a jumbogram.
+        for packet in [ipv4(0, 3000), ipv4(19, 40), ipv6(0, 0, 70_000)] {
+            let found = whole(LinkType::Raw, &packet);
+            assert_eq!(found, Ok((0, packet.len(), Extent::Whole)));
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! Data goes to standard output, words about it to standard error.
 
 mod args;
-pub mod check;
+mod check;
 mod explain;
 mod replay;
 
@@ -43,6 +43,10 @@ pub fn main() -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
     let exit = match args.command {
         Command::Replay(replay) => replay::run(&replay, &mut out, &mut err),
+        Command::Check(check) => {
+            let colour = Colour::for_stream(&io::stderr());
+            check::run(&check.files, colour, &mut out, &mut err)
+        }
         Command::Explain(explain) => explain::run(&explain, &mut out, &mut err),
     };
     ExitCode::from(exit)

@@ -55,7 +55,7 @@ impl Control {
     /// Starts counting at a SYN.
     pub(super) fn synchronize(&mut self, direction: Direction, headers: &Headers) {
         if let Some(tcp) = headers.tcp().filter(|tcp| tcp.flags.has(TcpFlags::SYN)) {
-            self.cursors[direction] = Cursor::begin(tcp.seq);
+            self.cursors[direction].synchronize(tcp.seq);
         }
     }
 
@@ -232,11 +232,9 @@ impl Desk for EngineDesk<'_> {
 
     /// The data session is translated as the control session is
     /// (`nf_nat_follow_master`): what travels its way in the control session
-    /// arrives at, and leaves with, these addresses.
+    /// arrives at, and leaves with, these addresses. Of several announcements
+    /// in one segment the last one counts, as it does of several segments.
     fn expect(&mut self, announcement: Announcement) -> Result<Endpoint, NoHole> {
-        if self.asked.is_some() {
-            return Err(NoHole::Limit); // one at a time, also within a segment
-        }
         let direction = !announcement.by;
         let arriving = &self.origin.tuples[direction];
         let leaving = self.origin.outgoing(direction);
