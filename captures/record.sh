@@ -75,7 +75,8 @@ check_one() {
     -e ip.checksum.status -e tcp.checksum.status -e udp.checksum.status -e icmp.checksum.status \
     -e icmpv6.checksum.status -e frame.len -e frame.cap_len -e tcp.stream -e ftp.request.command \
     -e ftp.response.code -e icmp.type -e icmpv6.type -e dns.qry.type -e dns.flags.rcode \
-    -e http.response.code -e tcp.flags.reset 2>/dev/null |
+    -e http.response.code -e tcp.flags.reset -e tcp.flags.fin \
+    -e tcp.analysis.lost_segment -e tcp.analysis.ack_lost_segment 2>/dev/null |
     awk -F'|' -v name="${file##*/}" -v size="$(stat -c %s "$file")" -v conns="$conns" -v must="$must" '
       function saw(what, values,  i, n, v) {
         n = split(values, v, ",")
@@ -87,11 +88,16 @@ check_one() {
         if ($6 != $7) { cut++; seen["cut=yes"] = 1 }
         if ($8 != "" && !($8 in streams)) { streams[$8] = 1; n_streams++ }
         saw("cmd", $9); saw("code", $10); saw("icmp", $11); saw("icmpv6", $12)
+        if ($8 != "" && ($16 == 1 || $17 == 1)) ended[$8]
+        if ($18 != "" || $19 != "") holes++
         saw("dns", $13); saw("dnsrc", $14); saw("http", $15); saw("rst", $16)
       }
       END {
         if (wrong) fault = fault " wrong-checksums:" wrong
         if (n_streams + 0 != conns + 0) fault = fault " connections-wanted:" conns
+        for (s in streams) if (!(s in ended)) unended++
+        if (unended) fault = fault " connections-without-end:" unended
+        if (holes && name !~ /[.](lan|wan|dmz)[.]/) fault = fault " packets-missing:" holes
         if (size > 61440) fault = fault " too-large"
         n = split(must, m, " ")
         for (i = 1; i <= n; i++) if (!(m[i] in seen)) fault = fault " not-seen:" m[i]
@@ -115,7 +121,7 @@ if [[ ${1-} != --inside ]]; then
     -*) die "unknown option $1 (see --help)" ;;
   esac
   out=$(cd "${1:-$here}" && pwd)
-  for program in vsftpd lftp curl dumpcap tshark editcap mergecap nft ip ethtool sysctl dnsmasq dig ping python3 unshare; do
+  for program in vsftpd lftp curl tcpdump tshark editcap mergecap nft ip ethtool sysctl dnsmasq dig ping python3 unshare; do
     command -v "$program" >/dev/null || die "$program is missing (tests/setup.sh installs it)"
   done
   enter=(unshare --mount --net --pid --fork --kill-child --mount-proc)
@@ -123,7 +129,8 @@ if [[ ${1-} != --inside ]]; then
     # Where these are modules, a namespace does not load them by itself.
     modprobe -a nf_conntrack_ftp nf_nat_ftp 2>/dev/null || true
   else
-    enter+=(--user --map-root-user)
+    # not --map-root-user: as uid 0, tcpdump would want to become another user, and there is no other
+    enter+=(--user --map-current-user --keep-caps)
     "${enter[@]}" true 2>/dev/null || die "not root, and this system gives no user namespaces"
   fi
   exec "${enter[@]}" "$self" --inside "$out" "$EUID"
@@ -254,7 +261,7 @@ END
 mkdir -p "$work"/{log,etc,empty,home,raw,done,get} "$work"/www "$work"/ftp/{pub,incoming}
 chmod 755 "$work" "$work"/{empty,ftp,ftp/pub,www}
 printf 'This file is small.\nIt is the same in every recording.\n' >"$work/ftp/readme.txt"
-seq -f 'line %05.0f of a file of one mebibyte, each line of it 64 bytes' 1 16384 | head -c 1048576 >"$work/ftp/pub/bulk.txt"
+seq -f 'line %05.0f of a file of one mebibyte, each line of it 64 bytes.' 1 16384 >"$work/ftp/pub/bulk.txt"
 printf 'minutes of a meeting\n' >"$work/ftp/pub/minutes.txt"
 printf 'A file that a client brought.\n' >"$work/home/report.txt"
 printf '<!doctype html>\n<title>A small page</title>\n<p>It is the same in every recording.\n' >"$work/www/index.html"
@@ -273,7 +280,7 @@ ftp_server() {
       write_enable=YES anon_upload_enable=YES anon_umask=022 hide_ids=YES use_localtime=NO \
       pasv_min_port=40000 pasv_max_port=40100 connect_from_port_20=YES ftp_data_port=20 \
       ftpd_banner='an FTP server' xferlog_enable=NO syslog_enable=NO
-    # One user is all there is in a user namespace without sub-ids.
+    # there is no other user in our user namespace
     [[ $caller == 0 ]] || echo run_as_launching_user=YES
   } >"$conf"
   chmod 600 "$conf"
@@ -308,13 +315,14 @@ wait_until listens server u 198.51.100.21:53
 # ---- recording --------------------------------------------------------------------------------------
 
 recorders=() sides=()
-# start_recording NAME DEV FILTER: from now on, what DEV of the router sees goes to raw/NAME
+# start_recording NAME DEV DIRECTION FILTER: from now on, what DEV of the router sees goes to raw/NAME
 start_recording() {
-  local name=$1 dev=$2 filter=$3
+  local name=$1 dev=$2 direction=$3 filter=$4
   # the program itself is our child, so that a signal reaches it
-  ip netns exec $prefix-router dumpcap -q -P -i "$dev" -f "$filter" -w "$work/raw/$name" 2>"$work/log/dumpcap-$name" &
+  ip netns exec $prefix-router tcpdump -n -i "$dev" -Q "$direction" --immediate-mode -U -Z root \
+    -w "$work/raw/$name" "$filter" 2>"$work/log/tcpdump-$name" &
   recorders+=($!) sides+=("$name")
-  wait_until grep -q '^File:' "$work/log/dumpcap-$name"
+  wait_until grep -q '^tcpdump: listening' "$work/log/tcpdump-$name"
 }
 stop_recording() {
   local i
@@ -322,8 +330,7 @@ stop_recording() {
   for i in "${!recorders[@]}"; do
     kill -INT "${recorders[i]}"
     wait "${recorders[i]}" || die "the recording of ${sides[i]} failed"
-    grep -q "^Packets received/dropped.*: [0-9]*/0 " "$work/log/dumpcap-${sides[i]}" ||
-      die "packets of ${sides[i]} were lost: $(tail -n1 "$work/log/dumpcap-${sides[i]}")"
+    grep -q '^0 packets dropped by kernel' "$work/log/tcpdump-${sides[i]}" || die "packets of ${sides[i]} were lost"
   done
   finish "${sides[@]}"
   recorders=() sides=()
@@ -347,7 +354,7 @@ finish() {
 record() {
   local name=$1
   shift
-  start_recording "$name" lan0 'host 10.0.0.7 or host 2001:db8:10::7'
+  start_recording "$name" lan0 inout 'host 10.0.0.7 or host 2001:db8:10::7'
   "$@" </dev/null >"$work/log/client-$name" 2>&1
   stop_recording
 }
@@ -410,8 +417,8 @@ record refused-port.pcap refused
 nat_on
 record_pair() { # BASE NS COMMANDS SIDE DEV FILTER SIDE DEV FILTER
   local base=$1 ns=$2 commands=$3
-  start_recording "$base.$4.pcap" "$5" "inbound and $6"
-  start_recording "$base.$7.pcap" "$8" "inbound and $9"
+  start_recording "$base.$4.pcap" "$5" in "$6"
+  start_recording "$base.$7.pcap" "$8" in "$9"
   lftp_run "$ns" "$commands" </dev/null >"$work/log/client-$base" 2>&1
   stop_recording
 }

@@ -1,1 +1,23 @@
-//! Packets.
+//! Packets: read once, then trusted; changed in place; made where the gateway
+//! speaks itself.
+//!
+//! Owns offsets, byte order and checksums, and nothing of what a packet means.
+//! [`Headers::read`] checks every length; all later work takes its word. The
+//! hot path reads at fixed offsets; what is rare (an RST, an ICMP error) is
+//! built by etherparse.
+
+mod bytes;
+pub mod checksum;
+mod icmp_error;
+mod parse;
+mod reply;
+mod rewrite;
+mod tcp;
+
+pub use icmp_error::{quoted, translate_error};
+pub use parse::{BadPacket, Fragment, Headers, Quoted, Transport};
+pub use reply::{Complaint, echo_reply, icmp_error, reset};
+pub use rewrite::{
+    Renumber, decrement_ttl, renumber, repair_checksums, replace_payload, translate,
+};
+pub use tcp::{TcpFlags, TcpHeader};

@@ -1,0 +1,312 @@
+//! Following and rewriting one direction of a TCP stream.
+//!
+//! [`Cursor`] says which octets of a segment are new, so that an ALG reads
+//! every octet once. [`Rewrites`] keeps the changes made to the stream and
+//! applies them to every segment that carries them, first or repeated,
+//! however it is cut, and moves sequence and acknowledgement numbers between
+//! what the sender counts and what the receiver counts.
+//!
+//! A change replaces the octets of a range one by one: the n-th octet of the
+//! range carries the n-th octet of the replacement; the last octet of the
+//! range carries all that is left of a longer replacement; octets beyond the
+//! end of a shorter one carry nothing. So each octet of the sender's stream
+//! has one fixed image in the receiver's, and any cutting, repeating or
+//! reordering of the former gives the same latter.
+//!
+//! Refuses to hold octets back: what cannot be read at once passes unread.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::net::SeqNumber;
+
+/// How many changes a direction remembers.
+///
+/// A change is needed as long as its octets may be repeated. Beyond this
+/// number the oldest gives way once it is acknowledged, and until then
+/// [`Rewrites::record`] refuses.
+pub const MAX_CHANGES: usize = 32;
+
+/// The largest window that TCP can offer (RFC 7323 section 2.3): nothing
+/// further back than this can be repeated, or acknowledged anew.
+const MAX_WINDOW: i32 = 1 << 30;
+
+/// How far one direction of a stream has been read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cursor {
+    next: Option<SeqNumber>,
+}
+
+/// What a segment brings to the reader of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// This part of the payload continues the stream. It is not empty.
+    New(Range<usize>),
+    /// All of it was read before, or it is empty.
+    Nothing,
+    /// It does not continue the stream: octets before it are missing (or the
+    /// stream was not seen from its start). It passes unread, as will what is
+    /// missing; reading goes on behind it, and the reader has to be told that
+    /// it lost its place.
+    Gap,
+}
+
+impl Cursor {
+    /// A cursor for a stream whose SYN has this sequence number: the SYN
+    /// itself takes one, and data, on the SYN too, begins at the next.
+    #[must_use]
+    pub fn begin(syn: SeqNumber) -> Self {
+        Self {
+            next: Some(syn.advance(1)),
+        }
+    }
+
+    /// Takes a segment whose payload of `len` octets begins at `seq`.
+    pub fn read(&mut self, seq: SeqNumber, len: usize) -> Reading {
+        let Ok(octets) = u32::try_from(len) else {
+            return Reading::Nothing;
+        };
+        if octets == 0 {
+            return Reading::Nothing;
+        }
+        let end = seq.advance(octets);
+        let Some(next) = self.next.filter(|next| !seq.is_after(*next)) else {
+            self.next = Some(end);
+            return Reading::Gap;
+        };
+        if !end.is_after(next) {
+            return Reading::Nothing;
+        }
+        self.next = Some(end);
+        let read_before = next.0.wrapping_sub(seq.0) as usize;
+        Reading::New(read_before..len)
+    }
+}
+
+/// One replaced range of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Change {
+    /// Where the range begins, as the sender counts.
+    at: SeqNumber,
+    /// How many octets it has: at least one.
+    old_len: u32,
+    /// What the receiver gets in its place.
+    new: Box<[u8]>,
+}
+
+impl Change {
+    fn end(&self) -> SeqNumber {
+        self.at.advance(self.old_len)
+    }
+
+    fn new_len(&self) -> u32 {
+        // `record` takes nothing longer.
+        u32::try_from(self.new.len()).unwrap_or(u32::MAX)
+    }
+
+    /// By how much the receiver's count grows over the range.
+    fn growth(&self) -> i32 {
+        self.new_len().wrapping_sub(self.old_len).cast_signed()
+    }
+
+    /// Where in the replacement the image of the range's `n`-th octet begins.
+    fn image(&self, n: u32) -> u32 {
+        if n >= self.old_len {
+            self.new_len()
+        } else {
+            n.min(self.new_len())
+        }
+    }
+}
+
+/// Why a change cannot be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unrecordable {
+    /// [`MAX_CHANGES`] are recorded, and the oldest is not yet acknowledged.
+    Full,
+    /// It changes no octet, lies before or within an earlier change, or is
+    /// longer than any segment.
+    Misplaced,
+}
+
+/// The changes made to one direction of a stream.
+///
+/// "Sender's" numbers count the stream as it was sent, "receiver's" as it was
+/// rewritten.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rewrites {
+    /// The growth by all changes that are no longer remembered.
+    base: i32,
+    /// In stream order, apart from each other.
+    changes: VecDeque<Change>,
+    /// How far the receiver has acknowledged, as the sender counts.
+    acknowledged: Option<SeqNumber>,
+}
+
+impl Rewrites {
+    /// Whether the receiver's stream is the sender's, octet by octet.
+    #[must_use]
+    pub fn is_identity(&self) -> bool {
+        self.base == 0 && self.changes.is_empty()
+    }
+
+    /// Replaces `old_len` octets of the sender's stream from `at` on.
+    ///
+    /// # Errors
+    /// The change was not taken; then the segment must not pass changed. One
+    /// that is [`Unrecordable::Full`] may be dropped: by the time it is
+    /// repeated, there is room.
+    pub fn record(
+        &mut self,
+        at: SeqNumber,
+        old_len: usize,
+        new: &[u8],
+    ) -> Result<(), Unrecordable> {
+        let (Ok(old_len), Ok(_)) = (u16::try_from(old_len), u16::try_from(new.len())) else {
+            return Err(Unrecordable::Misplaced);
+        };
+        let is_behind_all = |last: &Change| !at.is_before(last.end());
+        if old_len == 0 || !self.changes.back().is_none_or(is_behind_all) {
+            return Err(Unrecordable::Misplaced);
+        }
+        if self.changes.len() >= MAX_CHANGES && !self.fold_oldest(0) {
+            return Err(Unrecordable::Full);
+        }
+        self.changes.push_back(Change {
+            at,
+            old_len: u32::from(old_len),
+            new: new.into(),
+        });
+        Ok(())
+    }
+
+    /// Learns that the receiver has acknowledged up to `ack`, as the receiver
+    /// counts: to be called with every acknowledgement that is accepted.
+    /// Without it nothing is ever forgotten.
+    pub fn acknowledged(&mut self, ack: SeqNumber) {
+        if self.is_identity() {
+            return;
+        }
+        let ack = self.ack(ack);
+        if self.acknowledged.is_none_or(|known| ack.is_after(known)) {
+            self.acknowledged = Some(ack);
+        }
+        while self.fold_oldest(MAX_WINDOW) {}
+    }
+
+    /// Forgets the oldest change, but for its growth, if it lies at least
+    /// `distance` behind what the receiver has acknowledged.
+    ///
+    /// Nothing is lost by it: what a repetition carries from before the change
+    /// then lands on octets that the receiver has and ignores, and a late
+    /// acknowledgement from before it moves no further than to its end.
+    fn fold_oldest(&mut self, distance: i32) -> bool {
+        let is_old = |oldest: &Change| {
+            self.acknowledged
+                .is_some_and(|known| known.since(oldest.end()) >= distance)
+        };
+        if !self.changes.front().is_some_and(is_old) {
+            return false;
+        }
+        let Some(oldest) = self.changes.pop_front() else {
+            return false;
+        };
+        self.base = self.base.wrapping_add(oldest.growth());
+        true
+    }
+
+    /// The receiver's number of the sender's number `seq`.
+    #[must_use]
+    pub fn seq(&self, seq: SeqNumber) -> SeqNumber {
+        let mut growth = self.base;
+        for change in &self.changes {
+            if !seq.is_after(change.at) {
+                break;
+            }
+            if seq.is_before(change.end()) {
+                let within = seq.0.wrapping_sub(change.at.0);
+                return change.at.shift(growth).advance(change.image(within));
+            }
+            growth = growth.wrapping_add(change.growth());
+        }
+        seq.shift(growth)
+    }
+
+    /// The sender's number up to which everything has arrived once the
+    /// receiver has acknowledged `ack`: never more than was received.
+    #[must_use]
+    pub fn ack(&self, ack: SeqNumber) -> SeqNumber {
+        self.unmap(ack, Rounding::Down)
+    }
+
+    /// A block of a selective acknowledgement (RFC 2018) as the sender counts,
+    /// or nothing if it holds no whole octet of the sender's.
+    #[must_use]
+    pub fn sack(&self, left: SeqNumber, right: SeqNumber) -> Option<(SeqNumber, SeqNumber)> {
+        let left = self.unmap(left, Rounding::Up);
+        let right = self.unmap(right, Rounding::Down);
+        left.is_before(right).then_some((left, right))
+    }
+
+    fn unmap(&self, number: SeqNumber, rounding: Rounding) -> SeqNumber {
+        let mut growth = self.base;
+        for change in &self.changes {
+            let start = change.at.shift(growth);
+            if number.is_before(start) {
+                break;
+            }
+            let within = number.0.wrapping_sub(start.0);
+            if number.is_before(start.advance(change.new_len())) {
+                // All octets but the last have at most one octet for image.
+                let octet = match rounding {
+                    Rounding::Down => within.min(change.old_len.wrapping_sub(1)),
+                    Rounding::Up => within.min(change.old_len),
+                };
+                return change.at.advance(octet);
+            }
+            growth = growth.wrapping_add(change.growth());
+        }
+        number.shift(growth.wrapping_neg())
+    }
+
+    /// Appends to `out` what the receiver gets for a segment of the sender's
+    /// stream, new or repeated, and says which number it begins at. The
+    /// payload may grow, shrink, or vanish.
+    pub fn apply(&self, seq: SeqNumber, payload: &[u8], out: &mut Vec<u8>) -> SeqNumber {
+        let mut rest = payload;
+        let mut here = seq;
+        for change in &self.changes {
+            if rest.is_empty() || !change.end().is_after(here) {
+                continue;
+            }
+            let before = u32::try_from(change.at.since(here)).unwrap_or(0);
+            let Some((plain, from_change)) = rest.split_at_checked(before as usize) else {
+                break;
+            };
+            out.extend_from_slice(plain);
+            here = here.advance(before);
+            let first = here.0.wrapping_sub(change.at.0);
+            let covered = from_change
+                .len()
+                .min(change.old_len.saturating_sub(first) as usize);
+            let (replaced, behind) = from_change.split_at(covered);
+            let octets = u32::try_from(replaced.len()).unwrap_or(0);
+            let image =
+                change.image(first) as usize..change.image(first.wrapping_add(octets)) as usize;
+            out.extend_from_slice(change.new.get(image).unwrap_or_default());
+            here = here.advance(octets);
+            rest = behind;
+        }
+        out.extend_from_slice(rest);
+        self.seq(seq)
+    }
+}
+
+/// Which way a number within a replacement goes to an octet's edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rounding {
+    /// To the start of the octet whose image it lies in.
+    Down,
+    /// To the end of that octet, unless it is at its start.
+    Up,
+}

@@ -1,0 +1,435 @@
+//! Reading a packet once: every length is checked here and nowhere else.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+
+use super::bytes::{array_at, u8_at, u16_at};
+use super::checksum::Sum;
+use super::tcp::{self, TcpHeader};
+use crate::net::{Endpoint, Family, IcmpQuery, Port, Protocol, Tuple};
+
+/// What the engine reads of a packet. Offsets hold for the bytes it was read
+/// from, and for no others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Headers {
+    /// Who sent it.
+    pub source: IpAddr,
+    /// Who is to have it.
+    pub destination: IpAddr,
+    /// The transport protocol, behind all extension headers.
+    pub protocol: Protocol,
+    /// Time to live or hop limit.
+    pub ttl: u8,
+    /// Length of the whole packet as its IP header says.
+    pub length: usize,
+    /// Where the transport header begins.
+    pub transport_at: usize,
+    /// Whether it is a piece of a larger packet.
+    pub fragment: Fragment,
+    /// The transport header.
+    pub transport: Transport,
+}
+
+/// Whether a packet is a piece of a larger one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fragment {
+    /// It is whole.
+    No,
+    /// The first piece: it holds the transport header.
+    First,
+    /// A later piece.
+    Later,
+}
+
+/// What is behind the IP header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP.
+    Tcp(TcpHeader),
+    /// UDP, with both ports.
+    Udp(Port, Port),
+    /// An ICMP or ICMPv6 message that asks or answers, with its identifier.
+    Query(IcmpQuery, Port),
+    /// An ICMP or ICMPv6 error: it quotes another packet.
+    Error {
+        /// The message type.
+        kind: u8,
+        /// Its code.
+        code: u8,
+    },
+    /// Any other ICMP or ICMPv6 message.
+    Icmp {
+        /// The message type.
+        kind: u8,
+    },
+    /// Not read further: another protocol, or a later fragment.
+    Other,
+}
+
+/// Why a packet cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BadPacket {
+    /// It is shorter than its headers say, or its lengths contradict each other.
+    Length,
+    /// Neither IPv4 nor IPv6, or a header that means nothing.
+    Header,
+    /// The checksum of the IP header is wrong.
+    IpChecksum,
+    /// The checksum of the transport is wrong.
+    TransportChecksum,
+}
+
+/// IPv6 extension headers walked before a packet is given up (RFC 8200 knows
+/// seven; a longer chain is an attack).
+const MAX_EXTENSION_HEADERS: usize = 8;
+
+/// Length of the fixed part of an IPv6 header.
+const IPV6_HEADER: usize = 40;
+
+impl Headers {
+    /// Reads the packet at the start of `bytes`. Octets behind the length that
+    /// its header gives are left aside. `cut` packets may end before that
+    /// length: they are read as far as the transport header.
+    ///
+    /// # Errors
+    /// What is wrong with it. Checksums are not looked at here.
+    pub fn read(bytes: &[u8], cut: bool) -> Result<Self, BadPacket> {
+        match u8_at(bytes, 0).ok_or(BadPacket::Length)? >> 4 {
+            4 => Self::read_v4(bytes, cut),
+            6 => Self::read_v6(bytes, cut),
+            _ => Err(BadPacket::Header),
+        }
+    }
+
+    fn read_v4(bytes: &[u8], cut: bool) -> Result<Self, BadPacket> {
+        let first: [u8; 20] = array_at(bytes, 0).ok_or(BadPacket::Length)?;
+        let [
+            version,
+            _,
+            l0,
+            l1,
+            _,
+            _,
+            f0,
+            f1,
+            ttl,
+            protocol,
+            _,
+            _,
+            rest @ ..,
+        ] = first;
+        let [s0, s1, s2, s3, d0, d1, d2, d3] = rest;
+        let header = usize::from(version & 0x0f) * 4;
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        if header < 20 || header > length || header > bytes.len() {
+            return Err(BadPacket::Length);
+        }
+        let fragment = fragment(u16::from_be_bytes([f0, f1]) & 0x1fff, f0 & 0x20 != 0);
+        Self {
+            source: IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
+            destination: IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
+            protocol: Protocol(protocol),
+            ttl,
+            length,
+            transport_at: header,
+            fragment,
+            transport: Transport::Other,
+        }
+        .with_transport(bytes, cut)
+    }
+
+    fn read_v6(bytes: &[u8], cut: bool) -> Result<Self, BadPacket> {
+        const HOP_BY_HOP: u8 = 0;
+        const ROUTING: u8 = 43;
+        const FRAGMENT: u8 = 44;
+        const DESTINATION: u8 = 60;
+        let source: [u8; 16] = array_at(bytes, 8).ok_or(BadPacket::Length)?;
+        let destination: [u8; 16] = array_at(bytes, 24).ok_or(BadPacket::Length)?;
+        let length = IPV6_HEADER + usize::from(u16_at(bytes, 4).ok_or(BadPacket::Length)?);
+        let mut next = u8_at(bytes, 6).ok_or(BadPacket::Length)?;
+        let mut at = IPV6_HEADER;
+        let mut piece = Fragment::No;
+        for _ in 0..MAX_EXTENSION_HEADERS {
+            let size = match next {
+                FRAGMENT => {
+                    let field = u16_at(bytes, at + 2).ok_or(BadPacket::Length)?;
+                    piece = fragment(field >> 3, field & 1 == 1);
+                    8
+                }
+                HOP_BY_HOP | ROUTING | DESTINATION => {
+                    (usize::from(u8_at(bytes, at + 1).ok_or(BadPacket::Length)?) + 1) * 8
+                }
+                _ => break,
+            };
+            next = u8_at(bytes, at).ok_or(BadPacket::Length)?;
+            at += size;
+            if at > length {
+                return Err(BadPacket::Length);
+            }
+            if piece == Fragment::Later {
+                break;
+            }
+        }
+        if piece != Fragment::Later && matches!(next, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION)
+        {
+            return Err(BadPacket::Header);
+        }
+        Self {
+            source: IpAddr::V6(Ipv6Addr::from(source)),
+            destination: IpAddr::V6(Ipv6Addr::from(destination)),
+            protocol: Protocol(next),
+            ttl: u8_at(bytes, 7).ok_or(BadPacket::Length)?,
+            length,
+            transport_at: at,
+            fragment: piece,
+            transport: Transport::Other,
+        }
+        .with_transport(bytes, cut)
+    }
+
+    fn with_transport(mut self, bytes: &[u8], cut: bool) -> Result<Self, BadPacket> {
+        let at_hand = self.length.min(bytes.len());
+        if at_hand < self.length && !cut {
+            return Err(BadPacket::Length);
+        }
+        if self.fragment == Fragment::Later {
+            return Ok(self);
+        }
+        let segment = bytes
+            .get(self.transport_at..at_hand)
+            .ok_or(BadPacket::Length)?;
+        let length = self.length - self.transport_at;
+        self.transport = read_transport(self.protocol, segment, length).ok_or(BadPacket::Length)?;
+        Ok(self)
+    }
+
+    /// Where the transport's bytes are: from its header to the packet's end.
+    #[must_use]
+    pub fn transport_range(&self) -> Range<usize> {
+        self.transport_at..self.length
+    }
+
+    /// Where a TCP segment's payload is; empty for all else.
+    #[must_use]
+    pub fn payload_range(&self) -> Range<usize> {
+        match self.transport {
+            Transport::Tcp(tcp) => self.transport_at + tcp.length..self.length,
+            _ => self.length..self.length,
+        }
+    }
+
+    /// The packet's address family.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        Family::of(self.source)
+    }
+
+    /// The key by which the packet's session is found. `None` for ICMP
+    /// messages that neither ask nor answer: those have no session of their own.
+    #[must_use]
+    pub fn tuple(&self) -> Option<Tuple> {
+        let (source, destination) = match self.transport {
+            Transport::Tcp(tcp) => (tcp.source, tcp.destination),
+            Transport::Udp(source, destination) => (source, destination),
+            Transport::Query(query, identifier) => (identifier, query.as_port()),
+            Transport::Other if !self.protocol.is_icmp() => (Port(0), Port(0)),
+            Transport::Other | Transport::Error { .. } | Transport::Icmp { .. } => return None,
+        };
+        Some(Tuple::new(
+            self.protocol,
+            Endpoint::new(self.source, source),
+            Endpoint::new(self.destination, destination),
+        ))
+    }
+
+    /// The TCP header, if it is TCP.
+    #[must_use]
+    pub fn tcp(&self) -> Option<&TcpHeader> {
+        match &self.transport {
+            Transport::Tcp(tcp) => Some(tcp),
+            _ => None,
+        }
+    }
+
+    /// Whether the checksums are right: the IP header's always, the
+    /// transport's where all its bytes are there (`bytes` is not cut, and it
+    /// is no fragment) and it has one.
+    ///
+    /// # Errors
+    /// Which one is wrong.
+    pub fn verify_checksums(&self, bytes: &[u8]) -> Result<(), BadPacket> {
+        if self.family() == Family::V4 {
+            let header = usize::from(u8_at(bytes, 0).ok_or(BadPacket::Length)? & 0x0f) * 4;
+            let header = bytes.get(..header).ok_or(BadPacket::Length)?;
+            if !Sum::default().over(header).is_intact() {
+                return Err(BadPacket::IpChecksum);
+            }
+        }
+        let Some(segment) = bytes.get(self.transport_range()) else {
+            return Ok(()); // cut: nothing can be said of the transport
+        };
+        if self.fragment != Fragment::No {
+            return Ok(());
+        }
+        let pseudo = || {
+            let Self {
+                source,
+                destination,
+                protocol,
+                ..
+            } = *self;
+            Sum::default().pseudo_header(source, destination, protocol, segment.len())
+        };
+        let sum = match self.protocol {
+            // RFC 768: zero means that the sender made none.
+            Protocol::UDP if u16_at(segment, 6) == Some(0) => return Ok(()),
+            Protocol::UDP => {
+                let length = u16_at(segment, 4).map_or(0, usize::from);
+                let Self {
+                    source,
+                    destination,
+                    protocol,
+                    ..
+                } = *self;
+                let datagram = segment.get(..length).ok_or(BadPacket::Length)?;
+                Sum::default()
+                    .pseudo_header(source, destination, protocol, length)
+                    .over(datagram)
+            }
+            Protocol::TCP | Protocol::ICMPV6 => pseudo().over(segment),
+            Protocol::ICMP => Sum::default().over(segment),
+            _ => return Ok(()),
+        };
+        if sum.is_intact() {
+            Ok(())
+        } else {
+            Err(BadPacket::TransportChecksum)
+        }
+    }
+}
+
+fn fragment(offset: u16, more: bool) -> Fragment {
+    match (offset, more) {
+        (0, false) => Fragment::No,
+        (0, true) => Fragment::First,
+        (_, _) => Fragment::Later,
+    }
+}
+
+/// Reads the transport header; `length` is the transport's length as the IP
+/// header says.
+fn read_transport(protocol: Protocol, segment: &[u8], length: usize) -> Option<Transport> {
+    match protocol {
+        Protocol::TCP => tcp::read(segment, length).map(Transport::Tcp),
+        Protocol::UDP => {
+            let datagram = usize::from(u16_at(segment, 4)?);
+            u16_at(segment, 6)?;
+            if datagram < 8 || datagram > length {
+                return None;
+            }
+            let (source, destination) = (u16_at(segment, 0)?, u16_at(segment, 2)?);
+            Some(Transport::Udp(Port(source), Port(destination)))
+        }
+        Protocol::ICMP | Protocol::ICMPV6 => {
+            let (kind, code) = (u8_at(segment, 0)?, u8_at(segment, 1)?);
+            u16_at(segment, 6)?;
+            if let Some(query) = IcmpQuery::from_type(protocol, kind) {
+                let identifier = Port(u16_at(segment, 4)?);
+                return Some(Transport::Query(query, identifier));
+            }
+            if is_error(protocol, kind) {
+                return Some(Transport::Error { kind, code });
+            }
+            Some(Transport::Icmp { kind })
+        }
+        _ => Some(Transport::Other),
+    }
+}
+
+/// Whether this message type quotes the packet that it is about: unreachable,
+/// source quench, redirect, time exceeded, parameter problem (RFC 792); types
+/// below 128 (RFC 4443 section 2.1).
+fn is_error(protocol: Protocol, kind: u8) -> bool {
+    match protocol {
+        Protocol::ICMP => matches!(kind, 3 | 4 | 5 | 11 | 12),
+        Protocol::ICMPV6 => kind < 128,
+        _ => false,
+    }
+}
+
+/// A packet as far as an ICMP error quotes it: addresses, and what is there of
+/// ports or identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quoted {
+    /// The tuple of the quoted packet.
+    pub tuple: Tuple,
+    /// Where its transport header begins, relative to the quote.
+    pub transport_at: usize,
+}
+
+impl Quoted {
+    /// Reads a quote: an IP header and at least the first octets of the
+    /// transport (RFC 792: eight).
+    ///
+    /// # Errors
+    /// When it is too short, or quotes a later fragment or an ICMP error
+    /// (which nothing may answer with an error, RFC 1122 section 3.2.2).
+    pub fn read(bytes: &[u8]) -> Result<Self, BadPacket> {
+        let version = u8_at(bytes, 0).ok_or(BadPacket::Length)? >> 4;
+        let (source, destination, protocol, at) = match version {
+            4 => {
+                let header: [u8; 20] = array_at(bytes, 0).ok_or(BadPacket::Length)?;
+                let [ihl, _, _, _, _, _, f0, f1, _, protocol, _, _, rest @ ..] = header;
+                let [s0, s1, s2, s3, d0, d1, d2, d3] = rest;
+                if u16::from_be_bytes([f0, f1]) & 0x1fff != 0 {
+                    return Err(BadPacket::Header);
+                }
+                let at = usize::from(ihl & 0x0f) * 4;
+                if at < 20 {
+                    return Err(BadPacket::Length);
+                }
+                (
+                    IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
+                    IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
+                    Protocol(protocol),
+                    at,
+                )
+            }
+            6 => {
+                let source: [u8; 16] = array_at(bytes, 8).ok_or(BadPacket::Length)?;
+                let destination: [u8; 16] = array_at(bytes, 24).ok_or(BadPacket::Length)?;
+                let next = u8_at(bytes, 6).ok_or(BadPacket::Length)?;
+                (
+                    IpAddr::V6(Ipv6Addr::from(source)),
+                    IpAddr::V6(Ipv6Addr::from(destination)),
+                    Protocol(next),
+                    IPV6_HEADER,
+                )
+            }
+            _ => return Err(BadPacket::Header),
+        };
+        let field = |offset| {
+            u16_at(bytes, at + offset)
+                .map(Port)
+                .ok_or(BadPacket::Length)
+        };
+        let (from, to) = match protocol {
+            Protocol::TCP | Protocol::UDP => (field(0)?, field(2)?),
+            Protocol::ICMP | Protocol::ICMPV6 => {
+                let kind = u8_at(bytes, at).ok_or(BadPacket::Length)?;
+                let query = IcmpQuery::from_type(protocol, kind).ok_or(BadPacket::Header)?;
+                (field(4)?, query.as_port())
+            }
+            _ => (Port(0), Port(0)),
+        };
+        let tuple = Tuple::new(
+            protocol,
+            Endpoint::new(source, from),
+            Endpoint::new(destination, to),
+        );
+        Ok(Self {
+            tuple,
+            transport_at: at,
+        })
+    }
+}

@@ -1,0 +1,310 @@
+//! Changing a packet in place: addresses, ports, time to live, sequence
+//! numbers, payload. Each change carries its checksums along by RFC 1624, so
+//! that a checksum that was wrong before stays just as wrong.
+
+use std::net::IpAddr;
+
+use super::bytes::{put, u8_at, u16_at};
+use super::checksum::Sum;
+use super::parse::{Fragment, Headers, Transport};
+use super::tcp::{self, sack_blocks, sack_edges};
+use crate::net::{Port, Protocol, SeqNumber, Tuple};
+
+const V4_TTL_AT: usize = 8;
+const V4_CHECKSUM_AT: usize = 10;
+const V4_LENGTH_AT: usize = 2;
+const V6_LENGTH_AT: usize = 4;
+const V6_HOP_LIMIT_AT: usize = 7;
+
+/// An address as octets, without allocation.
+#[derive(Clone, Copy)]
+enum Octets {
+    V4([u8; 4]),
+    V6([u8; 16]),
+}
+
+impl Octets {
+    fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(a) => Self::V4(a.octets()),
+            IpAddr::V6(a) => Self::V6(a.octets()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::V4(octets) => octets,
+            Self::V6(octets) => octets,
+        }
+    }
+}
+
+/// Where the transport's checksum stands within its header, and whether it
+/// covers the addresses.
+fn checksum_field(protocol: Protocol) -> Option<(usize, Covers)> {
+    match protocol {
+        Protocol::TCP => Some((tcp::CHECKSUM_AT, Covers::Addresses)),
+        Protocol::UDP => Some((6, Covers::Addresses)),
+        Protocol::ICMPV6 => Some((2, Covers::Addresses)),
+        Protocol::ICMP => Some((2, Covers::MessageOnly)),
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Covers {
+    Addresses,
+    MessageOnly,
+}
+
+/// Gives the packet the addresses, and the ports or the identifier, of `to`.
+/// `headers` must have been read from `frame`; they are stale afterwards.
+pub fn translate(frame: &mut [u8], headers: &Headers, to: &Tuple) {
+    let addresses = translate_addresses(frame, headers, to.source.address, to.destination.address);
+    let mut covered = match checksum_field(headers.protocol) {
+        Some((_, Covers::Addresses)) => addresses,
+        _ => Sum::default(),
+    };
+    if headers.fragment != Fragment::Later {
+        let at = headers.transport_at;
+        match headers.transport {
+            Transport::Tcp(_) | Transport::Udp(..) => {
+                covered = put_port(frame, at, to.source.port, covered);
+                covered = put_port(frame, at + 2, to.destination.port, covered);
+            }
+            Transport::Query(..) => covered = put_port(frame, at + 4, to.source.port, covered),
+            Transport::Error { .. } | Transport::Icmp { .. } | Transport::Other => {}
+        }
+        update_transport_checksum(frame, headers, covered);
+    }
+}
+
+/// Changes the addresses and the IPv4 header checksum; gives the change for
+/// the transport's checksum, which is not touched.
+fn translate_addresses(
+    frame: &mut [u8],
+    headers: &Headers,
+    source: IpAddr,
+    destination: IpAddr,
+) -> Sum {
+    let mut change = Sum::default();
+    let (first_at, v4) = match headers.source {
+        IpAddr::V4(_) => (12, true),
+        IpAddr::V6(_) => (8, false),
+    };
+    let mut at = first_at;
+    for (old, new) in [(headers.source, source), (headers.destination, destination)] {
+        let (old, new) = (Octets::of(old), Octets::of(new));
+        debug_assert_eq!(
+            old.bytes().len(),
+            new.bytes().len(),
+            "translation keeps the family"
+        );
+        if old.bytes() != new.bytes() && old.bytes().len() == new.bytes().len() {
+            change = change.change(old.bytes(), new.bytes());
+            put(frame, at, new.bytes());
+        }
+        at += old.bytes().len();
+    }
+    if v4 {
+        update_v4_checksum(frame, change);
+    }
+    change
+}
+
+/// Changes the addresses of an ICMP error (or of anything whose transport is
+/// left alone), its pseudo-header checksum included where it has one.
+pub(super) fn readdress(frame: &mut [u8], headers: &Headers, source: IpAddr, destination: IpAddr) {
+    let change = translate_addresses(frame, headers, source, destination);
+    if let Some((_, Covers::Addresses)) = checksum_field(headers.protocol) {
+        update_transport_checksum(frame, headers, change);
+    }
+}
+
+fn put_port(frame: &mut [u8], at: usize, port: Port, change: Sum) -> Sum {
+    let new = port.0.to_be_bytes();
+    let Some(old) = u16_at(frame, at).map(u16::to_be_bytes) else {
+        return change;
+    };
+    put(frame, at, &new);
+    change.change(&old, &new)
+}
+
+fn update_v4_checksum(frame: &mut [u8], change: Sum) {
+    if let Some(old) = u16_at(frame, V4_CHECKSUM_AT) {
+        put(frame, V4_CHECKSUM_AT, &change.update(old).to_be_bytes());
+    }
+}
+
+pub(super) fn update_transport_checksum(frame: &mut [u8], headers: &Headers, change: Sum) {
+    let Some((field, _)) = checksum_field(headers.protocol) else {
+        return;
+    };
+    let at = headers.transport_at + field;
+    let Some(old) = u16_at(frame, at) else {
+        return;
+    };
+    let new = match (headers.protocol, change.update(old)) {
+        // RFC 768: zero means "none", and a sum of zero is sent as its complement.
+        (Protocol::UDP, _) if old == 0 => return,
+        (Protocol::UDP, 0) => 0xffff,
+        (_, new) => new,
+    };
+    put(frame, at, &new.to_be_bytes());
+}
+
+/// Takes one from the time to live or hop limit. The caller has seen that it
+/// is more than one.
+pub fn decrement_ttl(frame: &mut [u8], headers: &Headers) {
+    let new = headers.ttl.saturating_sub(1);
+    match headers.source {
+        IpAddr::V4(_) => {
+            let protocol = headers_protocol_octet(frame);
+            put(frame, V4_TTL_AT, &[new]);
+            let change = Sum::default().change(&[headers.ttl, protocol], &[new, protocol]);
+            update_v4_checksum(frame, change);
+        }
+        IpAddr::V6(_) => put(frame, V6_HOP_LIMIT_AT, &[new]),
+    }
+}
+
+fn headers_protocol_octet(frame: &[u8]) -> u8 {
+    u8_at(frame, V4_TTL_AT + 1).unwrap_or(0)
+}
+
+/// How the numbers of one TCP segment change.
+pub trait Renumber {
+    /// A sequence number of the segment's own stream.
+    fn seq(&self, seq: SeqNumber) -> SeqNumber;
+    /// An acknowledgement of the other stream.
+    fn ack(&self, ack: SeqNumber) -> SeqNumber;
+}
+
+/// Gives a TCP segment other sequence and acknowledgement numbers, those in
+/// SACK blocks included. The acknowledgement is left alone without ACK.
+pub fn renumber(frame: &mut [u8], headers: &Headers, numbers: &impl Renumber) {
+    let Some(tcp) = headers.tcp() else {
+        return;
+    };
+    let at = headers.transport_at;
+    let mut change = Sum::default();
+    let mut put_number = |frame: &mut [u8], at: usize, old: SeqNumber, new: SeqNumber| {
+        let (old, new) = (old.0.to_be_bytes(), new.0.to_be_bytes());
+        if old != new {
+            // Numbers in options may stand at odd places: the sum of octets
+            // there is the same with its two halves swapped.
+            change = if at.is_multiple_of(2) {
+                change.change(&old, &new)
+            } else {
+                change.change(&swapped(old), &swapped(new))
+            };
+            put(frame, at, &new);
+        }
+    };
+    put_number(frame, at + tcp::SEQ_AT, tcp.seq, numbers.seq(tcp.seq));
+    if tcp.flags.has(super::TcpFlags::ACK) {
+        put_number(frame, at + tcp::ACK_AT, tcp.ack, numbers.ack(tcp.ack));
+        // At most three or four blocks fit into a header; the copy of the
+        // header (at most 60 octets) lets them be read while it is written.
+        let mut header = [0u8; 60];
+        let length = tcp.length.min(header.len());
+        if let (Some(copy), Some(from)) = (header.get_mut(..length), frame.get(at..at + length)) {
+            copy.copy_from_slice(from);
+        }
+        let header = header.get(..length).unwrap_or(&[]);
+        for block in sack_blocks(header) {
+            if let Some([left, right]) = sack_edges(header, &block) {
+                put_number(frame, at + block.start, left, numbers.ack(left));
+                put_number(frame, at + block.start + 4, right, numbers.ack(right));
+            }
+        }
+    }
+    update_transport_checksum(frame, headers, change);
+}
+
+fn swapped([a, b, c, d]: [u8; 4]) -> [u8; 4] {
+    [b, a, d, c]
+}
+
+/// Gives a TCP segment another payload; lengths and checksums follow.
+/// Returns false, with nothing changed, where the packet would outgrow an IP
+/// packet's 65535 octets.
+#[must_use]
+pub fn replace_payload(frame: &mut Vec<u8>, headers: &Headers, payload: &[u8]) -> bool {
+    let old_range = headers.payload_range();
+    let new_length = old_range.start + payload.len();
+    let Ok(v4_length) = u16::try_from(new_length) else {
+        return false;
+    };
+    if frame.len() < old_range.end {
+        return false; // cut
+    }
+    let old_segment = headers.length - headers.transport_at;
+    let new_segment = new_length - headers.transport_at;
+    let mut change = Sum::default();
+    if let Some(old) = frame.get(old_range.clone()) {
+        change = change.remove(old).over(payload);
+    }
+    // The length in the pseudo-header; TCP's upper half is zero in both.
+    let as_u16 = |length| u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
+    change = change.change(&as_u16(old_segment), &as_u16(new_segment));
+    frame.splice(old_range, payload.iter().copied());
+    match headers.source {
+        IpAddr::V4(_) => {
+            let old = u16_at(frame, V4_LENGTH_AT).unwrap_or(0).to_be_bytes();
+            put(frame, V4_LENGTH_AT, &v4_length.to_be_bytes());
+            update_v4_checksum(frame, Sum::default().change(&old, &v4_length.to_be_bytes()));
+        }
+        IpAddr::V6(_) => {
+            put(
+                frame,
+                V6_LENGTH_AT,
+                &v4_length.saturating_sub(40).to_be_bytes(),
+            );
+        }
+    }
+    update_transport_checksum(frame, headers, change);
+    true
+}
+
+/// Computes every checksum anew, whatever stood there: for captures made on
+/// the sending host, whose checksums the hardware would have finished.
+pub fn repair_checksums(frame: &mut [u8], headers: &Headers) {
+    if headers.source.is_ipv4() {
+        let length = usize::from(u8_at(frame, 0).unwrap_or(0) & 0x0f) * 4;
+        put(frame, V4_CHECKSUM_AT, &[0, 0]);
+        if let Some(header) = frame.get(..length) {
+            let sum = Sum::default().over(header).checksum();
+            put(frame, V4_CHECKSUM_AT, &sum.to_be_bytes());
+        }
+    }
+    let Some((field, covers)) = checksum_field(headers.protocol) else {
+        return;
+    };
+    let range = headers.transport_range();
+    if headers.fragment != Fragment::No || frame.len() < range.end {
+        return;
+    }
+    if headers.protocol == Protocol::UDP && u16_at(frame, range.start + field) == Some(0) {
+        return;
+    }
+    put(frame, range.start + field, &[0, 0]);
+    let Some(segment) = frame.get(range.clone()) else {
+        return;
+    };
+    let length = segment.len();
+    let sum = match covers {
+        Covers::MessageOnly => Sum::default(),
+        Covers::Addresses => Sum::default().pseudo_header(
+            headers.source,
+            headers.destination,
+            headers.protocol,
+            length,
+        ),
+    };
+    let sum = match (headers.protocol, sum.over(segment).checksum()) {
+        (Protocol::UDP, 0) => 0xffff,
+        (_, sum) => sum,
+    };
+    put(frame, range.start + field, &sum.to_be_bytes());
+}
