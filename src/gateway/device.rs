@@ -27,7 +27,7 @@ pub(super) struct TunDevice {
 
 /// Where a device comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Origin {
+pub enum Origin {
     /// Made here; goes away when closed.
     Made,
     /// It was there before and stays.
@@ -41,17 +41,18 @@ impl TunDevice {
     /// # Errors
     /// The kernel's refusal, with the device's name.
     pub(super) fn open(wanted: &config::Device) -> Result<Self, GatewayError> {
-        Self::try_open(&wanted.name).map_err(|cause| GatewayError::Device {
+        let origin = match interface_index(&wanted.name) {
+            Ok(_) => Origin::TakenOver,
+            Err(_) => Origin::Made,
+        };
+        Self::try_open(&wanted.name, origin).map_err(|cause| GatewayError::Device {
             name: wanted.name.clone(),
+            origin,
             cause,
         })
     }
 
-    fn try_open(name: &str) -> io::Result<Self> {
-        let origin = match interface_index(name) {
-            Ok(_) => Origin::TakenOver,
-            Err(_) => Origin::Made,
-        };
+    fn try_open(name: &str, origin: Origin) -> io::Result<Self> {
         let mut configuration = tun::Configuration::default();
         configuration.tun_name(name);
         let device = tun::create(&configuration)?;

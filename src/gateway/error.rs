@@ -4,6 +4,10 @@
 use std::fmt;
 use std::io;
 
+use rustix::io::Errno;
+
+use super::device::Origin;
+
 /// Why the gateway could not start, or had to stop.
 #[derive(Debug)]
 pub enum GatewayError {
@@ -11,6 +15,8 @@ pub enum GatewayError {
     Device {
         /// The device.
         name: String,
+        /// Whether one of this name was there before.
+        origin: Origin,
         /// What the kernel said.
         cause: io::Error,
     },
@@ -53,13 +59,21 @@ impl GatewayError {
 impl fmt::Display for GatewayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Device { name, cause } => {
-                write!(f, "cannot make the TUN device `{name}`: {}", plain(cause))?;
-                device_hint(cause).map_or(Ok(()), |hint| write!(f, " ({hint})"))
+            Self::Device {
+                name,
+                origin,
+                cause,
+            } => {
+                let what = match origin {
+                    Origin::Made => "make the TUN device",
+                    Origin::TakenOver => "take over the device",
+                };
+                write!(f, "cannot {what} `{name}`: {}", plain(cause))?;
+                hint(f, device_hint(*origin, cause))
             }
             Self::Routing { what, cause } => {
                 write!(f, "cannot {what}: {}", plain(cause))?;
-                routing_hint(cause).map_or(Ok(()), |hint| write!(f, " ({hint})"))
+                hint(f, routing_hint(cause))
             }
             Self::DeviceGone { name } => {
                 write!(f, "the TUN device `{name}` is gone: somebody deleted it")
@@ -90,18 +104,19 @@ fn plain(cause: &io::Error) -> String {
     }
 }
 
-fn device_hint(cause: &io::Error) -> Option<&'static str> {
-    use rustix::io::Errno;
-    match Errno::from_io_error(cause)? {
-        Errno::PERM | Errno::ACCESS => {
-            Some("needs CAP_NET_ADMIN: run as root, or see docs/run.md for other ways")
-        }
-        Errno::BUSY => Some("another program has it open"),
-        Errno::INVAL => Some(
-            "a device of this name exists that is not a TUN device with one queue, \
-             or the kernel refuses the name",
-        ),
-        Errno::NOENT | Errno::NXIO | Errno::NODEV => {
+fn hint(f: &mut fmt::Formatter<'_>, hint: Option<&str>) -> fmt::Result {
+    hint.map_or(Ok(()), |hint| write!(f, " ({hint})"))
+}
+
+const NEEDS_PRIVILEGE: &str = "needs CAP_NET_ADMIN: run as root, or see docs/run.md for other ways";
+
+fn device_hint(origin: Origin, cause: &io::Error) -> Option<&'static str> {
+    match (Errno::from_io_error(cause)?, origin) {
+        (Errno::PERM | Errno::ACCESS, _) => Some(NEEDS_PRIVILEGE),
+        (Errno::BUSY, _) => Some("another program has it open"),
+        (Errno::INVAL, Origin::TakenOver) => Some("it is not a TUN device with one queue"),
+        (Errno::INVAL, Origin::Made) => Some("the kernel refuses the name"),
+        (Errno::NOENT | Errno::NXIO | Errno::NODEV, _) => {
             Some("there is no /dev/net/tun: try `modprobe tun`")
         }
         _ => None,
@@ -109,9 +124,8 @@ fn device_hint(cause: &io::Error) -> Option<&'static str> {
 }
 
 fn routing_hint(cause: &io::Error) -> Option<&'static str> {
-    use rustix::io::Errno;
     match Errno::from_io_error(cause)? {
-        Errno::PERM => Some("needs CAP_NET_ADMIN: run as root, or see docs/run.md for other ways"),
+        Errno::PERM => Some(NEEDS_PRIVILEGE),
         Errno::ACCESS => Some("is IPv6 switched off on this host?"),
         _ => None,
     }
@@ -120,12 +134,12 @@ fn routing_hint(cause: &io::Error) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::io::Errno;
 
     #[test]
     fn an_error_is_one_line_with_thing_cause_and_help() {
         let error = GatewayError::Device {
             name: "lan0".into(),
+            origin: Origin::Made,
             cause: Errno::PERM.into(),
         };
         assert_eq!(
@@ -135,11 +149,12 @@ mod tests {
         );
         let error = GatewayError::Device {
             name: "lan0".into(),
+            origin: Origin::TakenOver,
             cause: Errno::BUSY.into(),
         };
         assert_eq!(
             error.to_string(),
-            "cannot make the TUN device `lan0`: Device or resource busy \
+            "cannot take over the device `lan0`: Device or resource busy \
              (another program has it open)"
         );
         let error = GatewayError::routing("route 10.0.0.0/24 into `lan0`")(Errno::EXIST.into());

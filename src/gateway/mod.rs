@@ -27,6 +27,7 @@ mod routing;
 mod sysctl;
 
 pub use counters::Counters;
+pub use device::Origin;
 pub use error::GatewayError;
 
 use std::os::fd::OwnedFd;
@@ -40,7 +41,7 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 use self::clock::Clock;
-use self::device::{Origin, TunDevice};
+use self::device::TunDevice;
 use self::packet_loop::PacketLoop;
 use self::port::Port;
 use self::routing::HostNetwork;

@@ -110,6 +110,11 @@ impl HostNetwork {
                 .await
                 .map_err(GatewayError::routing(format!("route {net} into `{name}`")))?;
         }
+        for interface in &wanted.interfaces {
+            if interface_index(interface).is_err() {
+                warn!(interface, "is not there (yet): nothing arrives by it");
+            }
+        }
         for family in families() {
             self.divert(device, &wanted.interfaces, *family).await?;
         }
@@ -261,9 +266,6 @@ impl HostNetwork {
     }
 
     async fn add_rule(&mut self, interface: &str, table: u32, family: Family) -> io::Result<()> {
-        if interface_index(interface).is_err() {
-            warn!(interface, "is not there (yet): nothing arrives by it");
-        }
         self.remove_left_over_rules(interface, family).await?;
         let rule = rule_message(interface, Some(table), family);
         let mut request = self.netlink.rule().add();
