@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Records the captures of this directory again, from real clients and servers.
 #
-#   captures/record.sh              into this directory
+#   captures/record.sh              into this directory, where README.md is told the new sizes
 #   captures/record.sh DIR          into DIR
 #   captures/record.sh --check DIR  record nothing, check the captures in DIR and print the table
 #
@@ -373,7 +373,7 @@ record ftp-active-lftp.pcap lftp_run client "set ftp:passive-mode no; open 198.5
 record ftp-epsv-curl.pcap curl_run ftp://198.51.100.21/ ftp://198.51.100.21/readme.txt
 record ftp-eprt-curl.pcap curl_run -P - ftp://198.51.100.21/ ftp://198.51.100.21/readme.txt
 record ftp-epsv-curl-v6.pcapng curl_run 'ftp://[2001:db8:ff:100::21]/' 'ftp://[2001:db8:ff:100::21]/readme.txt'
-record ftp-passive-upload.pcap lftp_run client "open 198.51.100.21; cd incoming; put $work/home/report.txt"
+record ftp-passive-upload.pcap lftp_run client "set ftp:use-site-utime no; set ftp:use-site-utime2 no; open 198.51.100.21; cd incoming; put $work/home/report.txt"
 
 mtu 9000 # few, large packets
 record ftp-passive-bulk.pcap lftp_run client 'open 198.51.100.21; get pub/bulk.txt'
@@ -434,3 +434,23 @@ check "$work/done" || die "these captures are not good; none was stored"
 for file in "$work"/done/*; do
   install -m 0644 "$file" "$out/${file##*/}"
 done
+
+# The index says how many packets and bytes each has.
+if [[ -f $out/README.md ]]; then
+  check "$out" | awk '
+    NR == FNR { packets[$1] = $2; bytes[$1] = $3; next }
+    {
+      n = split($0, cell, "|")
+      name = cell[2]
+      gsub(/[` ]/, "", name)
+      if (n > 4 && name in packets && cell[3] ~ /^ *[0-9]+ *$/) {
+        cell[3] = sprintf(" %7d ", packets[name])
+        cell[4] = sprintf(" %6d ", bytes[name])
+        line = cell[1]
+        for (i = 2; i <= n; i++) line = line "|" cell[i]
+        $0 = line
+      }
+      print
+    }' - "$out/README.md" >"$work/README.md"
+  cat "$work/README.md" >"$out/README.md"
+fi

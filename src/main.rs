@@ -1,3 +1,7 @@
 //! The `spigate` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    spigate::cli::main()
+}

@@ -101,7 +101,7 @@ if [[ ! -e $policy ]]; then
 fi
 
 apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300)
-as_root "${apt[@]}" update
+as_root "${apt[@]}" update || echo "setup.sh: not every package list could be fetched; trying with what is there" >&2
 as_root "${apt[@]}" install --no-install-recommends "${packages[@]}"
 
 # Nor may a server that came with this installation start at the next boot.

@@ -18,6 +18,14 @@
 //! with the session. Deciding works on a [`Alg::boxed_clone`]; committing
 //! stores it, so that a packet dropped later leaves no trace here.
 
+#![cfg_attr(
+    test,
+    allow(
+        non_snake_case,
+        reason = "two underscores end a requirement's ID in a test's name"
+    )
+)]
+
 pub mod ftp;
 pub mod stream;
 
@@ -104,11 +112,12 @@ impl Announcement {
     /// look for the data session at `reached_at`.
     #[must_use]
     pub fn allows(&self, reached_at: Endpoint) -> bool {
-        match self.fixed {
-            Fixed::Nothing => true,
-            Fixed::Port => reached_at.port == self.endpoint.port,
-            Fixed::Endpoint => reached_at == self.endpoint,
-        }
+        reached_at.family() == self.endpoint.family()
+            && match self.fixed {
+                Fixed::Nothing => true,
+                Fixed::Port => reached_at.port == self.endpoint.port,
+                Fixed::Endpoint => reached_at == self.endpoint,
+            }
     }
 }
 

@@ -1,1 +1,34 @@
-//! To come.
+//! The capture shell: files of captured packets, read and written.
+//!
+//! It owns the formats (pcap and pcapng, plain or compressed), the link layers
+//! below IP, the merging of several files by time stamp, and writing pcap. It
+//! refuses to judge a packet: what the link layer calls IP goes on as it is,
+//! however broken, and the engine names what is wrong with it.
+//!
+//! A damaged file gives every packet up to the damage and then one
+//! [`CaptureError`] with the byte where it is. Memory is bounded by
+//! [`MAX_RECORD`], whatever lengths a file claims.
+//!
+//! ```text
+//! file -> source (gzip, zstd) -> reader (pcap | pcapng) -> merge -> strip_link -> engine
+//! ```
+
+mod driver;
+mod error;
+mod link;
+mod merge;
+mod pcap;
+mod pcapng;
+mod reader;
+mod source;
+mod vantage;
+mod writer;
+
+pub use driver::{Entry, Feed, PacketReport, Repair, Sink, Stopped, replay};
+pub use error::{BlockDamage, CaptureError, Fault, Part};
+pub use link::{IpPacket, LinkType, NotIp, strip_link};
+pub use merge::{Merge, Merged};
+pub use reader::{CaptureReader, CapturedPacket};
+pub use source::{Compression, MAX_RECORD};
+pub use vantage::{Readdressed, Vantage};
+pub use writer::{PcapWriter, Resolution};

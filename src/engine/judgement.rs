@@ -19,15 +19,23 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The words for the verdicts.
+    pub const NAMES: [&'static str; 4] = ["forward", "drop", "reject", "answer"];
+
+    /// The place of its word in [`NAMES`](Self::NAMES).
+    pub(super) fn index(self) -> usize {
+        match self {
+            Self::Forward(_) => 0,
+            Self::Drop => 1,
+            Self::Reject => 2,
+            Self::Answer => 3,
+        }
+    }
+
     /// The word for it: `forward`, `drop`, `reject`, `answer`.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Forward(_) => "forward",
-            Self::Drop => "drop",
-            Self::Reject => "reject",
-            Self::Answer => "answer",
-        }
+        Self::NAMES.get(self.index()).copied().unwrap_or_default()
     }
 }
 

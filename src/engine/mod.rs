@@ -1,18 +1,44 @@
 //! The engine: the path of a packet.
+//!
+//! ```text
+//! read -> track (session, expectation, or new) -> destination NAT -> route and zones -> rules
+//!      -> source NAT -> ALG -> [decide ends, commit begins] -> store -> rewrite -> out
+//! ```
+//!
+//! Sans-IO: bytes and a moment in, a verdict and bytes out. It has no clock,
+//! no socket, no thread and no randomness of its own: policy, seed and the
+//! list of inputs give the same bytes every time.
+//!
+//! *Decide, then commit*: `decide` only reads and `commit` only writes, so
+//! that a session is never half made, a refused packet leaves no trace, and
+//! [`Engine::explain`] is deciding alone.
 
+mod commit;
+mod control;
+mod counters;
+mod decide;
+mod far_end;
 mod judgement;
+mod observer;
 mod output;
 mod policy;
 mod reason;
 
+pub use counters::Counters;
+pub use far_end::FarEnd;
 pub use judgement::{CtState, Judgement, Verdict};
-pub use output::{Event, Made, Output};
+pub use observer::{Observer, Silent, Step, Unread};
+pub use output::{Ending, Event, Made, Output};
 pub use policy::Policy;
 pub use reason::Reason;
 
 use std::sync::Arc;
 
+use hashbrown::HashMap;
+
+use self::control::Control;
 use crate::net::{Timestamp, ZoneId};
+use crate::session::{SessionId, Sessions, TupleHash};
 
 /// How an engine is set up besides its policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,13 +80,33 @@ pub enum Extent {
 #[derive(Debug)]
 pub struct Engine {
     policy: Arc<Policy>,
+    options: Options,
+    hash: TupleHash,
+    sessions: Sessions,
+    controls: HashMap<SessionId, Control, TupleHash>,
+    counters: Counters,
+    /// The latest moment that was given: time never runs backwards here.
+    now: Timestamp,
+    /// Where a control segment's new payload is put together.
+    payload: Vec<u8>,
 }
 
 impl Engine {
     /// An engine that guards by `policy` from the moment `now` on.
     #[must_use]
-    pub fn new(policy: Arc<Policy>, _options: Options, _now: Timestamp) -> Self {
-        Self { policy }
+    pub fn new(policy: Arc<Policy>, options: Options, now: Timestamp) -> Self {
+        let hash = TupleHash::from_seed(options.seed);
+        let counters = Counters::new(policy.rules.iter().count());
+        Self {
+            policy,
+            options,
+            hash,
+            sessions: Sessions::new(options.seed),
+            controls: HashMap::with_hasher(hash),
+            counters,
+            now,
+            payload: Vec::new(),
+        }
     }
 
     /// The policy in force.
@@ -69,32 +115,84 @@ impl Engine {
         &self.policy
     }
 
+    /// The sessions, and the data sessions that are expected.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// One packet, from its IP header on. A forwarded packet is rewritten in
     /// `frame`; what the gateway itself sends and what happened to sessions
-    /// goes to `out`. Everything due by `now` happens first.
+    /// goes to `out`; every step is told to `why`. Everything due by `now`
+    /// happens first.
     pub fn packet(
         &mut self,
-        _now: Timestamp,
-        _arrival: Arrival,
-        _frame: &mut Vec<u8>,
-        _out: &mut Output,
+        now: Timestamp,
+        arrival: Arrival,
+        frame: &mut Vec<u8>,
+        out: &mut Output,
+        why: &mut impl Observer,
     ) -> Judgement {
-        Judgement {
+        self.expire(now, out);
+        let now = self.now;
+        let decision = self.decide(now, arrival, frame, why);
+        let judgement = decision.judgement;
+        self.counters.count(&judgement);
+        self.commit(now, arrival, frame, decision, out);
+        judgement
+    }
+
+    /// Counts a packet that the shell could not bring in, and gives the
+    /// judgement of it: dropped, untracked, for this reason.
+    pub fn turn_away(&mut self, reason: Reason) -> Judgement {
+        let judgement = Judgement {
             verdict: Verdict::Drop,
             ct: CtState::Untracked,
-            reason: Reason::Internal,
+            reason,
             rule: None,
             session: None,
             state: None,
-        }
+        };
+        self.counters.count(&judgement);
+        judgement
+    }
+
+    /// What would happen to this packet now, step by step; nothing changes.
+    pub fn explain(&self, arrival: Arrival, frame: &[u8], why: &mut impl Observer) -> Judgement {
+        self.decide(self.now, arrival, frame, why).judgement
     }
 
     /// Everything that is due by `now`.
-    pub fn expire(&mut self, _now: Timestamp, _out: &mut Output) {}
+    pub fn expire(&mut self, now: Timestamp, out: &mut Output) {
+        self.now = self.now.max(now);
+        while let Some((_, session)) = self.sessions.pop_expired(self.now) {
+            self.forget_control(&session);
+            let at = session.deadline;
+            out.events.push(Event::Ended {
+                at,
+                session,
+                ending: Ending::Expired,
+            });
+        }
+        while let Some(unmet) = self.sessions.pop_unmet(self.now) {
+            let parent = self.controls.get_mut(&unmet.parent.id());
+            if let Some(parent) = parent.filter(|parent| parent.pending == Some(unmet.tuple)) {
+                parent.pending = None;
+            }
+            out.events.push(Event::Unmet(unmet));
+        }
+    }
 
-    /// When [`expire`](Self::expire) next has work.
+    /// When [`expire`](Self::expire) next has work. It may find none: a
+    /// session that went on is looked at, and left.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        None
+        self.sessions.next_deadline()
     }
 }

@@ -1,7 +1,7 @@
 //! What the engine gives back besides the verdict.
 
 use crate::net::{Timestamp, ZoneId};
-use crate::session::{SessionId, State};
+use crate::session::{Expectation, Session, SessionId};
 
 /// A packet that the gateway itself made: an RST, an ICMP error, an echo reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,27 +12,31 @@ pub struct Made {
     pub bytes: Vec<u8>,
 }
 
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// Its time ran out.
+    Expired,
+    /// It was over, and a new one has taken its tuple.
+    Replaced,
+}
+
 /// Something that happened to a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A session began.
-    Opened(SessionId),
-    /// A session ended because its time ran out, at the moment it was due.
-    Expired {
+    Began(SessionId),
+    /// A session ended.
+    Ended {
         /// When it was due.
         at: Timestamp,
-        /// Which one.
-        session: SessionId,
-        /// The state it died in.
-        state: State,
+        /// What it was at its end.
+        session: Session,
+        /// Why.
+        ending: Ending,
     },
     /// A data session that an ALG announced never came.
-    ExpectationExpired {
-        /// When it was due.
-        at: Timestamp,
-        /// The control session that announced it.
-        parent: SessionId,
-    },
+    Unmet(Expectation),
 }
 
 /// What one call of the engine produced. Complete when the call returns; the

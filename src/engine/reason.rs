@@ -37,6 +37,11 @@ reasons! {
     GatewayEcho => "gateway-echo",
     /// The gateway itself was addressed, and offers no such service.
     GatewayService => "gateway-service",
+    // --- it never reached the path
+    /// Not an IP packet: a capture holds such, a TUN device brings none.
+    NotIp => "not-ip",
+    /// Its source address lies in no zone that it could have come by.
+    NoZone => "no-zone",
     // --- the packet is broken
     /// Shorter than its headers say, or lengths that contradict each other.
     BadLength => "bad-length",

@@ -16,7 +16,7 @@ pub use address_set::AddressSet;
 pub use direction::{Direction, PerDirection};
 pub use endpoint::{Endpoint, Family, Port};
 pub use protocol::Protocol;
-pub use selector::{Asking, Mismatch, Selector};
+pub use selector::{Asking, Mismatch, Selector, UnnamedTraffic};
 pub use seq::SeqNumber;
 pub use service::{AlgKind, Service, ServiceId, Services, Traffic};
 pub use time::Timestamp;

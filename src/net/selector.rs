@@ -1,6 +1,6 @@
 //! Which connections one row of the policy is about.
 
-use super::{AddressSet, Place, ServiceId, Services, Tuple, ZoneId};
+use super::{AddressSet, Place, ServiceId, Services, Traffic, Tuple, ZoneId};
 
 /// The conditions of one row, whether a rule or a translation. An absent
 /// condition means "any".
@@ -16,6 +16,19 @@ pub struct Selector {
     pub destination: Option<AddressSet>,
     /// The services, any one of them.
     pub services: Option<Vec<ServiceId>>,
+    /// Traffic told by protocol and port, where no service of the file says it.
+    pub traffic: Option<UnnamedTraffic>,
+}
+
+/// Traffic that no service of the file is: what a port forward leads to
+/// another port, as it looks at the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnnamedTraffic {
+    /// The traffic, any one of these.
+    pub any_of: Vec<Traffic>,
+    /// The service that it is of all the same; `None`: the first in the file
+    /// that covers it.
+    pub service: Option<ServiceId>,
 }
 
 /// A connection that asks to be let through, as rules see it: the real client
@@ -75,6 +88,14 @@ impl Selector {
         }
         if outside(&self.destination, tuple.destination.address) {
             return Err(Mismatch::Destination);
+        }
+        if let Some(unnamed) = &self.traffic {
+            if !unnamed.any_of.iter().any(|traffic| traffic.covers(tuple)) {
+                return Err(Mismatch::Service);
+            }
+            if unnamed.service.is_some() {
+                return Ok(unnamed.service);
+            }
         }
         match &self.services {
             None => Ok(services.covering(tuple)),

@@ -178,6 +178,8 @@ pub trait Renumber {
     fn seq(&self, seq: SeqNumber) -> SeqNumber;
     /// An acknowledgement of the other stream.
     fn ack(&self, ack: SeqNumber) -> SeqNumber;
+    /// Both edges of a selective acknowledgement of the other stream.
+    fn sack(&self, edges: [SeqNumber; 2]) -> [SeqNumber; 2];
 }
 
 /// Gives a TCP segment other sequence and acknowledgement numbers, those in
@@ -213,9 +215,10 @@ pub fn renumber(frame: &mut [u8], headers: &Headers, numbers: &impl Renumber) {
         }
         let header = header.get(..length).unwrap_or(&[]);
         for block in sack_blocks(header) {
-            if let Some([left, right]) = sack_edges(header, &block) {
-                put_number(frame, at + block.start, left, numbers.ack(left));
-                put_number(frame, at + block.start + 4, right, numbers.ack(right));
+            if let Some(edges) = sack_edges(header, &block) {
+                for (place, (old, new)) in edges.into_iter().zip(numbers.sack(edges)).enumerate() {
+                    put_number(frame, at + block.start + 4 * place, old, new);
+                }
             }
         }
     }

@@ -1,7 +1,27 @@
-//! Sessions.
+//! Sessions: what belongs together, in which state it is, how long it lives.
+//!
+//! Owns the table of sessions under both of their tuples, the state machines,
+//! the deadlines, and the expectations of data sessions that an ALG
+//! announced. Whether a packet may pass is not decided here; bytes are not
+//! changed here.
+//!
+//! A session begins with its first allowed packet ([`Sessions::insert`]), moves
+//! with each further one ([`track`], then [`Sessions::update`]), and ends when
+//! its time runs out ([`Sessions::pop_expired`]). States, names and defaults
+//! are Linux conntrack's.
 
+mod deadline;
+mod expectation;
+mod hash;
 mod state;
+mod table;
+mod tcp;
 mod timeouts;
+mod tracker;
 
+pub use expectation::{Expectation, Expectations, ExpectedTuple};
+pub use hash::TupleHash;
 pub use state::{FlowState, SessionId, State, TcpState};
+pub use table::{Counter, Handle, Origin, Session, Sessions, Update};
 pub use timeouts::Timeouts;
+pub use tracker::{CannotBegin, Heard, Track, begin, lifetime, track};

@@ -1,10 +1,4 @@
-//! Following and rewriting one direction of a TCP stream.
-//!
-//! [`Cursor`] says which octets of a segment are new, so that an ALG reads
-//! every octet once. [`Rewrites`] keeps the changes made to the stream and
-//! applies them to every segment that carries them, first or repeated,
-//! however it is cut, and moves sequence and acknowledgement numbers between
-//! what the sender counts and what the receiver counts.
+//! The changes made to one direction of a stream.
 //!
 //! A change replaces the octets of a range one by one: the n-th octet of the
 //! range carries the n-th octet of the replacement; the last octet of the
@@ -13,10 +7,11 @@
 //! has one fixed image in the receiver's, and any cutting, repeating or
 //! reordering of the former gives the same latter.
 //!
-//! Refuses to hold octets back: what cannot be read at once passes unread.
+//! The kernel keeps only the newest change of a direction and its offset
+//! before and after (`nf_ct_seqadj`); a repetition from before an older one
+//! goes wrong there.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 
 use crate::net::SeqNumber;
 
@@ -30,58 +25,6 @@ pub const MAX_CHANGES: usize = 32;
 /// The largest window that TCP can offer (RFC 7323 section 2.3): nothing
 /// further back than this can be repeated, or acknowledged anew.
 const MAX_WINDOW: i32 = 1 << 30;
-
-/// How far one direction of a stream has been read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cursor {
-    next: Option<SeqNumber>,
-}
-
-/// What a segment brings to the reader of a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
-    /// This part of the payload continues the stream. It is not empty.
-    New(Range<usize>),
-    /// All of it was read before, or it is empty.
-    Nothing,
-    /// It does not continue the stream: octets before it are missing (or the
-    /// stream was not seen from its start). It passes unread, as will what is
-    /// missing; reading goes on behind it, and the reader has to be told that
-    /// it lost its place.
-    Gap,
-}
-
-impl Cursor {
-    /// A cursor for a stream whose SYN has this sequence number: the SYN
-    /// itself takes one, and data, on the SYN too, begins at the next.
-    #[must_use]
-    pub fn begin(syn: SeqNumber) -> Self {
-        Self {
-            next: Some(syn.advance(1)),
-        }
-    }
-
-    /// Takes a segment whose payload of `len` octets begins at `seq`.
-    pub fn read(&mut self, seq: SeqNumber, len: usize) -> Reading {
-        let Ok(octets) = u32::try_from(len) else {
-            return Reading::Nothing;
-        };
-        if octets == 0 {
-            return Reading::Nothing;
-        }
-        let end = seq.advance(octets);
-        let Some(next) = self.next.filter(|next| !seq.is_after(*next)) else {
-            self.next = Some(end);
-            return Reading::Gap;
-        };
-        if !end.is_after(next) {
-            return Reading::Nothing;
-        }
-        self.next = Some(end);
-        let read_before = next.0.wrapping_sub(seq.0) as usize;
-        Reading::New(read_before..len)
-    }
-}
 
 /// One replaced range of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +114,10 @@ impl Rewrites {
         }
         if self.changes.len() >= MAX_CHANGES && !self.fold_oldest(0) {
             return Err(Unrecordable::Full);
+        }
+        if self.changes.is_empty() {
+            // What was acknowledged long before may have wrapped around.
+            self.acknowledged = None;
         }
         self.changes.push_back(Change {
             at,
@@ -309,4 +256,18 @@ enum Rounding {
     Down,
     /// To the end of that octet, unless it is at its start.
     Up,
+}
+
+#[cfg(test)]
+impl Rewrites {
+    /// How many changes are remembered one by one.
+    pub(super) fn remembered(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Forgets all that may be forgotten once `ack` is acknowledged.
+    pub(super) fn forget_acknowledged(&mut self, ack: SeqNumber) {
+        self.acknowledged(ack);
+        while self.fold_oldest(0) {}
+    }
 }

@@ -1,0 +1,58 @@
+//! Any octets, in any pieces.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Lines that come near to FTP, and octets that do not.
+fn stream() -> impl Strategy<Value = Vec<u8>> {
+    let line = prop_oneof![
+        "(PORT|port) 10,0,0,7,[0-9]{1,3},[0-9]{1,3}\r\n",
+        "EPRT [|!]1[|!]10.0.0.7[|!][0-9]{1,5}[|!]\r\n",
+        "(PASV|EPSV|EPSV ALL|AUTH TLS|NOOP)\r\n",
+        "227 Mode [(]?10,0,9,21,[0-9]{1,3},[0-9]{1,3}[)]?\r\n",
+        "229[ -]Mode [(][|]{3}[0-9]{1,5}[|][)]\r\n",
+        "(200|230|500|234)[ -]x\r\n",
+        "[\r\n(|,0-9 ]{0,9}",
+    ];
+    prop_oneof![
+        4 => prop::collection::vec(line, 0..8).prop_map(|lines| lines.concat().into_bytes()),
+        1 => prop::collection::vec(any::<u8>(), 0..1500),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_stream_breaks_the_reader(
+        pieces in prop::collection::vec((any::<bool>(), stream()), 0..6),
+        translate in any::<bool>(),
+    ) {
+        let mut dialogue = Dialogue::v4();
+        if translate {
+            dialogue = dialogue.translated_to("203.0.113.2:40000");
+        }
+        for (from_client, bytes) in pieces {
+            let direction = if from_client { CLIENT } else { SERVER };
+            let inspection = dialogue.inspect(direction, &bytes);
+            edited(&bytes, &inspection.edits);
+            prop_assert!(translate || inspection.edits.is_empty());
+        }
+    }
+
+    #[test]
+    fn how_a_stream_is_cut_changes_nothing_where_nothing_is_translated(
+        pieces in prop::collection::vec((any::<bool>(), stream()), 0..6),
+        cut in 1_usize..40,
+    ) {
+        let (mut whole, mut in_pieces) = (Dialogue::v4(), Dialogue::v4());
+        for (from_client, bytes) in pieces {
+            let direction = if from_client { CLIENT } else { SERVER };
+            whole.inspect(direction, &bytes);
+            for piece in bytes.chunks(cut) {
+                in_pieces.inspect(direction, piece);
+            }
+        }
+        prop_assert_eq!(whole.opened(), in_pieces.opened());
+        prop_assert_eq!(whole.refusals(), in_pieces.refusals());
+    }
+}

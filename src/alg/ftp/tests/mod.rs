@@ -1,0 +1,163 @@
+//! The dialogue, line by line, before a desk that translates or not.
+
+mod active;
+mod any_octets;
+mod encrypted;
+mod passive;
+mod stream;
+
+use std::net::IpAddr;
+
+use super::*;
+use crate::alg::attach;
+use crate::net::{Port, SeqNumber};
+
+const CLIENT_V4: &str = "10.0.0.7";
+const SERVER_V4: &str = "10.0.9.21";
+const CLIENT_V6: &str = "2001:db8:10::7";
+const SERVER_V6: &str = "2001:db8:9::21";
+
+/// An engine as the ALG sees it.
+#[derive(Debug, Default)]
+struct MockDesk {
+    addresses: Vec<IpAddr>,
+    /// What the announcer's endpoint is to the other end.
+    translate: Option<Endpoint>,
+    /// Whether every hole is refused for want of a port.
+    exhausted: bool,
+    holes: Vec<Announcement>,
+}
+
+impl Desk for MockDesk {
+    fn address_of(&self, direction: Direction) -> IpAddr {
+        match direction {
+            CLIENT => self.addresses[0],
+            SERVER => self.addresses[1],
+        }
+    }
+
+    fn expect(&mut self, announcement: Announcement) -> Result<Endpoint, NoHole> {
+        if self.exhausted {
+            return Err(NoHole::NoPort);
+        }
+        let reached_at = self.translate.unwrap_or(announcement.endpoint);
+        if !announcement.allows(reached_at) {
+            return Err(NoHole::NeedsRewrite);
+        }
+        self.holes.push(announcement);
+        Ok(reached_at)
+    }
+}
+
+/// A control session and its desk.
+struct Dialogue {
+    alg: Box<dyn Alg>,
+    desk: MockDesk,
+    notes: Vec<Note>,
+}
+
+impl Dialogue {
+    fn between(client: &str, server: &str) -> Self {
+        Self {
+            alg: attach(AlgKind::Ftp),
+            desk: MockDesk {
+                addresses: vec![client.parse().unwrap(), server.parse().unwrap()],
+                ..MockDesk::default()
+            },
+            notes: Vec::new(),
+        }
+    }
+
+    fn v4() -> Self {
+        Self::between(CLIENT_V4, SERVER_V4)
+    }
+
+    fn v6() -> Self {
+        Self::between(CLIENT_V6, SERVER_V6)
+    }
+
+    fn translated_to(mut self, endpoint: &str) -> Self {
+        self.desk.translate = Some(endpoint.parse().unwrap());
+        self
+    }
+
+    fn inspect(&mut self, direction: Direction, bytes: &[u8]) -> Inspection {
+        let chunk = Chunk {
+            direction,
+            seq: SeqNumber(1),
+            bytes,
+        };
+        let inspection = self.alg.inspect(chunk, &mut self.desk);
+        self.notes.extend(&inspection.notes);
+        inspection
+    }
+
+    /// What the other end gets for `text`.
+    fn passes(&mut self, direction: Direction, text: &str) -> String {
+        let inspection = self.inspect(direction, text.as_bytes());
+        assert_eq!(inspection.verdict, AlgVerdict::Pass);
+        edited(text.as_bytes(), &inspection.edits)
+    }
+
+    fn client(&mut self, text: &str) -> String {
+        self.passes(CLIENT, text)
+    }
+
+    fn server(&mut self, text: &str) -> String {
+        self.passes(SERVER, text)
+    }
+
+    /// The endpoints for which a hole was opened.
+    fn opened(&self) -> Vec<String> {
+        let holes = self.desk.holes.iter();
+        holes.map(|hole| hole.endpoint.to_string()).collect()
+    }
+
+    fn refusals(&self) -> Vec<NotOpened> {
+        let why = |note: &Note| match note {
+            Note::NotOpened { why, .. } => Some(*why),
+            _ => None,
+        };
+        self.notes.iter().filter_map(why).collect()
+    }
+}
+
+fn edited(text: &[u8], edits: &[Edit]) -> String {
+    let mut out = Vec::new();
+    let mut at = 0;
+    for edit in edits {
+        assert!(at <= edit.range.start && !edit.range.is_empty());
+        out.extend_from_slice(&text[at..edit.range.start]);
+        out.extend_from_slice(&edit.with);
+        at = edit.range.end;
+    }
+    out.extend_from_slice(&text[at..]);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The client's line passes as it is and opens nothing, for this reason.
+fn assert_opens_nothing(dialogue: &mut Dialogue, by: Direction, line: &str, why: NotOpened) {
+    let before = dialogue.desk.holes.clone();
+    assert_eq!(dialogue.passes(by, line), line);
+    assert_eq!(dialogue.desk.holes, before, "{line:?}");
+    assert_eq!(dialogue.refusals().last(), Some(&why), "{line:?}");
+}
+
+#[test]
+fn t_7151_host__its_address_is_not_rewritten() {
+    let mut dialogue = Dialogue::v4().translated_to("203.0.113.2:40000");
+    for line in [
+        "HOST 10.0.0.7\r\n",
+        "HOST [2001:db8::1]\r\n",
+        "RETR 10,0,0,7,4,1\r\n",
+    ] {
+        assert_eq!(dialogue.client(line), line);
+    }
+    assert_eq!(dialogue.notes, []);
+}
+
+#[test]
+fn t_slip_default__there_is_no_alg_but_ftp() {
+    assert_eq!(AlgKind::ALL, [AlgKind::Ftp]);
+    assert_eq!(attach(AlgKind::Ftp).kind(), AlgKind::Ftp);
+}

@@ -1,0 +1,201 @@
+//! The driver of a replay: captured packets in, the engine's answers out, with
+//! the captures' time for clock.
+
+use super::error::CaptureError;
+use super::link::strip_link;
+use super::merge::Merged;
+use super::vantage::{Readdressed, Vantage, readdress};
+use crate::engine::{
+    Arrival, Engine, Event, Extent, Judgement, Made, Output, Reason, Silent, Verdict,
+};
+use crate::net::{Timestamp, ZoneId};
+use crate::packet::{Headers, repair_checksums};
+
+/// By which zone the packets of a file enter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Entry {
+    /// All by this one.
+    Zone(ZoneId),
+    /// Each by the zone that holds its source address.
+    BySource,
+}
+
+/// One captured file of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Feed {
+    /// By which zone its packets enter.
+    pub entry: Entry,
+    /// From where it was taken.
+    pub vantage: Vantage,
+}
+
+/// What is done about checksums before the engine sees a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Repair {
+    /// Nothing.
+    No,
+    /// All are computed anew.
+    Yes,
+}
+
+/// One packet of a replay and what came of it.
+#[derive(Debug)]
+pub struct PacketReport<'a> {
+    /// Its number over all files, from 1.
+    pub number: u64,
+    /// When it was captured.
+    pub time: Timestamp,
+    /// The zone that it entered by, where it has one.
+    pub zone: Option<ZoneId>,
+    /// What came of it.
+    pub judgement: Judgement,
+    /// Whether it was re-addressed for its vantage.
+    pub readdressed: Readdressed,
+    /// Whether the capture cut it.
+    pub extent: Extent,
+    /// The packet as it leaves; as it came where it does not leave.
+    pub frame: &'a [u8],
+    /// What the gateway itself sent because of it.
+    pub made: &'a [Made],
+}
+
+impl PacketReport<'_> {
+    /// All packets that left because of this one, in order, each with its
+    /// zone and its length on the wire.
+    pub fn sent(&self) -> impl Iterator<Item = (ZoneId, &[u8], usize)> {
+        let forwarded = match self.judgement.verdict {
+            Verdict::Forward(zone) => {
+                let whole = Headers::read(self.frame, self.extent == Extent::Cut);
+                let length = whole.map_or(self.frame.len(), |headers| headers.length);
+                Some((zone, self.frame, length))
+            }
+            Verdict::Drop | Verdict::Reject | Verdict::Answer => None,
+        };
+        let made = self
+            .made
+            .iter()
+            .map(|made| (made.zone, made.bytes.as_slice(), made.bytes.len()));
+        forwarded.into_iter().chain(made)
+    }
+}
+
+/// Somebody who wants to know what a replay gives.
+pub trait Sink {
+    /// Why it cannot take any more.
+    type Error;
+
+    /// Something that happened because of time alone, or that a session began
+    /// or was replaced; comes before the packet in whose time it fell.
+    ///
+    /// # Errors
+    /// It cannot take any more; the replay ends.
+    fn event(&mut self, engine: &Engine, event: &Event) -> Result<(), Self::Error>;
+
+    /// A packet.
+    ///
+    /// # Errors
+    /// It cannot take any more; the replay ends.
+    fn packet(&mut self, engine: &Engine, report: &PacketReport<'_>) -> Result<(), Self::Error>;
+}
+
+/// Why a replay ended early.
+#[derive(Debug)]
+pub enum Stopped<E> {
+    /// A capture is damaged; all packets before the damage were replayed.
+    Capture(CaptureError),
+    /// The sink takes no more.
+    Sink(E),
+}
+
+/// Replays `packets` through the engine; `feeds` says of each file, by its
+/// place, how its packets enter.
+///
+/// # Errors
+/// Where it ended early. What came before was replayed and reported.
+pub fn replay<S: Sink>(
+    engine: &mut Engine,
+    packets: impl Iterator<Item = Result<Merged, CaptureError>>,
+    feeds: &[Feed],
+    repair: Repair,
+    sink: &mut S,
+) -> Result<(), Stopped<S::Error>> {
+    let mut out = Output::default();
+    let mut frame = Vec::new();
+    for (number, next) in (1..).zip(packets) {
+        let Merged { file, packet } = next.map_err(Stopped::Capture)?;
+        let feed = feeds.get(file).copied().unwrap_or(Feed {
+            entry: Entry::BySource,
+            vantage: Vantage::Auto,
+        });
+        out.clear();
+        frame.clear();
+        // What follows looks at sessions: those that are over must be gone.
+        engine.expire(packet.time, &mut out);
+        let (entered, extent) = match strip_link(packet.link, &packet.data, packet.original_length)
+        {
+            Err(_) => (Err(Reason::NotIp), Extent::Whole),
+            Ok(ip) => {
+                frame.extend_from_slice(ip.bytes);
+                (
+                    enter(engine, feed, ip.extent, &mut frame, repair),
+                    ip.extent,
+                )
+            }
+        };
+        let (zone, readdressed, judgement) = match entered {
+            Err(reason) => (None, Readdressed::No, engine.turn_away(reason)),
+            Ok((arrival, readdressed)) => {
+                let judgement =
+                    engine.packet(packet.time, arrival, &mut frame, &mut out, &mut Silent);
+                (Some(arrival.zone), readdressed, judgement)
+            }
+        };
+        for event in &out.events {
+            sink.event(engine, event).map_err(Stopped::Sink)?;
+        }
+        let report = PacketReport {
+            number,
+            time: packet.time,
+            zone,
+            judgement,
+            readdressed,
+            extent,
+            frame: &frame,
+            made: &out.made,
+        };
+        sink.packet(engine, &report).map_err(Stopped::Sink)?;
+    }
+    Ok(())
+}
+
+/// Brings a packet to the gateway: its zone, its checksums, its addresses.
+fn enter(
+    engine: &Engine,
+    feed: Feed,
+    extent: Extent,
+    frame: &mut [u8],
+    repair: Repair,
+) -> Result<(Arrival, Readdressed), Reason> {
+    // A packet that cannot be read enters somewhere all the same, so that the
+    // engine names what is wrong with it.
+    let headers = Headers::read(frame, extent == Extent::Cut).ok();
+    let zones = &engine.policy().zones;
+    let zone = match (feed.entry, headers) {
+        (Entry::Zone(zone), _) => zone,
+        (Entry::BySource, Some(headers)) => zones.holding(headers.source).ok_or(Reason::NoZone)?,
+        (Entry::BySource, None) => zones
+            .iter()
+            .next()
+            .map(|(zone, _)| zone)
+            .ok_or(Reason::NoZone)?,
+    };
+    let arrival = Arrival { zone, extent };
+    let Some(headers) = headers else {
+        return Ok((arrival, Readdressed::No));
+    };
+    if repair == Repair::Yes {
+        repair_checksums(frame, &headers);
+    }
+    let readdressed = readdress(engine, feed.vantage, zone, frame, &headers);
+    Ok((arrival, readdressed))
+}

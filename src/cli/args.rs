@@ -1,0 +1,123 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// A stateful firewall and NAT gateway that you can replay.
+#[derive(Debug, Parser)]
+#[command(name = "spigate", version, about, propagate_version = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Replay(Replay),
+    Explain(Explain),
+}
+
+/// Send captured packets through the firewall, and see what comes of them.
+///
+/// The captures' time stamps are the clock. Without --json a summary of
+/// sessions, verdicts and rules is printed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  spigate replay captures/ftp-passive-lftp.pcap --rules rules/office.toml
+  spigate replay --rules rules/office.toml --zone lan=captures/ftp-active-nat.lan.pcap \\
+      --zone wan=captures/ftp-active-nat.wan.pcap --json
+
+Exit status: 0 replayed to the end, 2 bad usage or unreadable input (what came
+before a damaged place in a capture is still reported).")]
+pub(super) struct Replay {
+    /// Captures (pcap, pcapng, also gzip or zstd) whose packets enter by the
+    /// zone that holds their source address.
+    #[arg(value_name = "CAPTURE", required_unless_present = "zones")]
+    pub(super) captures: Vec<PathBuf>,
+    /// The rule file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) rules: PathBuf,
+    /// A capture whose packets all enter by one zone (repeatable).
+    #[arg(long = "zone", value_name = "NAME=FILE", value_parser = zone_binding)]
+    pub(super) zones: Vec<ZoneBinding>,
+    /// From where the captures were taken [default: auto; for --zone: both].
+    #[arg(long, value_name = "WHERE")]
+    pub(super) vantage: Option<Vantage>,
+    /// What to do about checksums.
+    #[arg(long, value_enum, default_value_t = Checksum::Verify)]
+    pub(super) checksum: Checksum,
+    /// Write what leaves by each zone to DIR/ZONE.pcap.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Print one JSON object per packet, in the order of the input.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// With --json: the bytes of every packet that leaves, in hex.
+    #[arg(long, requires = "json")]
+    pub(super) bytes: bool,
+    /// Where choices that look random come from.
+    #[arg(long, default_value_t = 0)]
+    pub(super) seed: u64,
+}
+
+/// `NAME=FILE`.
+#[derive(Debug, Clone)]
+pub(super) struct ZoneBinding {
+    pub(super) zone: String,
+    pub(super) file: PathBuf,
+}
+
+fn zone_binding(text: &str) -> Result<ZoneBinding, String> {
+    match text.split_once('=') {
+        Some((zone, file)) if !zone.is_empty() && !file.is_empty() => Ok(ZoneBinding {
+            zone: zone.to_owned(),
+            file: PathBuf::from(file),
+        }),
+        _ => Err("expected NAME=FILE, such as lan=office.pcap".to_owned()),
+    }
+}
+
+/// From where a capture was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Vantage {
+    /// Each packet where it arrives at the gateway.
+    Both,
+    /// All on the inside: the far end's packets are re-addressed to what the
+    /// gateway makes of the inside's.
+    Inside,
+    /// A packet that belongs to a session as it is stays; others as `inside`.
+    Auto,
+}
+
+/// What to do about checksums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Checksum {
+    /// Drop packets with a wrong one.
+    Verify,
+    /// Do not look at them.
+    Ignore,
+    /// Compute them anew first: for captures made on the sending host.
+    Repair,
+}
+
+/// Follow one packet through the firewall, step by step.
+///
+/// The packet is judged as the first of its kind: no session exists before it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  spigate explain rules/office.toml 'lan tcp 10.0.0.7:51000 > 198.51.100.9:21 syn'
+  spigate explain rules/office.toml 'wan icmp 198.51.100.9 > 203.0.113.2 echo-request'
+
+Exit status: 0 the packet passes (or is answered), 1 it does not, 2 bad usage or
+unreadable input.")]
+pub(super) struct Explain {
+    /// The rule file.
+    #[arg(value_name = "FILE")]
+    pub(super) rules: PathBuf,
+    /// The packet: [ZONE] PROTOCOL SOURCE > DESTINATION [WHAT...].
+    #[arg(value_name = "PACKET")]
+    pub(super) packet: String,
+}

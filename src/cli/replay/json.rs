@@ -1,0 +1,117 @@
+//! `--json`: one object per packet.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::capture::{PacketReport, Readdressed};
+use crate::engine::{Ending, Engine, Event, Extent};
+
+/// Writes JSON lines.
+pub(super) struct JsonLines<'a, W: Write> {
+    to: &'a mut W,
+    bytes: bool,
+}
+
+#[derive(Serialize)]
+struct PacketLine<'a> {
+    packet: u64,
+    time: String,
+    #[serde(rename = "in", skip_serializing_if = "Option::is_none")]
+    zone: Option<&'a str>,
+    verdict: &'static str,
+    ct: &'static str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readdressed: Option<bool>,
+    out: Vec<OutLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct OutLine<'a> {
+    zone: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<String>,
+}
+
+#[derive(Serialize)]
+struct TimerLine {
+    timer: &'static str,
+    time: String,
+    session: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+}
+
+impl<'a, W: Write> JsonLines<'a, W> {
+    pub(super) fn new(to: &'a mut W, bytes: bool) -> Self {
+        Self { to, bytes }
+    }
+
+    pub(super) fn packet(&mut self, engine: &Engine, report: &PacketReport<'_>) -> io::Result<()> {
+        let policy = engine.policy();
+        let judgement = &report.judgement;
+        let rule = judgement.rule.and_then(|rule| policy.rules.get(rule));
+        let out = report.sent().map(|(zone, bytes, _)| OutLine {
+            zone: policy.zones.name(zone),
+            bytes: self.bytes.then(|| hex::encode(bytes)),
+        });
+        let line = PacketLine {
+            packet: report.number,
+            time: report.time.to_string(),
+            zone: report.zone.map(|zone| policy.zones.name(zone)),
+            verdict: judgement.verdict.name(),
+            ct: judgement.ct.name(),
+            reason: judgement.reason.name(),
+            rule: rule.map(|rule| rule.name.as_str()),
+            session: judgement.session.map(|session| session.0),
+            state: judgement.state.map(crate::session::State::name),
+            cut: (report.extent == Extent::Cut).then_some(true),
+            readdressed: (report.readdressed == Readdressed::Yes).then_some(true),
+            out: out.collect(),
+        };
+        self.write(&line)
+    }
+
+    /// Writes what time alone has done; that sessions begin or are replaced is
+    /// told by the packets that do it.
+    pub(super) fn event(&mut self, _: &Engine, event: &Event) -> io::Result<()> {
+        let line = match event {
+            Event::Began(_)
+            | Event::Ended {
+                ending: Ending::Replaced,
+                ..
+            } => return Ok(()),
+            Event::Ended {
+                at,
+                session,
+                ending: Ending::Expired,
+            } => TimerLine {
+                timer: "session-expired",
+                time: at.to_string(),
+                session: session.id.0,
+                state: Some(session.state.name()),
+            },
+            Event::Unmet(expectation) => TimerLine {
+                timer: "expectation-expired",
+                time: expectation.deadline.to_string(),
+                session: expectation.parent.id().0,
+                state: None,
+            },
+        };
+        self.write(&line)
+    }
+
+    fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut *self.to, line)?;
+        self.to.write_all(b"\n")
+    }
+}

@@ -1,0 +1,176 @@
+//! `spigate replay`: captures through the engine.
+
+mod json;
+mod outputs;
+mod sinks;
+mod summary;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use self::json::JsonLines;
+use self::outputs::ZoneFiles;
+use self::sinks::{Sinks, Trouble};
+use self::summary::Summary;
+use super::args::{Checksum, Replay, Vantage};
+use super::{Exit, complain, load_rules, output_failed};
+use crate::capture::{
+    self, CaptureReader, Entry, Feed, Merge, Repair, Stopped, Vantage as CaptureVantage,
+};
+use crate::config::Compiled;
+use crate::engine::{Checksums, Engine, Options};
+use crate::net::Timestamp;
+
+/// Runs the command.
+pub(super) fn run(args: &Replay, out: &mut impl Write, err: &mut impl Write) -> Exit {
+    let Some(compiled) = load_rules(&args.rules, err) else {
+        return Exit::Unusable;
+    };
+    let (files, feeds) = match feeds(args, &compiled) {
+        Ok(feeds) => feeds.into_iter().unzip::<_, _, Vec<_>, Vec<_>>(),
+        Err(why) => {
+            complain(err, why);
+            return Exit::Unusable;
+        }
+    };
+    let mut readers = Vec::new();
+    for file in &files {
+        match CaptureReader::open(file) {
+            Ok(reader) => readers.push(reader),
+            Err(error) => {
+                complain(err, error);
+                return Exit::Unusable;
+            }
+        }
+    }
+    let zone_files = match args
+        .out
+        .as_deref()
+        .map(|dir| ZoneFiles::create(dir, &compiled))
+    {
+        None => None,
+        Some(Ok(files)) => Some(files),
+        Some(Err(error)) => {
+            complain(err, error);
+            return Exit::Unusable;
+        }
+    };
+    replay(args, &compiled, readers, &feeds, zone_files, out, err)
+}
+
+fn replay(
+    args: &Replay,
+    compiled: &Compiled,
+    readers: Vec<CaptureReader>,
+    feeds: &[Feed],
+    zone_files: Option<ZoneFiles>,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Exit {
+    let checksums = match args.checksum {
+        Checksum::Verify | Checksum::Repair => Checksums::Verify,
+        Checksum::Ignore => Checksums::Ignore,
+    };
+    let repair = match args.checksum {
+        Checksum::Repair => Repair::Yes,
+        Checksum::Verify | Checksum::Ignore => Repair::No,
+    };
+    let options = Options {
+        seed: args.seed,
+        checksums,
+    };
+    let policy = Arc::new(compiled.policy.clone());
+    let mut engine = Engine::new(policy, options, Timestamp::EPOCH);
+    let mut buffered = io::BufWriter::new(&mut *out);
+    let mut sinks = Sinks {
+        json: args.json.then(|| JsonLines::new(&mut buffered, args.bytes)),
+        files: zone_files,
+        summary: Summary::default(),
+        progress: sinks::progress(args.json),
+    };
+    let ended = capture::replay(&mut engine, Merge::new(readers), feeds, repair, &mut sinks);
+    let Sinks {
+        files,
+        mut summary,
+        progress,
+        ..
+    } = sinks;
+    progress.finish_and_clear();
+    summary.finish(&engine);
+    let mut exit = Exit::Fine;
+    let mut damage = None;
+    match ended {
+        Ok(()) => {}
+        Err(Stopped::Capture(error)) => damage = Some(error),
+        Err(Stopped::Sink(Trouble::Output(error))) => return output_failed(&error, err),
+        Err(Stopped::Sink(Trouble::File(error))) => {
+            complain(err, error);
+            exit = Exit::Unusable;
+        }
+    }
+    let written = if args.json {
+        buffered.flush()
+    } else {
+        summary
+            .print(&mut buffered, &engine, compiled)
+            .and_then(|()| buffered.flush())
+    };
+    if let Some(Err(error)) = files.map(ZoneFiles::finish) {
+        complain(err, error);
+        exit = Exit::Unusable;
+    }
+    if let Some(error) = damage {
+        complain(
+            err,
+            format_args!("{error} (what came before it was replayed)"),
+        );
+        exit = Exit::Unusable;
+    }
+    match written {
+        Ok(()) => exit,
+        Err(error) => output_failed(&error, err),
+    }
+}
+
+/// Each capture with how its packets enter: those bound to zones first, in the
+/// order of the command line.
+fn feeds(args: &Replay, compiled: &Compiled) -> Result<Vec<(PathBuf, Feed)>, String> {
+    let vantage = |default| match args.vantage {
+        None => default,
+        Some(Vantage::Both) => CaptureVantage::Both,
+        Some(Vantage::Inside) => CaptureVantage::Inside,
+        Some(Vantage::Auto) => CaptureVantage::Auto,
+    };
+    let mut feeds = Vec::new();
+    for binding in &args.zones {
+        let zones = &compiled.policy.zones;
+        let zone = zones.by_name(&binding.zone).ok_or_else(|| {
+            let names: Vec<_> = zones.iter().map(|(_, zone)| zone.name.as_str()).collect();
+            let (zone, file) = (&binding.zone, Path::new(&args.rules).display());
+            format!(
+                "--zone: no zone `{zone}` in {file}; it has {}",
+                names.join(", ")
+            )
+        })?;
+        let vantage = vantage(CaptureVantage::Both);
+        feeds.push((
+            binding.file.clone(),
+            Feed {
+                entry: Entry::Zone(zone),
+                vantage,
+            },
+        ));
+    }
+    for file in &args.captures {
+        let vantage = vantage(CaptureVantage::Auto);
+        feeds.push((
+            file.clone(),
+            Feed {
+                entry: Entry::BySource,
+                vantage,
+            },
+        ));
+    }
+    Ok(feeds)
+}

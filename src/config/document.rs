@@ -1,0 +1,145 @@
+//! A whole rule file: TOML, then its sections in the order in which they need
+//! each other.
+
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::addresses::Sets;
+use super::code::Code;
+use super::devices;
+use super::diagnostic::{Diagnostic, Problems};
+use super::ids::Ids;
+use super::lines::Lines;
+use super::locations::Spans;
+use super::names::{MOST_ENTRIES, too_many};
+use super::services::ServiceTable;
+use super::table::{self, Row, shortened};
+use super::zones::ZoneTable;
+use super::{Compiled, nat, rules, timeouts};
+use crate::engine::Policy;
+use crate::rules::RuleSet;
+
+const SECTIONS: [&str; 7] = [
+    "version", "zones", "sets", "services", "timeouts", "policy", "nat",
+];
+
+/// The version of the format that this program reads.
+const VERSION: i64 = 1;
+
+/// What rows can name.
+#[derive(Debug)]
+pub(super) struct Known<'t> {
+    pub(super) zones: ZoneTable<'t>,
+    pub(super) sets: Sets<'t>,
+    pub(super) services: ServiceTable<'t>,
+}
+
+/// Reads a rule file's text. What comes back is a policy to use only where
+/// nothing was reported.
+pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<Compiled> {
+    let tree = parse(text, problems)?;
+    let row = Row::of(tree.get_ref(), 0..0, "a rule file", &SECTIONS, problems);
+    version(&row, problems);
+    let zones = row.require("zones", "`[zones]` with a line for each zone", problems);
+    let zones = zones.and_then(|value| table::table(value, "`[zones]`", problems));
+    if let (Some(zones), Some(place)) = (zones, row.key_span("zones"))
+        && zones.is_empty()
+    {
+        problems.push(
+            Diagnostic::new(Code::Empty, place, "the file has no zone")
+                .label("nothing here")
+                .help("such as `lan = { tun = \"lan0\", net = [\"10.0.0.0/24\"] }`"),
+        );
+    }
+    let mut section = |name: &'static str, title: &str| {
+        let value = row.get(name)?;
+        let table = table::table(value, title, problems)?;
+        Some(Spanned::new(value.span(), table))
+    };
+    let sets = section("sets", "`[sets]`").map(Spanned::into_inner);
+    let services = section("services", "`[services]`").map(Spanned::into_inner);
+    let timeouts = section("timeouts", "`[timeouts]`").map(Spanned::into_inner);
+    let policy = section("policy", "`[policy]`");
+    let nat = section("nat", "`[nat]`");
+
+    let known = Known {
+        zones: ZoneTable::read(zones, problems),
+        sets: Sets::read(sets, problems),
+        services: ServiceTable::read(services, problems),
+    };
+    let devices = devices::gather(&known.zones, problems);
+    let timeouts = timeouts::read(timeouts, problems);
+    let (mut ids, mut spans) = (Ids::default(), Spans::default());
+    let policy = rules::read(policy.as_ref(), &known, &mut ids, &mut spans, problems);
+    let nat = nat::read(nat.as_ref(), &known, &mut ids, &mut spans, problems);
+
+    // What forwards admit comes after all written rules.
+    let mut rules = policy.rules;
+    for (rule, place) in nat.rules {
+        rules.push(rule);
+        spans.rules.push(place);
+    }
+    if let Some(place) = spans.rules.get(MOST_ENTRIES) {
+        too_many(place.clone(), "rule", problems);
+    }
+    Some(Compiled {
+        policy: Policy {
+            zones: known.zones.zones,
+            services: known.services.services,
+            rules: RuleSet::new(rules, policy.default),
+            nat: nat.policy,
+            timeouts,
+        },
+        devices,
+        locations: spans.locate(file, text),
+    })
+}
+
+/// Parses the text. Where it is not TOML, what the parser could save of it is
+/// not judged: half a file has errors that the whole one has not.
+fn parse<'t>(text: &'t str, problems: &mut Problems) -> Option<Spanned<DeTable<'t>>> {
+    let lines = Lines::of(text);
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let mut is_toml = true;
+    for error in &errors {
+        let span = error.span().unwrap_or(0..0);
+        if error.message() == "duplicate key" {
+            let key = shortened(lines.text(&span));
+            problems.push(
+                Diagnostic::new(Code::DuplicateKey, span, format!("`{key}` is given twice"))
+                    .label("given before"),
+            );
+        } else {
+            is_toml = false;
+            let message = error.message().replace('\n', " ");
+            problems.push(Diagnostic::new(Code::Syntax, span, message).label("not TOML"));
+        }
+    }
+    is_toml.then_some(tree)
+}
+
+fn version(row: &Row<'_>, problems: &mut Problems) {
+    let Some(value) = row.require("version", "`version = 1` as the first line", problems) else {
+        return;
+    };
+    let Some(version) = table::integer(value, "the number of the format's version", problems)
+    else {
+        return;
+    };
+    if version != VERSION {
+        let shown = match value.get_ref() {
+            DeValue::Integer(number) => shortened(&number.to_string()),
+            _ => version.to_string(),
+        };
+        problems.push(
+            Diagnostic::new(
+                Code::Version,
+                value.span(),
+                format!("this program does not read version {shown} of the format"),
+            )
+            .label("expected 1"),
+        );
+    }
+}

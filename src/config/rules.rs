@@ -1,0 +1,100 @@
+//! `[policy]`: the default and the rules, first match first.
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::diagnostic::Problems;
+use super::document::Known;
+use super::ids::Ids;
+use super::locations::Spans;
+use super::names;
+use super::table::{self, Row, Value};
+use crate::net::Selector;
+use crate::rules::{Action, Rule};
+
+const KEYS: [&str; 2] = ["default", "rules"];
+const RULE_KEYS: [&str; 7] = ["id", "from", "to", "src", "dst", "service", "action"];
+const ACTIONS: [(&str, Action); 3] = [
+    ("allow", Action::Allow),
+    ("drop", Action::Drop),
+    ("reject", Action::Reject),
+];
+
+/// What `[policy]` says.
+#[derive(Debug)]
+pub(super) struct PolicySection {
+    pub(super) default: Action,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// Reads the section `[policy]`. A file without one drops all.
+pub(super) fn read<'t>(
+    section: Option<&'t Spanned<&'t DeTable<'t>>>,
+    known: &Known<'t>,
+    ids: &mut Ids<'t>,
+    spans: &mut Spans,
+    problems: &mut Problems,
+) -> PolicySection {
+    let mut policy = PolicySection {
+        default: Action::Drop,
+        rules: Vec::new(),
+    };
+    let Some(section) = section else {
+        return policy;
+    };
+    let row = Row::of(
+        section.get_ref(),
+        section.span(),
+        "`[policy]`",
+        &KEYS,
+        problems,
+    );
+    if let Some(value) = row.get("default") {
+        let start = row
+            .key_span("default")
+            .map_or(value.span().start, |key| key.start);
+        spans.default = Some(start..value.span().end);
+        policy.default = action(value, problems).unwrap_or(Action::Drop);
+    }
+    let rows = row.get("rules");
+    for value in rows
+        .and_then(|rows| table::array(rows, "an array of rules", problems))
+        .unwrap_or_default()
+    {
+        if let Some(row) = Row::read(value, "a rule", &RULE_KEYS, problems) {
+            spans.rules.push(row.extent());
+            policy.rules.push(rule(&row, known, ids, problems));
+        }
+    }
+    policy
+}
+
+fn rule<'t>(row: &Row<'t>, known: &Known<'t>, ids: &mut Ids<'t>, problems: &mut Problems) -> Rule {
+    let name = ids.read(row, "rule", problems);
+    let example = "`action = \"allow\"`, `\"drop\"` or `\"reject\"`";
+    let action = row
+        .require("action", example, problems)
+        .and_then(|value| action(value, problems));
+    Rule {
+        name,
+        selector: selector(row, known, problems),
+        action: action.unwrap_or(Action::Drop),
+    }
+}
+
+/// Reads `from`, `to`, `src`, `dst` and `service`.
+pub(super) fn selector<'t>(row: &Row<'t>, known: &Known<'t>, problems: &mut Problems) -> Selector {
+    Selector {
+        from: known.zones.named(row.get("from"), problems),
+        to: known.zones.places(row.get("to"), problems),
+        source: known.sets.addresses(row.get("src"), problems),
+        destination: known.sets.addresses(row.get("dst"), problems),
+        services: known.services.named(row.get("service"), problems),
+        traffic: None,
+    }
+}
+
+fn action(value: &Value<'_>, problems: &mut Problems) -> Option<Action> {
+    let word = table::text(value, "\"allow\", \"drop\" or \"reject\"", problems)?;
+    names::choose(&word, &ACTIONS, "action", problems)
+}

@@ -1,0 +1,258 @@
+//! `[services]`: ports, ICMP messages and protocols under a name, with the
+//! life and the ALG of their sessions.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::de::{DeTable, DeValue};
+
+use super::code::Code;
+use super::diagnostic::{Diagnostic, Problems};
+use super::duration;
+use super::names::{self, Kind, Names};
+use super::table::{self, Row, Text, Value, shortened};
+use crate::net::{AlgKind, IcmpQuery, Port, Protocol, Service, ServiceId, Services, Traffic};
+
+const KEYS: [&str; 6] = ["tcp", "udp", "icmp", "protocol", "idle", "alg"];
+const EXPECTED_PORTS: &str = "a port such as 80, or a range such as \"6000-6010\"";
+
+/// The services of a file with their names.
+#[derive(Debug)]
+pub(super) struct ServiceTable<'t> {
+    names: Names<'t>,
+    pub(super) services: Services,
+}
+
+impl<'t> ServiceTable<'t> {
+    /// Reads the section `[services]`.
+    pub(super) fn read(section: Option<&'t DeTable<'t>>, problems: &mut Problems) -> Self {
+        let entries = section.map(table::in_order).unwrap_or_default();
+        let names = Names::declare(
+            Kind::Service,
+            entries.iter().map(|(name, _)| *name),
+            problems,
+        );
+        let services = entries
+            .iter()
+            .map(|(name, value)| service(name.get_ref(), value, problems))
+            .collect();
+        Self {
+            names,
+            services: Services::new(services),
+        }
+    }
+
+    /// Reads one name of a service or many.
+    pub(super) fn named(
+        &self,
+        value: Option<&'t Value<'t>>,
+        problems: &mut Problems,
+    ) -> Option<Vec<ServiceId>> {
+        let names = table::texts(value?, "the name of a service", problems);
+        Some(
+            names
+                .iter()
+                .filter_map(|name| self.names.resolve(name, &[], problems))
+                .map(ServiceId)
+                .collect(),
+        )
+    }
+}
+
+fn service<'t>(name: &str, value: &'t Value<'t>, problems: &mut Problems) -> Service {
+    let mut service = Service {
+        name: name.to_owned(),
+        traffic: Vec::new(),
+        idle: None,
+        alg: None,
+    };
+    let Some(row) = Row::read(value, "a service", &KEYS, problems) else {
+        return service;
+    };
+    service.traffic = ports(&row, problems);
+    if let Some(value) = row.get("icmp") {
+        for word in table::texts(value, "the name of an ICMP message", problems) {
+            service.traffic.extend(icmp(&word, problems));
+        }
+    }
+    if let Some(value) = row.get("protocol") {
+        let items = table::one_or_many(value, problems);
+        let protocols = items
+            .into_iter()
+            .filter_map(|item| protocol(item, problems));
+        service.traffic.extend(protocols.map(Traffic::Protocol));
+    }
+    if ["tcp", "udp", "icmp", "protocol"]
+        .iter()
+        .all(|key| row.get(key).is_none())
+    {
+        problems.push(
+            Diagnostic::new(
+                Code::NoTraffic,
+                row.span(),
+                format!("the service `{}` is no traffic", shortened(name)),
+            )
+            .label("neither `tcp`, `udp`, `icmp` nor `protocol`")
+            .help("such as `tcp = [80, 443]`"),
+        );
+    }
+    service.idle = row
+        .get("idle")
+        .and_then(|value| read_duration(value, problems));
+    service.alg = row.get("alg").and_then(|value| alg(value, problems));
+    service
+}
+
+/// Reads the keys `tcp` and `udp` of a service or a forward.
+pub(super) fn ports(row: &Row<'_>, problems: &mut Problems) -> Vec<Traffic> {
+    let mut all = Vec::new();
+    for (key, protocol) in [("tcp", Protocol::TCP), ("udp", Protocol::UDP)] {
+        let Some(value) = row.get(key) else { continue };
+        let items = table::one_or_many(value, problems);
+        let ranges = items.into_iter().filter_map(|item| range(item, problems));
+        all.extend(ranges.map(|range| Traffic::Ports(protocol, range)));
+    }
+    all
+}
+
+fn range(value: &Value<'_>, problems: &mut Problems) -> Option<RangeInclusive<Port>> {
+    let bad = |message: String, help: Option<String>| {
+        Diagnostic::new(Code::BadPort, value.span(), message)
+            .label("expected a port")
+            .help_if(help)
+    };
+    if let DeValue::String(text) = value.get_ref() {
+        let shown = shortened(text);
+        let (first, last) = match text.split_once('-') {
+            Some((first, last)) => (first, last),
+            None => {
+                let help =
+                    read_port(text).map(|port| format!("a single port is a number: `{port}`"));
+                problems.push(bad(format!("`{shown}` is no range of ports"), help));
+                return None;
+            }
+        };
+        let (Some(first), Some(last)) = (read_port(first), read_port(last)) else {
+            let help = "a range is two ports from 1 to 65535: `\"6000-6010\"`".to_owned();
+            problems.push(bad(format!("`{shown}` is no range of ports"), Some(help)));
+            return None;
+        };
+        if first > last {
+            let help = format!("did you mean `\"{last}-{first}\"`?");
+            problems.push(bad(format!("the range `{shown}` is reversed"), Some(help)));
+            return None;
+        }
+        return Some(Port(first)..=Port(last));
+    }
+    let number = table::integer(value, EXPECTED_PORTS, problems)?;
+    match u16::try_from(number) {
+        Ok(port @ 1..) => Some(Port(port)..=Port(port)),
+        _ => {
+            let help = "ports are 1 to 65535".to_owned();
+            let shown = match value.get_ref() {
+                DeValue::Integer(number) => shortened(&number.to_string()),
+                _ => number.to_string(),
+            };
+            problems.push(bad(format!("{shown} is no port"), Some(help)));
+            None
+        }
+    }
+}
+
+/// A port from 1 on, in digits only.
+fn read_port(text: &str) -> Option<u16> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port != 0)
+}
+
+/// The messages of this name, of ICMP and of ICMPv6.
+fn icmp(word: &Text<'_>, problems: &mut Problems) -> Vec<Traffic> {
+    let families = [Protocol::ICMP, Protocol::ICMPV6];
+    let found: Vec<IcmpQuery> = families
+        .iter()
+        .filter_map(|family| IcmpQuery::from_name(*family, word.get_ref()))
+        .collect();
+    if found.is_empty() {
+        let mut names: Vec<_> = families
+            .iter()
+            .flat_map(|family| IcmpQuery::names(*family))
+            .filter(|name| {
+                families
+                    .iter()
+                    .any(|f| IcmpQuery::from_name(*f, name).is_some_and(IcmpQuery::is_request))
+            })
+            .map(|name| (name, ()))
+            .collect();
+        names.dedup();
+        names::choose(word, &names, "ICMP query", problems);
+        return Vec::new();
+    }
+    let (asking, answering): (Vec<_>, Vec<_>) = found.into_iter().partition(|q| q.is_request());
+    if let Some(answer) = answering.first() {
+        problems.push(
+            Diagnostic::new(
+                Code::BadIcmp,
+                word.span(),
+                format!("`{answer}` is an answer, and begins no session"),
+            )
+            .label("never the first message")
+            .help(format!(
+                "name the question, `{}`: its answers belong to the session",
+                answer.answered_by()
+            )),
+        );
+    }
+    asking.into_iter().map(Traffic::Icmp).collect()
+}
+
+fn protocol(value: &Value<'_>, problems: &mut Problems) -> Option<Protocol> {
+    const NAMES: [&str; 6] = ["icmp", "tcp", "udp", "gre", "icmpv6", "sctp"];
+    if let DeValue::String(word) = value.get_ref() {
+        let found = Protocol::from_name(word);
+        if found.is_none() {
+            let choices = NAMES.map(|name| (name, ()));
+            let word = table::text(value, "", problems)?;
+            names::choose(&word, &choices, "protocol", problems);
+        }
+        return found;
+    }
+    let number = table::integer(value, "the name or number of an IP protocol", problems)?;
+    let found = u8::try_from(number).ok().map(Protocol);
+    if found.is_none() {
+        problems.push(
+            Diagnostic::new(
+                Code::BadProtocol,
+                value.span(),
+                "an IP protocol has a number from 0 to 255",
+            )
+            .label("not such a number"),
+        );
+    }
+    found
+}
+
+fn alg(value: &Value<'_>, problems: &mut Problems) -> Option<AlgKind> {
+    let word = table::text(value, "the name of an ALG", problems)?;
+    let choices = AlgKind::ALL.map(|kind| (kind.name(), kind));
+    names::choose(&word, &choices, "ALG", problems)
+}
+
+/// Reads a duration such as `30s`.
+pub(super) fn read_duration(value: &Value<'_>, problems: &mut Problems) -> Option<Duration> {
+    let text = table::text(value, "a duration such as \"30s\"", problems)?;
+    match duration::parse(text.get_ref()) {
+        Ok(duration) => Some(duration),
+        Err(wrong) => {
+            problems.push(
+                Diagnostic::new(
+                    Code::BadDuration,
+                    text.span(),
+                    format!("`{}` {wrong}", shortened(text.get_ref())),
+                )
+                .label("expected a duration")
+                .help("such as `30s`, `2h4m`, `500ms` or `5d`: the units are d, h, m, s and ms, largest first"),
+            );
+            None
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! `[timeouts]`: how long sessions live without traffic.
+
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use super::diagnostic::Problems;
+use super::services::read_duration;
+use super::table::Row;
+use crate::session::Timeouts;
+
+/// A timeout by the name that the file gives it.
+type Field = fn(&mut Timeouts) -> &mut Duration;
+
+/// Every key of the section with what it sets.
+pub(super) const FIELDS: [(&str, Field); 13] = [
+    ("tcp-syn-sent", |t| &mut t.tcp_syn_sent),
+    ("tcp-syn-recv", |t| &mut t.tcp_syn_recv),
+    ("tcp-established", |t| &mut t.tcp_established),
+    ("tcp-fin-wait", |t| &mut t.tcp_fin_wait),
+    ("tcp-close-wait", |t| &mut t.tcp_close_wait),
+    ("tcp-last-ack", |t| &mut t.tcp_last_ack),
+    ("tcp-time-wait", |t| &mut t.tcp_time_wait),
+    ("tcp-close", |t| &mut t.tcp_close),
+    ("udp", |t| &mut t.udp),
+    ("udp-stream", |t| &mut t.udp_stream),
+    ("icmp", |t| &mut t.icmp),
+    ("generic", |t| &mut t.generic),
+    ("expectation", |t| &mut t.expectation),
+];
+
+/// Reads the section `[timeouts]`; what it leaves out keeps its default.
+pub(super) fn read<'t>(section: Option<&'t DeTable<'t>>, problems: &mut Problems) -> Timeouts {
+    let mut timeouts = Timeouts::default();
+    let Some(section) = section else {
+        return timeouts;
+    };
+    let keys = FIELDS.map(|(key, _)| key);
+    let row = Row::of(section, 0..0, "`[timeouts]`", &keys, problems);
+    for (key, field) in FIELDS {
+        let duration = row
+            .get(key)
+            .and_then(|value| read_duration(value, problems));
+        if let Some(duration) = duration {
+            *field(&mut timeouts) = duration;
+        }
+    }
+    timeouts
+}

@@ -1,0 +1,203 @@
+//! Committing: carrying out what was decided. Nothing here decides.
+
+use super::control::Control;
+use super::decide::{Admission, Answer, Decision, ErrorPass, Opening, Pass, Plan};
+use super::{Arrival, Ending, Engine, Event, Made, Output};
+use crate::net::{Direction, Family, Timestamp};
+use crate::packet::{self, Complaint, Headers};
+use crate::session::{Handle, Session, Update};
+
+impl Engine {
+    /// Carries out a decision about the packet in `frame`.
+    pub(super) fn commit(
+        &mut self,
+        now: Timestamp,
+        arrival: Arrival,
+        frame: &mut Vec<u8>,
+        decision: Decision,
+        out: &mut Output,
+    ) {
+        match decision.plan {
+            Plan::Nothing => {}
+            Plan::Answer(headers, answer) => self.answer(arrival, frame, &headers, answer, out),
+            Plan::Pass(headers, pass) => self.pass(frame, &headers, pass),
+            Plan::Open(headers, opening) => self.open_session(now, frame, &headers, &opening, out),
+            Plan::Error(headers, pass) => forward_error(frame, &headers, &pass),
+        }
+    }
+
+    /// Sends something of the gateway's own back to where the packet came from.
+    fn answer(
+        &self,
+        arrival: Arrival,
+        frame: &[u8],
+        headers: &Headers,
+        answer: Answer,
+        out: &mut Output,
+    ) {
+        let gateway = self
+            .policy
+            .zones
+            .speaking_address(arrival.zone, Family::of(headers.source));
+        let complain = |complaint| packet::icmp_error(frame, headers, gateway?, complaint);
+        let bytes = match answer {
+            Answer::Echo => packet::echo_reply(frame, headers),
+            Answer::Error(complaint) => complain(complaint),
+            Answer::Refusal if headers.tcp().is_some() => packet::reset(headers),
+            Answer::Refusal => complain(Complaint::PortUnreachable),
+        };
+        out.made.extend(bytes.map(|bytes| Made {
+            zone: arrival.zone,
+            bytes,
+        }));
+    }
+
+    fn pass(&mut self, frame: &mut Vec<u8>, headers: &Headers, pass: Pass) {
+        let Pass {
+            handle,
+            direction,
+            state,
+            deadline,
+            leaves,
+            alg,
+            control,
+        } = pass;
+        let bytes = headers.length;
+        self.sessions.update(
+            handle,
+            &Update {
+                direction,
+                state,
+                deadline,
+                bytes,
+            },
+        );
+        if let Some(step) = control {
+            if let Some(expectation) = step.expectation {
+                if let Some(old) = step.next.pending {
+                    self.sessions.unexpect(&old);
+                }
+                self.sessions.expect(expectation);
+            }
+            let mut next = step.next;
+            next.pending = step.expectation.map(|e| e.tuple).or(next.pending);
+            self.controls.insert(handle.id(), next);
+        }
+        frame.truncate(headers.length);
+        packet::translate(frame, headers, &leaves);
+        packet::decrement_ttl(frame, headers);
+        if alg.is_some()
+            && let Some(control) = self.controls.get_mut(&handle.id())
+        {
+            control.acknowledged(direction, headers);
+            if !control.is_plain() {
+                rewrite_stream(frame, headers, control, direction, &mut self.payload);
+            }
+        }
+    }
+
+    fn open_session(
+        &mut self,
+        now: Timestamp,
+        frame: &mut Vec<u8>,
+        headers: &Headers,
+        opening: &Opening,
+        out: &mut Output,
+    ) {
+        let Opening {
+            origin,
+            state,
+            deadline,
+            replaces,
+            by,
+        } = opening;
+        if let Some(old) = replaces.and_then(|handle| self.end(handle)) {
+            out.events.push(Event::Ended {
+                at: now,
+                session: old,
+                ending: Ending::Replaced,
+            });
+        }
+        if let Admission::Expected(tuple, parent) = by {
+            self.sessions.unexpect(tuple);
+            if let Some(parent) = self.controls.get_mut(&parent.id()) {
+                parent.pending = None;
+            }
+        }
+        let handle = self.sessions.insert(*origin, *state, now, *deadline);
+        let direction = Direction::Original;
+        let (state, deadline, bytes) = (*state, *deadline, headers.length);
+        self.sessions.update(
+            handle,
+            &Update {
+                direction,
+                state,
+                deadline,
+                bytes,
+            },
+        );
+        if let Some(kind) = origin.alg {
+            let mut control = Control::new(kind);
+            control.synchronize(direction, headers);
+            self.controls.insert(handle.id(), control);
+        }
+        out.events.push(Event::Began(handle.id()));
+        frame.truncate(headers.length);
+        packet::translate(frame, headers, &origin.outgoing(direction));
+        packet::decrement_ttl(frame, headers);
+    }
+
+    /// Takes a session away, and with it what hangs on it.
+    pub(super) fn end(&mut self, handle: Handle) -> Option<Session> {
+        let session = self.sessions.remove(handle)?;
+        self.forget_control(&session);
+        Some(session)
+    }
+
+    pub(super) fn forget_control(&mut self, session: &Session) {
+        if session.origin.alg.is_some()
+            && let Some(control) = self.controls.remove(&session.id)
+            && let Some(pending) = control.pending
+        {
+            self.sessions.unexpect(&pending);
+        }
+    }
+}
+
+/// Brings a segment of a changed stream into the numbers of its receiver, with
+/// the payload that the receiver is to get.
+fn rewrite_stream(
+    frame: &mut Vec<u8>,
+    headers: &Headers,
+    control: &Control,
+    direction: Direction,
+    payload: &mut Vec<u8>,
+) {
+    packet::renumber(frame, headers, &control.numbers(direction));
+    let Some(tcp) = headers.tcp().filter(|tcp| tcp.payload > 0) else {
+        return;
+    };
+    let Some(old) = frame.get(headers.payload_range()) else {
+        return; // cut: the numbers are right, the text cannot be
+    };
+    payload.clear();
+    control.apply(direction, tcp.seq, old, payload);
+    if payload.as_slice() != old {
+        // Too long for an IP packet cannot be: an announcement grows by a few
+        // octets, and what it is in came through a link's MTU.
+        let replaced = packet::replace_payload(frame, headers, payload);
+        debug_assert!(replaced, "a control segment outgrew IP");
+    }
+}
+
+fn forward_error(frame: &mut Vec<u8>, headers: &Headers, pass: &ErrorPass) {
+    frame.truncate(headers.length);
+    let ErrorPass {
+        source,
+        destination,
+        quoted,
+        inner,
+    } = pass;
+    packet::translate_error(frame, headers, *source, *destination, quoted, inner);
+    packet::decrement_ttl(frame, headers);
+}

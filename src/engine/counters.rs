@@ -1,0 +1,66 @@
+//! What the engine counts.
+
+use super::{Judgement, Reason, Verdict};
+use crate::rules::RuleId;
+
+/// Packets by what came of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counters {
+    reasons: Vec<[u64; Verdict::NAMES.len()]>,
+    rules: Vec<u64>,
+    default_policy: u64,
+}
+
+impl Counters {
+    pub(super) fn new(rules: usize) -> Self {
+        Self {
+            reasons: vec![[0; Verdict::NAMES.len()]; Reason::ALL.len()],
+            rules: vec![0; rules],
+            default_policy: 0,
+        }
+    }
+
+    /// Counts one packet. Rules count what they decided: new connections and
+    /// refused packets, not the packets of sessions that they let in.
+    pub(super) fn count(&mut self, judgement: &Judgement) {
+        let row = self.reasons.get_mut(judgement.reason as usize);
+        if let Some(cell) = row.and_then(|row| row.get_mut(judgement.verdict.index())) {
+            *cell += 1;
+        }
+        match (judgement.reason, judgement.rule) {
+            (Reason::Rule | Reason::GatewayEcho | Reason::GatewayService, Some(rule)) => {
+                if let Some(hits) = self.rules.get_mut(usize::from(rule.0)) {
+                    *hits += 1;
+                }
+            }
+            (Reason::DefaultPolicy, _) => self.default_policy += 1,
+            _ => {}
+        }
+    }
+
+    /// How many packets had this verdict for this reason.
+    pub fn verdicts(&self) -> impl Iterator<Item = (&'static str, Reason, u64)> {
+        Reason::ALL
+            .iter()
+            .zip(&self.reasons)
+            .flat_map(|(reason, row)| {
+                let cells = Verdict::NAMES
+                    .iter()
+                    .zip(row)
+                    .filter(|(_, count)| **count > 0);
+                cells.map(move |(verdict, count)| (*verdict, *reason, *count))
+            })
+    }
+
+    /// How many packets this rule decided about.
+    #[must_use]
+    pub fn hits(&self, rule: RuleId) -> u64 {
+        self.rules.get(usize::from(rule.0)).copied().unwrap_or(0)
+    }
+
+    /// How many packets the default policy decided about.
+    #[must_use]
+    pub fn default_hits(&self) -> u64 {
+        self.default_policy
+    }
+}

@@ -1,0 +1,75 @@
+//! Telling the steps of a decision to whoever wants to know.
+
+use super::Judgement;
+use crate::alg::Note;
+use crate::nat::{Row, SourceChoice};
+use crate::net::{Direction, Mismatch, Place, Tuple};
+use crate::packet::Headers;
+use crate::rules::{RuleId, Ruling};
+use crate::session::{Expectation, SessionId, State, Track};
+
+/// One step of deciding about a packet, in the order of the path.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'a> {
+    /// The packet was read.
+    Read(&'a Headers),
+    /// It belongs to a session.
+    InSession {
+        /// Which one.
+        session: SessionId,
+        /// The way it travels.
+        direction: Direction,
+        /// The state it met.
+        state: State,
+        /// What it does to the session.
+        track: Track,
+    },
+    /// It opens an expected data session.
+    Expected(&'a Expectation),
+    /// It is an ICMP error about a session.
+    AboutSession(SessionId, Direction),
+    /// It belongs to no session.
+    NoSession,
+    /// A port forward changed its destination (`None`: none is about it).
+    Forwarded(Option<(Row, Tuple)>),
+    /// Where it goes.
+    Routed(Option<Place>),
+    /// A rule did not match: the first condition that failed.
+    PassedOver(RuleId, Mismatch),
+    /// The rule set decided.
+    Ruled(&'a Ruling),
+    /// What source translation says.
+    Source(SourceChoice),
+    /// As what it leaves.
+    Leaves(&'a Tuple),
+    /// An ALG read its payload.
+    Alg(&'a Note),
+    /// A control segment that no ALG could read: why.
+    Unread(Unread),
+    /// The end of deciding.
+    Decided(&'a Judgement),
+}
+
+/// Why an ALG did not read a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unread {
+    /// A capture cut it.
+    Cut,
+    /// Octets before it are missing.
+    Gap,
+}
+
+/// Somebody who wants to know how a decision comes about.
+pub trait Observer {
+    /// Hears of one step.
+    fn step(&mut self, step: Step<'_>);
+}
+
+/// Nobody: the live path, which pays nothing for explanations.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    #[inline]
+    fn step(&mut self, _: Step<'_>) {}
+}

@@ -1,0 +1,129 @@
+//! Expectations: data sessions that an ALG announced.
+//!
+//! An expectation names exactly one data session: who opens it (any source
+//! port), to which endpoint, of which protocol. It is used once, lives a
+//! bounded time, and dies with the control session that announced it.
+
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+
+use super::deadline::DeadlineQueue;
+use super::hash::TupleHash;
+use super::table::Handle;
+use crate::net::{Direction, Endpoint, Protocol, Timestamp, Tuple};
+
+/// What the first packet of an expected data session looks like on arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ExpectedTuple {
+    /// Its protocol.
+    pub protocol: Protocol,
+    /// Who opens it, from any port.
+    pub source: IpAddr,
+    /// Where it is addressed to.
+    pub destination: Endpoint,
+}
+
+impl ExpectedTuple {
+    /// The expectation that a packet of this tuple would meet.
+    #[must_use]
+    pub fn of(tuple: &Tuple) -> Self {
+        Self {
+            protocol: tuple.protocol,
+            source: tuple.source.address,
+            destination: tuple.destination,
+        }
+    }
+}
+
+/// A data session that an ALG announced and that has not come yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expectation {
+    /// What its first packet looks like on arrival.
+    pub tuple: ExpectedTuple,
+    /// The control session that announced it.
+    pub parent: Handle,
+    /// Which way within the parent the data session's first packet travels.
+    pub direction: Direction,
+    /// The real endpoint that it is for.
+    pub to: Endpoint,
+    /// The source address with which it leaves.
+    pub source: IpAddr,
+    /// When it is given up.
+    pub deadline: Timestamp,
+}
+
+/// All expectations.
+#[derive(Debug)]
+pub struct Expectations {
+    live: HashMap<ExpectedTuple, Expectation, TupleHash>,
+    deadlines: DeadlineQueue<ExpectedTuple>,
+}
+
+impl Expectations {
+    pub(super) fn new(hash: TupleHash) -> Self {
+        Self {
+            live: HashMap::with_hasher(hash),
+            deadlines: DeadlineQueue::new(),
+        }
+    }
+
+    /// The expectation that a packet of this tuple meets.
+    #[must_use]
+    pub fn matching(&self, tuple: &Tuple) -> Option<&Expectation> {
+        if self.live.is_empty() {
+            return None; // the common case costs no hash
+        }
+        self.live.get(&ExpectedTuple::of(tuple))
+    }
+
+    /// Whether a data session of this tuple is expected already.
+    #[must_use]
+    pub fn is_taken(&self, tuple: &ExpectedTuple) -> bool {
+        self.live.contains_key(tuple)
+    }
+
+    /// How many are live.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Whether none is live.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// All of them, in the order of their tuples.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<Expectation> {
+        let mut all: Vec<_> = self.live.values().copied().collect();
+        all.sort_by_key(|expectation| expectation.tuple);
+        all
+    }
+
+    pub(super) fn insert(&mut self, expectation: Expectation) {
+        self.deadlines.push(expectation.deadline, expectation.tuple);
+        self.live.insert(expectation.tuple, expectation);
+    }
+
+    pub(super) fn remove(&mut self, tuple: &ExpectedTuple) -> Option<Expectation> {
+        self.live.remove(tuple)
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.next()
+    }
+
+    /// Takes one that is due by `now`.
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Expectation> {
+        while let Some((at, tuple)) = self.deadlines.pop_due(now) {
+            // The place may be empty by now, or another's with a later deadline.
+            if self.live.get(&tuple).is_some_and(|e| e.deadline <= at) {
+                return self.live.remove(&tuple);
+            }
+        }
+        None
+    }
+}

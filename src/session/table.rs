@@ -1,0 +1,448 @@
+//! The session table: every session under both of its tuples.
+
+use std::time::Duration;
+
+use hashbrown::HashTable;
+use slab::Slab;
+
+use super::deadline::DeadlineQueue;
+use super::expectation::{Expectation, Expectations, ExpectedTuple};
+use super::hash::TupleHash;
+use super::state::{SessionId, State};
+use super::tracker::Heard;
+use crate::net::{AlgKind, Direction, PerDirection, ServiceId, Timestamp, Tuple, ZoneId};
+
+/// A session in the table. It is worth nothing once the session is gone, even
+/// if another has taken its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Handle {
+    id: SessionId,
+    slot: usize,
+}
+
+impl Handle {
+    /// The session's number.
+    #[must_use]
+    pub fn id(self) -> SessionId {
+        self.id
+    }
+}
+
+/// Packets and octets of one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Counter {
+    /// Packets that passed.
+    pub packets: u64,
+    /// Their octets, from the IP header on, as they arrived.
+    pub bytes: u64,
+}
+
+/// What is fixed when a session begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The tuples of arriving packets: the first packet's, and that of the
+    /// answers. What a packet becomes on its way out is the reverse of the
+    /// other direction's tuple.
+    pub tuples: PerDirection<Tuple>,
+    /// The zone that packets of each direction leave by.
+    pub egress: PerDirection<ZoneId>,
+    /// The place of the rule that let it in; `None`: the default policy.
+    pub rule: Option<u16>,
+    /// Its service.
+    pub service: Option<ServiceId>,
+    /// How long it may be idle when established, where its service says so.
+    pub idle: Option<Duration>,
+    /// The ALG that reads it.
+    pub alg: Option<AlgKind>,
+    /// The control session that announced it.
+    pub parent: Option<SessionId>,
+}
+
+impl Origin {
+    /// What a packet travelling in `direction` becomes on its way out.
+    #[must_use]
+    pub fn outgoing(&self, direction: Direction) -> Tuple {
+        self.tuples[!direction].reversed()
+    }
+}
+
+/// One tracked conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its number.
+    pub id: SessionId,
+    /// What was fixed when it began.
+    pub origin: Origin,
+    /// Its state.
+    pub state: State,
+    /// Whether both ends have been heard.
+    pub heard: Heard,
+    /// When it began.
+    pub began: Timestamp,
+    /// When it ends unless another packet comes.
+    pub deadline: Timestamp,
+    /// What passed in each direction.
+    pub counters: PerDirection<Counter>,
+    /// The next moment at which the deadline queue looks at it.
+    look_at: Timestamp,
+}
+
+/// What one packet does to its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Update {
+    /// The way it travels.
+    pub direction: Direction,
+    /// The state from now on.
+    pub state: State,
+    /// When the session ends unless another packet comes.
+    pub deadline: Timestamp,
+    /// The packet's length in octets.
+    pub bytes: usize,
+}
+
+/// One of a session's two entries in the index.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    slot: u32,
+    direction: Direction,
+}
+
+/// All sessions, and the data sessions that are expected.
+#[derive(Debug)]
+pub struct Sessions {
+    slots: Slab<Session>,
+    index: HashTable<Entry>,
+    hash: TupleHash,
+    deadlines: DeadlineQueue<Handle>,
+    expectations: Expectations,
+    last_id: u64,
+}
+
+impl Sessions {
+    /// An empty table under the hash function of `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let hash = TupleHash::from_seed(seed);
+        Self {
+            slots: Slab::new(),
+            index: HashTable::new(),
+            hash,
+            deadlines: DeadlineQueue::new(),
+            expectations: Expectations::new(hash),
+            last_id: 0,
+        }
+    }
+
+    /// The session that a packet of this tuple belongs to, and its direction.
+    #[must_use]
+    pub fn lookup(&self, tuple: &Tuple) -> Option<(Handle, &Session, Direction)> {
+        let entry = self.index.find(self.hash.of(tuple), |entry| {
+            self.tuple_at(*entry).is_some_and(|own| own == tuple)
+        })?;
+        let slot = entry.slot as usize;
+        let session = self.slots.get(slot)?;
+        Some((
+            Handle {
+                id: session.id,
+                slot,
+            },
+            session,
+            entry.direction,
+        ))
+    }
+
+    fn tuple_at(&self, entry: Entry) -> Option<&Tuple> {
+        let session = self.slots.get(entry.slot as usize)?;
+        Some(&session.origin.tuples[entry.direction])
+    }
+
+    /// Whether packets of this tuple have an owner already: a session, or one
+    /// that is expected.
+    #[must_use]
+    pub fn is_taken(&self, tuple: &Tuple) -> bool {
+        self.lookup(tuple).is_some() || self.expectations.is_taken(&ExpectedTuple::of(tuple))
+    }
+
+    /// The session of this handle, while it lives.
+    #[must_use]
+    pub fn get(&self, handle: Handle) -> Option<&Session> {
+        self.slots
+            .get(handle.slot)
+            .filter(|session| session.id == handle.id)
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// All sessions in the order in which they began.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&Session> {
+        let mut all: Vec<_> = self.slots.iter().map(|(_, session)| session).collect();
+        all.sort_by_key(|session| session.id);
+        all
+    }
+
+    /// The number that the next session gets.
+    #[must_use]
+    pub fn next_id(&self) -> SessionId {
+        SessionId(self.last_id + 1)
+    }
+
+    /// Stores a session that begins at `now`. The caller has seen that neither
+    /// of its tuples [is taken](Self::is_taken).
+    pub fn insert(
+        &mut self,
+        origin: Origin,
+        state: State,
+        now: Timestamp,
+        deadline: Timestamp,
+    ) -> Handle {
+        debug_assert!(
+            Direction::BOTH
+                .iter()
+                .all(|d| self.lookup(&origin.tuples[*d]).is_none()),
+            "a tuple belongs to one session"
+        );
+        let id = self.next_id();
+        self.last_id = id.0;
+        let slot = self.slots.insert(Session {
+            id,
+            origin,
+            state,
+            heard: Heard::OneEnd,
+            began: now,
+            deadline,
+            counters: PerDirection::default(),
+            look_at: deadline,
+        });
+        // 2^32 sessions would need a terabyte before this could fail.
+        let entry_slot = u32::try_from(slot).unwrap_or(u32::MAX);
+        let Self {
+            slots, index, hash, ..
+        } = self;
+        for direction in Direction::BOTH {
+            let entry = Entry {
+                slot: entry_slot,
+                direction,
+            };
+            let hash_of = |entry: &Entry| {
+                let session = slots.get(entry.slot as usize);
+                session.map_or(0, |session| {
+                    hash.of(&session.origin.tuples[entry.direction])
+                })
+            };
+            index.insert_unique(hash.of(&origin.tuples[direction]), entry, hash_of);
+        }
+        let handle = Handle { id, slot };
+        self.deadlines.push(deadline, handle);
+        handle
+    }
+
+    /// Counts a packet and moves the session on.
+    pub fn update(&mut self, handle: Handle, update: &Update) {
+        let Some(session) = self
+            .slots
+            .get_mut(handle.slot)
+            .filter(|s| s.id == handle.id)
+        else {
+            debug_assert!(false, "an update for a session that is gone");
+            return;
+        };
+        session.state = update.state;
+        session.deadline = update.deadline;
+        if update.direction == Direction::Reply {
+            session.heard = Heard::BothEnds;
+        }
+        let counter = &mut session.counters[update.direction];
+        counter.packets += 1;
+        counter.bytes += update.bytes as u64;
+        if update.deadline < session.look_at {
+            session.look_at = update.deadline;
+            self.deadlines.push(update.deadline, handle);
+        }
+    }
+
+    /// Takes a session out of the table.
+    pub fn remove(&mut self, handle: Handle) -> Option<Session> {
+        self.get(handle)?;
+        for direction in Direction::BOTH {
+            let tuple = self.get(handle)?.origin.tuples[direction];
+            let found = self.index.find_entry(self.hash.of(&tuple), |entry| {
+                entry.slot as usize == handle.slot && entry.direction == direction
+            });
+            if let Ok(entry) = found {
+                entry.remove();
+            }
+        }
+        self.slots.try_remove(handle.slot)
+    }
+
+    /// Takes out the next session whose time ran out by `now`, in the order in
+    /// which they were due.
+    pub fn pop_expired(&mut self, now: Timestamp) -> Option<(Handle, Session)> {
+        while let Some((at, handle)) = self.deadlines.pop_due(now) {
+            let Some(session) = self
+                .slots
+                .get_mut(handle.slot)
+                .filter(|s| s.id == handle.id)
+            else {
+                continue; // gone before its time
+            };
+            if session.look_at != at {
+                continue; // an older note; a nearer one was made since
+            }
+            if session.deadline > at {
+                // It went on. Even if it is due by now: others may be due before.
+                session.look_at = session.deadline;
+                self.deadlines.push(session.deadline, handle);
+                continue;
+            }
+            return self.remove(handle).map(|session| (handle, session));
+        }
+        None
+    }
+
+    /// When a session or an expectation may next be due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        [self.deadlines.next(), self.expectations.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The data sessions that are expected.
+    #[must_use]
+    pub fn expectations(&self) -> &Expectations {
+        &self.expectations
+    }
+
+    /// Expects a data session.
+    pub fn expect(&mut self, expectation: Expectation) {
+        self.expectations.insert(expectation);
+    }
+
+    /// Expects a data session no longer.
+    pub fn unexpect(&mut self, tuple: &ExpectedTuple) -> Option<Expectation> {
+        self.expectations.remove(tuple)
+    }
+
+    /// Takes out an expectation that nothing met by `now`.
+    pub fn pop_unmet(&mut self, now: Timestamp) -> Option<Expectation> {
+        self.expectations.pop_due(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Protocol, Timestamp};
+    use crate::session::state::FlowState;
+
+    const STATE: State = State::Flow(FlowState::Unreplied);
+
+    fn origin(port: u16) -> Origin {
+        let tuple = Tuple::new(
+            Protocol::UDP,
+            format!("10.0.0.7:{port}").parse().unwrap(),
+            "198.51.100.9:53".parse().unwrap(),
+        );
+        let mut reply = tuple.reversed();
+        reply.destination = format!("203.0.113.2:{port}").parse().unwrap();
+        Origin {
+            tuples: PerDirection {
+                original: tuple,
+                reply,
+            },
+            egress: PerDirection {
+                original: ZoneId(1),
+                reply: ZoneId(0),
+            },
+            rule: None,
+            service: None,
+            idle: None,
+            alg: None,
+            parent: None,
+        }
+    }
+
+    fn at(secs: u64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    #[test]
+    fn a_session_is_found_by_both_of_its_tuples_until_it_is_removed() {
+        let mut table = Sessions::new(1);
+        let handles: Vec<_> = (0..1000)
+            .map(|p| table.insert(origin(p), STATE, at(0), at(30)))
+            .collect();
+        for (port, handle) in (0u16..).zip(&handles) {
+            for direction in Direction::BOTH {
+                let (found, session, way) = table.lookup(&origin(port).tuples[direction]).unwrap();
+                assert_eq!((found, way), (*handle, direction));
+                assert_eq!(session.id, handle.id());
+            }
+        }
+        assert!(table.remove(handles[3]).is_some());
+        assert!(table.remove(handles[3]).is_none());
+        assert!(!table.is_taken(&origin(3).tuples.original));
+        assert!(!table.is_taken(&origin(3).tuples.reply));
+        assert_eq!(table.len(), 999);
+        // Another session in the same slot is not reached by the old handle.
+        let newer = table.insert(origin(3), STATE, at(0), at(30));
+        assert!(table.get(handles[3]).is_none());
+        assert_eq!(table.get(newer).unwrap().id, SessionId(1001));
+    }
+
+    #[test]
+    fn sessions_end_in_the_order_in_which_they_are_due() {
+        let mut table = Sessions::new(1);
+        let a = table.insert(origin(1), STATE, at(0), at(30));
+        let b = table.insert(origin(2), STATE, at(0), at(20));
+        let c = table.insert(origin(3), STATE, at(0), at(10));
+        let later = |deadline| Update {
+            direction: Direction::Reply,
+            state: STATE,
+            deadline,
+            bytes: 100,
+        };
+        table.update(c, &later(at(25))); // moved away: the queue learns it late
+        table.update(a, &later(at(15))); // moved nearer: the queue learns it at once
+        assert_eq!(table.pop_expired(at(9)), None);
+        let ended: Vec<_> =
+            std::iter::from_fn(|| table.pop_expired(at(100)).map(|(handle, _)| handle)).collect();
+        assert_eq!(ended, [a, b, c]);
+        assert!(table.is_empty());
+        assert_eq!(table.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_session_that_goes_on_does_not_end() {
+        let mut table = Sessions::new(1);
+        let handle = table.insert(origin(1), STATE, at(0), at(30));
+        for second in 1..100 {
+            let update = Update {
+                direction: Direction::Original,
+                state: STATE,
+                deadline: at(second + 30),
+                bytes: 1,
+            };
+            table.update(handle, &update);
+            assert_eq!(table.pop_expired(at(second)), None);
+        }
+        assert_eq!(table.get(handle).unwrap().counters.original.packets, 99);
+        assert_eq!(
+            table.pop_expired(at(129)).map(|(handle, _)| handle),
+            Some(handle)
+        );
+    }
+}
