@@ -5,6 +5,7 @@
 mod args;
 mod explain;
 mod replay;
+mod run;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -43,6 +44,7 @@ pub fn main() -> ExitCode {
     let exit = match args.command {
         Command::Replay(replay) => replay::run(&replay, &mut out, &mut err),
         Command::Explain(explain) => explain::run(&explain, &mut out, &mut err),
+        Command::Run(run) => run::run(&run.rules, &mut err),
     };
     ExitCode::from(exit)
 }

@@ -26,7 +26,7 @@ mod port;
 mod routing;
 mod sysctl;
 
-pub use counters::Counters;
+pub use counters::{DeviceCounters, Summary};
 pub use device::Origin;
 pub use error::GatewayError;
 
@@ -66,13 +66,6 @@ impl Default for Options {
             checksums: Checksums::Verify,
         }
     }
-}
-
-/// What a gateway did while it ran.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Summary {
-    /// All that was counted.
-    pub counters: Counters,
 }
 
 /// Runs the gateway that `compiled` describes until SIGINT or SIGTERM.
@@ -184,7 +177,7 @@ impl Signals {
 
 /// The packet loop in its thread.
 struct Running {
-    thread: JoinHandle<(Counters, Result<(), GatewayError>)>,
+    thread: JoinHandle<(Summary, Result<(), GatewayError>)>,
     stop: Arc<OwnedFd>,
     /// Resolves when the thread is done, in whichever way.
     done: oneshot::Receiver<()>,
@@ -218,8 +211,8 @@ impl Running {
     fn stop(self) -> Result<Summary, GatewayError> {
         rustix::io::write(&*self.stop, &1_u64.to_ne_bytes())
             .map_err(|errno| GatewayError::process("stop the packet loop")(errno.into()))?;
-        let (counters, ended) = self.thread.join().map_err(|_| GatewayError::LoopPanicked)?;
-        counters.log();
-        ended.map(|()| Summary { counters })
+        let (summary, ended) = self.thread.join().map_err(|_| GatewayError::LoopPanicked)?;
+        summary.log();
+        ended.map(|()| summary)
     }
 }

@@ -17,9 +17,9 @@ use tracing::debug;
 
 use super::GatewayError;
 use super::clock::Clock;
-use super::counters::Counters;
+use super::counters::{DeviceCounters, Summary};
 use super::port::{Egress, Port};
-use crate::engine::{Arrival, Engine, Extent, Made, Output, Verdict};
+use crate::engine::{Arrival, Engine, Extent, Made, Output, Reason, Silent, Verdict};
 use crate::net::{Timestamp, ZoneId};
 
 /// The largest packet that IP can describe, and one byte more.
@@ -39,7 +39,7 @@ struct Forwarder {
     engine: Engine,
     clock: Clock,
     egress: Egress,
-    counters: Counters,
+    counters: DeviceCounters,
     /// Where packets are read to.
     buffer: Box<[u8]>,
     /// The packet that the engine works on.
@@ -58,7 +58,7 @@ impl<F: AsFd> PacketLoop<F> {
                 engine,
                 clock,
                 egress,
-                counters: Counters::default(),
+                counters: DeviceCounters::default(),
                 buffer: vec![0; LARGEST_PACKET].into_boxed_slice(),
                 frame: Vec::with_capacity(LARGEST_PACKET),
                 out: Output::default(),
@@ -71,9 +71,13 @@ impl<F: AsFd> PacketLoop<F> {
     /// # Errors
     /// A device is gone, or the kernel refuses to wait. The counters are
     /// complete in either case.
-    pub(super) fn run(mut self, stop: impl AsFd) -> (Counters, Result<(), GatewayError>) {
+    pub(super) fn run(mut self, stop: impl AsFd) -> (Summary, Result<(), GatewayError>) {
         let ended = work(&mut self.forwarder, &self.ports, stop);
-        (self.forwarder.counters, ended)
+        let summary = Summary {
+            devices: self.forwarder.counters,
+            engine: self.forwarder.engine.counters().clone(),
+        };
+        (summary, ended)
     }
 }
 
@@ -149,7 +153,7 @@ impl Forwarder {
     /// Has the engine judge the packet in `frame`, and sends what comes of it.
     fn handle<F: AsFd>(&mut self, port: &Port<F>, ports: &[Port<F>]) {
         let Some(zone) = port.ingress(&self.engine.policy().zones, &self.frame) else {
-            self.counters.no_zone += 1;
+            self.engine.turn_away(Reason::NoZone);
             return;
         };
         let arrival = Arrival {
@@ -157,10 +161,9 @@ impl Forwarder {
             extent: Extent::Whole,
         };
         let now = self.clock.now();
-        let judgement = self
-            .engine
-            .packet(now, arrival, &mut self.frame, &mut self.out);
-        self.counters.judged(&judgement);
+        let judgement =
+            self.engine
+                .packet(now, arrival, &mut self.frame, &mut self.out, &mut Silent);
         if let Verdict::Forward(zone) = judgement.verdict {
             send(&mut self.counters, &self.egress, ports, zone, &self.frame);
         }
@@ -195,7 +198,7 @@ impl Forwarder {
 /// Writes a packet to the device of `zone`. A refusal is counted: the packet is
 /// lost, as on any wire.
 fn send<F: AsFd>(
-    counters: &mut Counters,
+    counters: &mut DeviceCounters,
     egress: &Egress,
     ports: &[Port<F>],
     zone: ZoneId,
@@ -206,7 +209,9 @@ fn send<F: AsFd>(
         return;
     };
     let written = rustix::io::retry_on_intr(|| write(&port.fd, packet));
-    if written != Ok(packet.len()) {
+    if written == Ok(packet.len()) {
+        counters.sent += 1;
+    } else {
         counters.write_errors += 1;
     }
 }

@@ -15,7 +15,7 @@ const INSIDE: &str = "SPIGATE_LIVE_INSIDE";
 
 /// Runs `scenario` in namespaces of its own. `test` is the name of the calling
 /// test as the harness knows it, `programs` are those that it needs.
-pub fn in_own_namespaces(test: &str, programs: &[&str], scenario: impl FnOnce()) {
+pub(crate) fn in_own_namespaces(test: &str, programs: &[&str], scenario: impl FnOnce()) {
     if let Some(proof) = env::var_os(INSIDE) {
         scenario();
         std::fs::write(proof, "done").expect("the proof can be written");
@@ -37,7 +37,7 @@ pub fn in_own_namespaces(test: &str, programs: &[&str], scenario: impl FnOnce())
 
 /// Whether one user is all there is here, as in a user namespace that an
 /// ordinary user makes: servers cannot give up root for another user then.
-pub fn is_the_only_user() -> bool {
+pub(crate) fn is_the_only_user() -> bool {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     map.split_whitespace().nth(2) == Some("1")
 }
@@ -113,7 +113,11 @@ fn run_inside(enter: &[&str], test: &str, proof: &Path) -> Output {
 }
 
 fn proof_file(test: &str) -> PathBuf {
-    let name = format!("spigate-live-{}-{}", std::process::id(), test.replace("::", "-"));
+    let name = format!(
+        "spigate-live-{}-{}",
+        std::process::id(),
+        test.replace("::", "-")
+    );
     env::temp_dir().join(name)
 }
 

@@ -16,30 +16,30 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// The client's address.
-pub const CLIENT: &str = "10.0.0.7";
+pub(crate) const CLIENT: &str = "10.0.0.7";
 /// The client's IPv6 address.
-pub const CLIENT_V6: &str = "2001:db8:10::7";
+pub(crate) const CLIENT_V6: &str = "2001:db8:10::7";
 /// The server's address.
-pub const SERVER: &str = "198.51.100.21";
+pub(crate) const SERVER: &str = "198.51.100.21";
 /// The server's IPv6 address.
-pub const SERVER_V6: &str = "2001:db8:ff:100::21";
+pub(crate) const SERVER_V6: &str = "2001:db8:ff:100::21";
 /// The gateway's public address.
-pub const PUBLIC: &str = "203.0.113.2";
+pub(crate) const PUBLIC: &str = "203.0.113.2";
 /// The gateway's public IPv6 address.
-pub const PUBLIC_V6: &str = "2001:db8:ff::2";
+pub(crate) const PUBLIC_V6: &str = "2001:db8:ff::2";
 
 /// The three hosts and a directory for their files.
-pub struct Lab {
-    pub client: Namespace,
-    pub gateway: Namespace,
-    pub server: Namespace,
+pub(crate) struct Lab {
+    pub(crate) client: Namespace,
+    pub(crate) gateway: Namespace,
+    pub(crate) server: Namespace,
     /// Gone with the lab.
-    pub dir: Directory,
+    pub(crate) dir: Directory,
 }
 
 impl Lab {
     /// Makes hosts and cables; nothing runs yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let lab = Self {
             client: Namespace::new("client"),
             gateway: Namespace::new("gateway"),
@@ -72,7 +72,7 @@ impl Lab {
     }
 
     /// Starts the gateway with this rule file and waits until it is ready.
-    pub fn start_gateway(&self, rules: &str) -> Gateway {
+    pub(crate) fn start_gateway(&self, rules: &str) -> Gateway {
         let file = self.dir.write("rules.toml", rules);
         let before = self.gateway.network();
         let mut command = self.gateway.command(env!("CARGO_BIN_EXE_spigate"));
@@ -83,61 +83,55 @@ impl Lab {
     }
 }
 
-/// A rule file like `rules/office.toml`, for these hosts.
-pub const OFFICE: &str = r#"
-version = 1
-
-[zones]
-lan = { tun = "lan0", net = ["10.0.0.0/24", "2001:db8:10::/64"], interfaces = ["lan-eth"] }
-wan = { tun = "wan0", net = ["0.0.0.0/0", "::/0"], address = ["203.0.113.2", "2001:db8:ff::2"], interfaces = ["wan-eth"] }
-
-[services]
-dns    = { udp = [53], tcp = [53], idle = "10s" }
-web    = { tcp = [80, 443], udp = [443] }
-ftp    = { tcp = [21], idle = "2h", alg = "ftp" }
-telnet = { tcp = [23] }
-ping   = { icmp = ["echo-request"] }
-closed = { tcp = [7007], udp = [7007] }
-
-[policy]
-default = "drop"
-rules = [
-  { id = "no-telnet", from = "lan", to = "wan", service = "telnet", action = "reject" },
-  { id = "lan-out",   from = "lan", to = "wan", service = ["dns", "web", "ftp", "ping", "closed"], action = "allow" },
-]
-
-[nat]
-source = [
-  { id = "masq", from = "lan", to = "wan", as = "masquerade" },
-]
-"#;
+/// `rules/office.toml` as it is, with the interfaces of these hosts.
+pub(crate) fn office() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/office.toml");
+    let mut rules = fs::read_to_string(file).expect("the office's rules are there");
+    for (device, interface) in [("lan0", "lan-eth"), ("wan0", "wan-eth")] {
+        let without = format!("tun = \"{device}\",");
+        let with = format!("{without} interfaces = [\"{interface}\"],");
+        assert!(rules.contains(&without), "no zone with {device}");
+        rules = rules.replace(&without, &with);
+    }
+    rules
+}
 
 /// A running `spigate run`.
-pub struct Gateway {
+pub(crate) struct Gateway {
     process: Process,
     /// The network of its host before it started.
-    before: String,
+    pub(crate) before: String,
 }
 
 impl Gateway {
     /// What it said so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.process.output()
     }
 
-    /// Ends it as `kill` does, and checks that it ended well and left nothing.
-    pub fn stop(mut self, lab: &Lab) {
+    /// Waits until it has ended by itself.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.process.wait()
+    }
+
+    /// Ends it as `kill` does, and checks that it ended well.
+    pub(crate) fn terminate(&mut self) {
         self.process.signal("TERM");
         let status = self.process.wait();
         let log = self.process.output();
         assert_eq!(status.code(), Some(0), "{log}");
         assert!(log.contains("traffic"), "no counters in the log:\n{log}");
-        assert_eq!(lab.gateway.network(), self.before, "{log}");
+    }
+
+    /// The same, and checks that it left nothing behind.
+    pub(crate) fn stop(mut self, lab: &Lab) {
+        self.terminate();
+        assert_eq!(lab.gateway.network(), self.before, "{}", self.log());
     }
 }
 
 /// A network namespace with a name.
-pub struct Namespace {
+pub(crate) struct Namespace {
     name: String,
 }
 
@@ -156,7 +150,7 @@ impl Namespace {
 
     /// A program on this host; `ip netns exec` becomes it, so the child's
     /// number is the program's.
-    pub fn command(&self, program: &str) -> Command {
+    pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("ip");
         command
             .args(["netns", "exec", &self.name, program])
@@ -165,12 +159,12 @@ impl Namespace {
     }
 
     /// Runs a program to its end; it must succeed.
-    pub fn run(&self, program: &str, arguments: &[&str]) -> String {
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> String {
         checked(self.command(program).args(arguments))
     }
 
     /// Runs a program to its end, whatever comes of it.
-    pub fn try_run(&self, program: &str, arguments: &[&str]) -> Output {
+    pub(crate) fn try_run(&self, program: &str, arguments: &[&str]) -> Output {
         self.command(program)
             .args(arguments)
             .output()
@@ -178,7 +172,7 @@ impl Namespace {
     }
 
     /// Devices, addresses, rules and routes of this host, as text.
-    pub fn network(&self) -> String {
+    pub(crate) fn network(&self) -> String {
         let questions: [&[&str]; 6] = [
             &["-o", "link"],
             &["-o", "address"],
@@ -202,14 +196,24 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.name]).output();
+        let _ = Command::new("ip")
+            .args(["netns", "del", &self.name])
+            .output();
     }
 }
 
 /// Lays a cable from `device` of the gateway's host to `eth0` of `host`.
 fn cable(gateway: &Namespace, device: &str, host: &Namespace) {
     let far = ["peer", "name", "eth0", "netns", &host.name];
-    let near = ["link", "add", device, "netns", &gateway.name, "type", "veth"];
+    let near = [
+        "link",
+        "add",
+        device,
+        "netns",
+        &gateway.name,
+        "type",
+        "veth",
+    ];
     checked(Command::new("ip").args(near).args(far));
     gateway.run("ip", &["link", "set", device, "up"]);
     host.run("ip", &["link", "set", "eth0", "up"]);
@@ -222,24 +226,25 @@ fn cable(gateway: &Namespace, device: &str, host: &Namespace) {
 }
 
 /// A directory of our own, for every user to read.
-pub struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
     fn new() -> Self {
-        let name = format!("spigate-lab-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).expect("the temporary directory can be written");
+        // Process numbers start anew in each process namespace: let mktemp
+        // find a name that is free.
+        let path = checked(Command::new("mktemp").args(["-d", "-t", "spigate-lab-XXXXXX"]));
+        let path = PathBuf::from(path.trim_end());
         checked(Command::new("chmod").arg("755").arg(&path));
         Self(path)
     }
 
     /// The path of something in it.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// Writes a file in it.
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("inside")).expect("directories can be made");
         fs::write(&path, content).expect("files can be written");
@@ -247,7 +252,7 @@ impl Directory {
     }
 
     /// Starts a program whose words go to a file of this directory.
-    pub fn start(&self, command: &mut Command, name: &str) -> Process {
+    pub(crate) fn start(&self, command: &mut Command, name: &str) -> Process {
         let log = self.path(&format!("{name}.log"));
         let file = File::create(&log).expect("files can be written");
         let child = command
@@ -266,20 +271,20 @@ impl Drop for Directory {
 }
 
 /// A program that we started; killed when dropped.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     log: PathBuf,
 }
 
 impl Process {
     /// What it said so far.
-    pub fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         let bytes = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Waits until it says `word`.
-    pub fn wait_for_word(&mut self, word: &str) {
+    pub(crate) fn wait_for_word(&mut self, word: &str) {
         for _ in 0..200 {
             if self.output().contains(word) {
                 return;
@@ -293,13 +298,13 @@ impl Process {
     }
 
     /// Sends it a signal.
-    pub fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let number = self.child.id().to_string();
         checked(Command::new("kill").args(["-s", signal, &number]));
     }
 
     /// Waits until it has ended.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         for _ in 0..200 {
             if let Some(status) = self.child.try_wait().expect("our own child") {
                 return status;
@@ -318,7 +323,7 @@ impl Drop for Process {
 }
 
 /// Waits ten seconds for something to come true.
-pub fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
     for _ in 0..200 {
         if is_true() {
             return;
@@ -329,7 +334,7 @@ pub fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
 }
 
 /// Runs a command that must succeed, and gives back what it wrote to stdout.
-pub fn checked(command: &mut Command) -> String {
+pub(crate) fn checked(command: &mut Command) -> String {
     let output = command.output().expect("the program starts");
     assert!(
         output.status.success(),
@@ -341,8 +346,11 @@ pub fn checked(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Whether two files hold the same bytes, by their checksums.
-pub fn checksum(path: &Path) -> String {
+/// The SHA-256 of a file.
+pub(crate) fn checksum(path: &Path) -> String {
     let line = checked(Command::new("sha256sum").arg(path));
-    line.split_whitespace().next().unwrap_or_default().to_owned()
+    line.split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }

@@ -7,18 +7,18 @@ use crate::enter::is_the_only_user;
 use crate::lab::{Lab, Process, SERVER, SERVER_V6, checked, wait_until};
 
 /// An FTP server with one large file, and a place to upload to.
-pub struct Ftp {
+pub(crate) struct Ftp {
     _v4: Process,
     _v6: Process,
     /// The large file.
-    pub large: PathBuf,
+    pub(crate) large: PathBuf,
     /// Where uploads go.
-    pub incoming: PathBuf,
+    pub(crate) incoming: PathBuf,
 }
 
 impl Ftp {
     /// Starts it at the server's addresses, with a file of `bytes` bytes.
-    pub fn start(lab: &Lab, bytes: usize) -> Self {
+    pub(crate) fn start(lab: &Lab, bytes: usize) -> Self {
         let large = lab.dir.write("ftp/pub/large", noise(bytes));
         lab.dir.write("ftp/readme.txt", "This file is small.\n");
         let incoming = lab.dir.path("ftp/incoming");
@@ -26,7 +26,11 @@ impl Ftp {
         if !is_the_only_user() {
             checked(Command::new("chown").arg("ftp").arg(&incoming));
         }
-        let v4 = vsftpd(lab, "ftp4", &format!("listen=YES\nlisten_address={SERVER}\n"));
+        let v4 = vsftpd(
+            lab,
+            "ftp4",
+            &format!("listen=YES\nlisten_address={SERVER}\n"),
+        );
         let v6 = vsftpd(
             lab,
             "ftp6",
@@ -66,13 +70,14 @@ fn vsftpd(lab: &Lab, name: &str, listen: &str) -> Process {
     );
     let conf = lab.dir.write(&format!("{name}.conf"), conf);
     checked(Command::new("chmod").arg("600").arg(&conf));
-    lab.dir
-        .start(lab.server.command("vsftpd").arg(&conf), name)
+    lab.dir.start(lab.server.command("vsftpd").arg(&conf), name)
 }
 
 /// A web server at both addresses with one page, `index.html`.
-pub fn start_web(lab: &Lab) -> Vec<Process> {
-    let page = lab.dir.write("www/index.html", "<title>A small page</title>\n");
+pub(crate) fn start_web(lab: &Lab) -> Vec<Process> {
+    let page = lab
+        .dir
+        .write("www/index.html", "<title>A small page</title>\n");
     let www = page.parent().expect("in www").to_path_buf();
     [SERVER, SERVER_V6]
         .into_iter()
@@ -94,7 +99,7 @@ pub fn start_web(lab: &Lab) -> Vec<Process> {
 }
 
 /// A name server that knows `files.example`.
-pub fn start_dns(lab: &Lab) -> Process {
+pub(crate) fn start_dns(lab: &Lab) -> Process {
     let mut command = lab.server.command("dnsmasq");
     command
         .args(["--no-daemon", "--conf-file=/dev/null", "--no-resolv"])
@@ -116,7 +121,7 @@ fn wait_for_listener(lab: &Lab, kind: &str, source: &str) {
 
 /// Bytes that repeat nowhere nearby, always the same: a segment that is lost,
 /// doubled or moved changes the checksum.
-pub fn noise(bytes: usize) -> Vec<u8> {
+pub(crate) fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut noise = Vec::with_capacity(bytes + 8);
     while noise.len() < bytes {
