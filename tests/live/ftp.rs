@@ -8,7 +8,7 @@ use crate::enter::in_own_namespaces;
 use crate::lab::{CLIENT, Lab, Namespace, PUBLIC, PUBLIC_V6, SERVER, SERVER_V6, checksum, office};
 use crate::servers::{Ftp, noise};
 
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; 9] = [
     "vsftpd",
     "lftp",
     "curl",
@@ -17,6 +17,7 @@ const PROGRAMS: [&str; 8] = [
     "ss",
     "kill",
     "sha256sum",
+    "grep",
 ];
 
 const MEBIBYTE: usize = 1 << 20;
@@ -42,7 +43,7 @@ fn ftp_in_all_four_modes_carries_large_files_and_shows_the_public_address_only()
         every_announcement_names(&recorded, "EPRT", 2, "|1|203.0.113.2|");
         for passive in ["PASV", "EPSV"] {
             let filter = format!("ftp.request.command == {passive}");
-            let count = recorded.field(&filter, "ftp.request.command").len();
+            let count = recorded.ftp_field(&filter, "ftp.request.command").len();
             assert!(count >= 2, "{passive}: {count}");
         }
         gateway.stop(&lab);
@@ -170,7 +171,7 @@ fn only_the_public_address_shows(recorded: &Recorded) {
 /// All PORT (or EPRT) lines on the outer wire begin like this.
 fn every_announcement_names(recorded: &Recorded, command: &str, least: usize, start: &str) {
     let filter = format!("ftp.request.command == {command}");
-    let said = recorded.field(&filter, "ftp.request.arg");
+    let said = recorded.ftp_field(&filter, "ftp.request.arg");
     assert!(said.len() >= least, "{command}: {said:?}");
     for argument in said {
         assert!(argument.starts_with(start), "{command} {argument}");
