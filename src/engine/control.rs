@@ -94,6 +94,12 @@ impl Control {
         }
     }
 
+    /// What an acknowledgement of the changed stream acknowledges of the stream
+    /// as its sender counts.
+    pub(super) fn as_sent(&self, stream: Direction, ack: SeqNumber) -> SeqNumber {
+        self.rewrites[stream].ack(ack)
+    }
+
     /// What a receiver of the changed stream acknowledges, given what it would
     /// have acknowledged of the unchanged one.
     pub(super) fn as_received(&self, stream: Direction, ack: SeqNumber) -> SeqNumber {
