@@ -245,6 +245,14 @@ impl Headers {
         ))
     }
 
+    /// Whether it is an ICMP redirect (RFC 792). ICMPv6's is no error message
+    /// (RFC 4861 section 4.5), and crosses no router.
+    #[must_use]
+    pub fn is_redirect(&self) -> bool {
+        self.protocol == Protocol::ICMP
+            && matches!(self.transport, Transport::Error { kind: 5, .. })
+    }
+
     /// The TCP header, if it is TCP.
     #[must_use]
     pub fn tcp(&self) -> Option<&TcpHeader> {
