@@ -17,6 +17,7 @@
 )] // a test may fail so
 #![allow(non_snake_case)] // two underscores end a requirement's ID in a test's name
 
+mod bad_packets;
 mod dialogue;
 mod lab;
 mod packets;
@@ -24,5 +25,11 @@ mod policies;
 mod seen;
 mod wants;
 
+mod forwards;
+mod icmp_errors;
+mod icmp_queries;
+mod ipv6;
 mod nat_source;
+mod refusals;
 mod tcp_life;
+mod udp;
