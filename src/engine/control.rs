@@ -13,7 +13,8 @@ use crate::nat::ports_from;
 use crate::net::{AlgKind, Direction, Endpoint, PerDirection, Port, SeqNumber, Timestamp, Tuple};
 use crate::packet::{Headers, Renumber, TcpFlags};
 use crate::session::{
-    Expectation, ExpectedTuple, Handle, Origin, Session, Sessions, Timeouts, TupleHash,
+    Expectation, ExpectedTuple, Handle, Origin, Session, Sessions, State, TcpState, Timeouts,
+    TupleHash,
 };
 
 /// What the engine keeps of one control session.
@@ -147,6 +148,16 @@ pub(super) fn read(
     let Some(tcp) = headers.tcp().filter(|_| Control::concerns(headers)) else {
         return Ok(None);
     };
+    // A SYN in a connection whose ends have met changes nothing before its
+    // receiver has said so: whoever forges one must not make the reader lose
+    // its place.
+    let is_met = !matches!(
+        session.state,
+        State::Tcp(TcpState::SynSent | TcpState::SynSent2)
+    );
+    if is_met && tcp.flags.has(TcpFlags::SYN) {
+        return Ok(None);
+    }
     let mut next = control.clone();
     next.synchronize(direction, headers);
     // Data on a SYN counts from the number behind it.
