@@ -26,6 +26,9 @@ mod seen;
 mod wants;
 
 mod forwards;
+mod ftp_active;
+mod ftp_passive;
+mod ftp_stream;
 mod icmp_errors;
 mod icmp_queries;
 mod ipv6;
