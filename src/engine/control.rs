@@ -255,7 +255,9 @@ impl Desk for EngineDesk<'_> {
             destination: Endpoint::new(arriving.destination.address, port),
         };
         let announced = announcement.endpoint.port;
-        let start = self.circumstances.hash.of(&expected_at(announced));
+        // Each control session searches from a place of its own.
+        let own = self.origin.tuples.original;
+        let start = self.circumstances.hash.of(&(own, expected_at(announced)));
         let tuple = std::iter::once(announced)
             .chain(ports_from(1024..=65535, start))
             .map(expected_at)
