@@ -298,7 +298,7 @@ fn t_959_rein__an_announcement_ends_with_its_control_session() {
     ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     let reset = ftp.client.segment().rst();
     let sent = lab.at(2.0).from(LAN).send(reset);
-    assert_eq!(sent.judgement.state.map(|s| s.name()), Some("close"));
+    assert_eq!(sent.judgement.state.unwrap().name(), "close");
     assert_eq!(lab.wait_until(12.0).len(), 1);
     assert!(lab.expected().is_empty() && lab.table().is_empty());
     let late = data_syn(&mut lab, 13.0, DATA, "203.0.113.2:51210");
@@ -534,4 +534,17 @@ fn t_959_dir__a_command_of_the_server_and_a_reply_of_the_client_are_text() {
     let reply = "227 Entering Passive Mode (10,0,0,7,200,10)\r\n";
     assert_eq!(ftp.client_says(&mut lab, 1.0, reply), reply);
     assert!(lab.expected().is_empty());
+}
+
+#[test]
+fn a_thousand_clients_may_announce_one_port_to_one_server() {
+    let mut lab = Lab::new(&OFFICE.replace("10.0.0.0/24", "10.0.0.0/21"));
+    for host in 0..1000 {
+        let address = format!("10.0.{}.{}", host / 250, host % 250 + 2);
+        let client = format!("{address}:51000");
+        let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, &client), SERVER);
+        let line = format!("PORT {},200,10\r\n", address.replace('.', ","));
+        ftp.client_says(&mut lab, 0.0, &line);
+    }
+    assert_eq!(lab.expected().len(), 1000);
 }

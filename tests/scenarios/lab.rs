@@ -250,9 +250,4 @@ impl Outcome {
     pub(crate) fn events(&self) -> &[Event] {
         &self.0.events
     }
-
-    /// What was judged.
-    pub(crate) fn judgement(&self) -> Judgement {
-        self.0.judgement
-    }
 }

@@ -25,6 +25,7 @@ mod policies;
 mod seen;
 mod wants;
 
+mod explain;
 mod forwards;
 mod ftp_active;
 mod ftp_passive;
@@ -33,6 +34,7 @@ mod icmp_errors;
 mod icmp_queries;
 mod ipv6;
 mod nat_source;
+mod reasons;
 mod refusals;
 mod tcp_life;
 mod udp;

@@ -474,3 +474,22 @@ fn both_families_are_masqueraded_by_their_own_address() {
         .send(answer)
         .expect(forward_to(LAN).destination(client));
 }
+
+#[test]
+fn a_thousand_clients_with_one_port_or_identifier_reach_one_server() {
+    let wide = OFFICE.replace("10.0.0.0/24", "10.0.0.0/21");
+    let mut lab = Lab::new(&wide);
+    for host in 0..1000 {
+        let address = format!("10.0.{}.{}", host / 250, host % 250 + 2);
+        let syn = tcp(&format!("{address}:51000"), SERVER).syn();
+        assert!(
+            lab.at(0.0).from(LAN).send(syn).forwarded.is_some(),
+            "TCP of {address}"
+        );
+        let ping = super::packets::echo(&address, "198.51.100.9", 1);
+        assert!(
+            lab.at(0.0).from(LAN).send(ping).forwarded.is_some(),
+            "ping of {address}"
+        );
+    }
+}

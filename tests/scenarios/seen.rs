@@ -212,16 +212,16 @@ fn check_transport(sliced: &SlicedPacket<'_>, source: IpAddr, destination: IpAdd
 /// Blanks out what translation may change in the packet at the start of
 /// `bytes`, which a quote may have cut anywhere.
 fn mask(bytes: &mut [u8]) {
-    let (fields, protocol, at): (&[std::ops::Range<usize>], u8, usize) = match bytes[0] >> 4 {
+    let (fields, protocol, at): (&[(usize, usize)], u8, usize) = match bytes[0] >> 4 {
         4 => {
             let header = usize::from(bytes[0] & 0x0f) * 4;
-            (&[8..9, 10..12, 12..20], bytes[9], header)
+            (&[(8, 9), (10, 20)], bytes[9], header)
         }
         _ => {
             let whole = Ipv6Slice::from_slice(bytes).ok();
             let payload = whole.map(|ip| (ip.payload().ip_number.0, ip.payload().payload.len()));
             let (number, length) = payload.unwrap_or((bytes[6], bytes.len() - 40));
-            (&[7..8, 8..40], number, bytes.len() - length)
+            (&[(7, 40)], number, bytes.len() - length)
         }
     };
     let is_query = |kind: u8| match protocol {
@@ -229,17 +229,17 @@ fn mask(bytes: &mut [u8]) {
         _ => kind >= 128,
     };
     let kind = bytes.get(at).copied().unwrap_or(0);
-    let inner: &[std::ops::Range<usize>] = match ip_number_of(protocol) {
-        ip_number::TCP => &[0..4, 16..18],
-        ip_number::UDP => &[0..4, 6..8],
-        ip_number::ICMP | ip_number::IPV6_ICMP if is_query(kind) => &[2..6],
-        ip_number::ICMP | ip_number::IPV6_ICMP => &[2..4],
+    let inner: &[(usize, usize)] = match ip_number_of(protocol) {
+        ip_number::TCP => &[(0, 4), (16, 18)],
+        ip_number::UDP => &[(0, 4), (6, 8)],
+        ip_number::ICMP | ip_number::IPV6_ICMP if is_query(kind) => &[(2, 6)],
+        ip_number::ICMP | ip_number::IPV6_ICMP => &[(2, 4)],
         _ => &[],
     };
-    let within = inner.iter().map(|field| at + field.start..at + field.end);
-    for field in fields.iter().cloned().chain(within) {
-        let end = field.end.min(bytes.len());
-        if let Some(field) = bytes.get_mut(field.start..end) {
+    let within = inner.iter().map(|(start, end)| (at + start, at + end));
+    for (start, end) in fields.iter().copied().chain(within) {
+        let end = end.min(bytes.len());
+        if let Some(field) = bytes.get_mut(start..end) {
             field.fill(0);
         }
     }

@@ -2,6 +2,7 @@
 //! named here has to be as it was.
 
 use spigate::engine::Reason;
+use spigate::session::State;
 
 use super::lab::Sent;
 use super::seen::{Body, Seen};
@@ -166,7 +167,7 @@ impl Want {
             assert_eq!(sent.rule.as_deref(), rule, "{judgement:?}");
         }
         if let Some(state) = self.state {
-            let is = judgement.state.map(|state| state.name());
+            let is = judgement.state.map(State::name);
             assert_eq!(is, Some(state), "{judgement:?}");
         }
         if let Some((_, left)) = &sent.forwarded {
