@@ -105,7 +105,7 @@ impl Bench {
         for n in 0..sessions {
             let (client, port) = ([10, 1, (n >> 8) as u8, n as u8], 10_000 + (n >> 16) as u16);
             // Another server for each 250 clients, so that ports are free.
-            let server = [198, 51, (n / 250 >> 8) as u8, (n / 250) as u8];
+            let server = [198, 51, ((n / 250) >> 8) as u8, (n / 250) as u8];
             let out_ward =
                 |flags: fn(
                     etherparse::PacketBuilderStep<etherparse::TcpHeader>,

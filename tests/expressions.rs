@@ -13,9 +13,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
 use spigate::expression::{
-    Addresses, Flags, IcmpMessage, MAX_PAYLOAD, PacketExpression, PacketSpec, Payload, Transport,
+    Addresses, IcmpMessage, MAX_PAYLOAD, PacketExpression, PacketSpec, Payload, Transport,
 };
-use spigate::net::{Port, Protocol, SeqNumber, Tuple};
+use spigate::net::{Port, Protocol, SeqNumber, TcpFlags, Tuple};
 
 fn parse(text: &str) -> PacketExpression {
     text.parse().unwrap_or_else(|error| panic!("{error}"))
@@ -263,7 +263,7 @@ fn transport() -> impl Strategy<Value = Transport> {
         any::<(u16, u16, u8, u32, u32)>().prop_map(|(from, to, flags, seq, ack)| Transport::Tcp {
             source: Port(from),
             destination: Port(to),
-            flags: Flags(flags),
+            flags: TcpFlags(flags),
             seq: SeqNumber(seq),
             ack_number: SeqNumber(ack),
         }),

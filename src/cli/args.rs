@@ -17,6 +17,7 @@ pub(super) enum Command {
     Replay(Replay),
     Check(Check),
     Explain(Explain),
+    Run(Run),
 }
 
 /// Send captured packets through the firewall, and see what comes of them.
@@ -135,4 +136,23 @@ pub(super) struct Explain {
     /// The packet: [ZONE] PROTOCOL SOURCE > DESTINATION [WHAT...].
     #[arg(value_name = "PACKET")]
     pub(super) packet: String,
+}
+
+/// Run the gateway on this host: make the TUN devices that the zones name, and
+/// pass packets between them by the rules until SIGINT or SIGTERM.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  spigate run rules/home.toml
+  RUST_LOG=debug spigate run rules/home.toml
+
+Needs CAP_NET_ADMIN. Words about its life go to standard error; RUST_LOG says
+which (default: info).
+
+Exit status: 0 it was told to stop, 2 bad usage, an unreadable rule file, or
+a device that cannot be made or went away.")]
+pub(super) struct Run {
+    /// The rule file.
+    #[arg(value_name = "FILE")]
+    pub(super) rules: PathBuf,
 }

@@ -8,7 +8,12 @@ use crate::config::{self, Colour, Compiled};
 
 /// Checks each file: what is right is said on `out`, what is wrong on `err`.
 /// The worst file decides how the command ends.
-pub fn run(files: &[PathBuf], colour: Colour, out: &mut impl Write, err: &mut impl Write) -> Exit {
+pub(super) fn run(
+    files: &[PathBuf],
+    colour: Colour,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Exit {
     let mut worst = Exit::Fine;
     for file in files {
         worst = worst.max(match check(file, colour, out, err) {

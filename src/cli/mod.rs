@@ -6,6 +6,7 @@ mod args;
 mod check;
 mod explain;
 mod replay;
+mod run;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
             check::run(&check.files, colour, &mut out, &mut err)
         }
         Command::Explain(explain) => explain::run(&explain, &mut out, &mut err),
+        Command::Run(run) => run::run(&run.rules, &mut err),
     };
     ExitCode::from(exit)
 }

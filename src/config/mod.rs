@@ -22,6 +22,7 @@ mod devices;
 mod diagnostic;
 mod document;
 mod duration;
+mod forward;
 mod ids;
 mod lines;
 mod locations;

@@ -5,7 +5,9 @@ use etherparse::{
     err::packet::BuildVecWriteError,
 };
 
-use super::spec::{Addresses, Flags, PacketSpec, Transport};
+use crate::net::TcpFlags;
+
+use super::spec::{Addresses, PacketSpec, Transport};
 
 /// A window that no test has to think of.
 const WINDOW: u16 = 64_240;
@@ -115,9 +117,9 @@ impl PacketSpec {
     }
 }
 
-fn set(header: &mut TcpHeader, flags: Flags) {
+fn set(header: &mut TcpHeader, flags: TcpFlags) {
     let [fin, syn, rst, psh, ack, urg, ece, cwr] =
-        [0, 1, 2, 3, 4, 5, 6, 7].map(|bit| flags.has(Flags(1 << bit)));
+        [0, 1, 2, 3, 4, 5, 6, 7].map(|bit| flags.has(TcpFlags(1 << bit)));
     (header.fin, header.syn, header.rst, header.psh) = (fin, syn, rst, psh);
     (header.ack, header.urg, header.ece, header.cwr) = (ack, urg, ece, cwr);
 }

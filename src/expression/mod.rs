@@ -80,7 +80,7 @@ mod text;
 mod words;
 
 pub use error::ExpressionError;
-pub use spec::{Addresses, Flags, IcmpMessage, MAX_PAYLOAD, PacketSpec, Payload, Transport};
+pub use spec::{Addresses, IcmpMessage, MAX_PAYLOAD, PacketSpec, Payload, Transport};
 
 /// One packet, and the zone that it enters by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

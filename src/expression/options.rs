@@ -4,9 +4,9 @@ use winnow::Parser;
 use winnow::ascii::multispace0;
 use winnow::combinator::eof;
 
-use crate::net::{IcmpQuery, SeqNumber};
+use crate::net::{IcmpQuery, SeqNumber, TcpFlags};
 
-use super::spec::{Flags, IcmpMessage, MAX_PAYLOAD, PacketSpec, Payload, Transport};
+use super::spec::{IcmpMessage, MAX_PAYLOAD, PacketSpec, Payload, Transport};
 use super::text::text;
 use super::words::{Input, Mistake, Parsed, Word, nearest, number, word};
 
@@ -54,7 +54,7 @@ fn is_query(packet: &PacketSpec, text: &str) -> bool {
 /// Every word that an option of this packet can begin with.
 fn option_words(packet: &PacketSpec) -> impl Iterator<Item = &'static str> {
     let (flags, own, icmp): (&[_], &[_], _) = match packet.transport {
-        Transport::Tcp { .. } => (&Flags::WORDS, &["no-flags", "seq", "ack-number"], None),
+        Transport::Tcp { .. } => (&TcpFlags::WORDS, &["no-flags", "seq", "ack-number"], None),
         Transport::Icmp(_) => (&[], &["type", "code", "id", "seq"], Some(packet.protocol())),
         Transport::Udp { .. } | Transport::Other(_) => (&[], &[], None),
     };
@@ -86,13 +86,13 @@ fn option(
             *ack_number = SeqNumber(number(input, u32::MAX)?);
         }
         (Transport::Tcp { flags, .. }, text) => {
-            let is_flag = |text: &str| Flags::WORDS.iter().find(|(_, word)| *word == text);
+            let is_flag = |text: &str| TcpFlags::WORDS.iter().find(|(_, word)| *word == text);
             let before = seen.iter().any(|word| is_flag(word).is_some());
             if text == "no-flags" {
                 if before {
                     return Err(word.not("no flag beside `no-flags`"));
                 }
-                *flags = Flags(0);
+                *flags = TcpFlags(0);
                 return Ok(true);
             }
             let Some((flag, _)) = is_flag(text) else {
@@ -102,7 +102,7 @@ fn option(
                 return Err(word.not("no flag beside `no-flags`"));
             }
             // The first flag that is written takes the place of the assumed one.
-            *flags = if before { flags.with(*flag) } else { *flag };
+            *flags = if before { *flags | *flag } else { *flag };
         }
         (Transport::Icmp(message), "code") => message.code = number(input, u8::MAX)?,
         (Transport::Icmp(message), "id") => message.id = number(input, u16::MAX)?,

@@ -7,10 +7,10 @@ use winnow::Parser;
 use winnow::ascii::multispace0;
 use winnow::combinator::{opt, peek};
 
-use crate::net::{Endpoint, Protocol};
+use crate::net::{Endpoint, Protocol, TcpFlags};
 
 use super::options::options;
-use super::spec::{Addresses, Flags, IcmpMessage, PacketSpec, Transport};
+use super::spec::{Addresses, IcmpMessage, PacketSpec, Transport};
 use super::words::{Input, Mistake, Parsed, Word, nearest, next_word_span, word};
 use super::{ExpressionError, PacketExpression};
 
@@ -101,7 +101,7 @@ fn packet(named: Named, input: &mut Input<'_>) -> Parsed<PacketSpec> {
             let (source, destination, addresses) = ends(input, None, endpoint, |e| e.address)?;
             let (source, destination) = (source.port, destination.port);
             if named == Named::Tcp {
-                let transport = Transport::tcp(source, destination, Flags::SYN);
+                let transport = Transport::tcp(source, destination, TcpFlags::SYN);
                 options(PacketSpec::new(addresses, transport), input)
             } else {
                 let transport = Transport::Udp {

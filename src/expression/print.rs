@@ -6,7 +6,7 @@ use std::fmt;
 use crate::net::{Endpoint, IcmpQuery, Protocol, SeqNumber};
 
 use super::PacketExpression;
-use super::spec::{Addresses, Content, Flags, IcmpMessage, PacketSpec, Payload, Transport};
+use super::spec::{Addresses, Content, IcmpMessage, PacketSpec, Payload, Transport};
 
 impl fmt::Display for PacketExpression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,23 +96,6 @@ impl IcmpMessage {
             if value != default {
                 write!(f, " {word} {value}")?;
             }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Flags {
-    /// The words of all that are set, or `no-flags`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        for (flag, word) in Self::WORDS {
-            if self.has(flag) {
-                write!(f, "{separator}{word}")?;
-                separator = " ";
-            }
-        }
-        if self.0 == 0 {
-            f.write_str("no-flags")?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::net::{Endpoint, IcmpQuery, Port, Protocol, SeqNumber, Tuple};
+use crate::net::{Endpoint, IcmpQuery, Port, Protocol, SeqNumber, TcpFlags, Tuple};
 
 /// The longest payload: what is left of 65,535 bytes behind IPv4 and TCP
 /// headers.
@@ -51,7 +51,7 @@ pub enum Transport {
         /// The receiver's port.
         destination: Port,
         /// Its flags.
-        flags: Flags,
+        flags: TcpFlags,
         /// Sequence number.
         seq: SeqNumber,
         /// Acknowledgement number.
@@ -83,10 +83,6 @@ pub struct IcmpMessage {
     pub seq: u16,
 }
 
-/// The flags of a TCP header, as its fourteenth byte has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Flags(pub u8);
-
 /// What a packet carries behind its headers: at most [`MAX_PAYLOAD`] bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Payload(pub(super) Content);
@@ -108,7 +104,7 @@ impl PacketSpec {
         let addresses = Addresses::new(tuple.source.address, tuple.destination.address)?;
         let (source, destination) = (tuple.source.port, tuple.destination.port);
         let transport = match tuple.protocol {
-            Protocol::TCP => Transport::tcp(source, destination, Flags::SYN),
+            Protocol::TCP => Transport::tcp(source, destination, TcpFlags::SYN),
             Protocol::UDP => Transport::Udp {
                 source,
                 destination,
@@ -225,7 +221,7 @@ impl Addresses {
 impl Transport {
     /// A segment with these flags and all numbers zero.
     #[must_use]
-    pub fn tcp(source: Port, destination: Port, flags: Flags) -> Self {
+    pub fn tcp(source: Port, destination: Port, flags: TcpFlags) -> Self {
         Self::Tcp {
             source,
             destination,
@@ -249,37 +245,6 @@ impl IcmpMessage {
             id: number,
             seq: number,
         }
-    }
-}
-
-impl Flags {
-    /// Alone, what opens a connection.
-    pub const SYN: Self = Self(0x02);
-    /// What every segment after the first has.
-    pub const ACK: Self = Self(0x10);
-
-    /// All flags with their words, in the order in which they are printed.
-    pub(super) const WORDS: [(Self, &'static str); 8] = [
-        (Self::SYN, "syn"),
-        (Self(0x01), "fin"),
-        (Self(0x04), "rst"),
-        (Self(0x08), "psh"),
-        (Self::ACK, "ack"),
-        (Self(0x20), "urg"),
-        (Self(0x40), "ece"),
-        (Self(0x80), "cwr"),
-    ];
-
-    /// Whether all flags of `other` are set.
-    #[must_use]
-    pub fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// These and those.
-    #[must_use]
-    pub fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
     }
 }
 

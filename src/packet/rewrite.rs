@@ -8,7 +8,7 @@ use super::bytes::{put, u8_at, u16_at};
 use super::checksum::Sum;
 use super::parse::{Fragment, Headers, Transport};
 use super::tcp::{self, sack_blocks, sack_edges};
-use crate::net::{Port, Protocol, SeqNumber, Tuple};
+use crate::net::{Port, Protocol, SeqNumber, TcpFlags, Tuple};
 
 const V4_TTL_AT: usize = 8;
 const V4_CHECKSUM_AT: usize = 10;
@@ -204,7 +204,7 @@ pub fn renumber(frame: &mut [u8], headers: &Headers, numbers: &impl Renumber) {
         }
     };
     put_number(frame, at + tcp::SEQ_AT, tcp.seq, numbers.seq(tcp.seq));
-    if tcp.flags.has(super::TcpFlags::ACK) {
+    if tcp.flags.has(TcpFlags::ACK) {
         put_number(frame, at + tcp::ACK_AT, tcp.ack, numbers.ack(tcp.ack));
         // At most three or four blocks fit into a header; the copy of the
         // header (at most 60 octets) lets them be read while it is written.
