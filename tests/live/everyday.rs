@@ -7,14 +7,14 @@ use crate::enter::in_own_namespaces;
 use crate::lab::{CLIENT, Lab, Namespace, PUBLIC, SERVER, SERVER_V6, office, wait_until};
 use crate::servers;
 
-const PROGRAMS: [&str; 9] = [
-    "python3", "dnsmasq", "dig", "curl", "ping", "tcpdump", "tshark", "ss", "kill",
+const PROGRAMS: &[&str] = &[
+    "python3", "dnsmasq", "dig", "curl", "ping", "dumpcap", "tcpdump", "tshark", "ss", "kill",
 ];
 
 #[test]
 fn web_names_and_ping_work_over_both_families() {
     let test = "everyday::web_names_and_ping_work_over_both_families";
-    in_own_namespaces(test, &PROGRAMS, || {
+    in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
         let _web = servers::start_web(&lab);
         let _dns = servers::start_dns(&lab);
@@ -57,7 +57,7 @@ fn web_names_and_ping_work_over_both_families() {
 #[test]
 fn a_refused_port_is_heard_of_at_once() {
     let test = "everyday::a_refused_port_is_heard_of_at_once";
-    in_own_namespaces(test, &PROGRAMS, || {
+    in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
         let gateway = lab.start_gateway(&office());
         for server in [SERVER, &format!("[{SERVER_V6}]")] {
@@ -84,7 +84,7 @@ fn a_refused_port_is_heard_of_at_once() {
 #[test]
 fn what_no_rule_allows_gets_no_answer() {
     let test = "everyday::what_no_rule_allows_gets_no_answer";
-    in_own_namespaces(test, &PROGRAMS, || {
+    in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
         let _listener = listen(&lab, &lab.server, SERVER, "8080");
         let gateway = lab.start_gateway(&office());
@@ -99,7 +99,7 @@ fn what_no_rule_allows_gets_no_answer() {
 #[test]
 fn a_stranger_does_not_get_in() {
     let test = "everyday::a_stranger_does_not_get_in";
-    in_own_namespaces(test, &PROGRAMS, || {
+    in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
         let _listener = listen(&lab, &lab.client, CLIENT, "8080");
         let gateway = lab.start_gateway(&office());

@@ -8,10 +8,11 @@ use crate::enter::in_own_namespaces;
 use crate::lab::{CLIENT, Lab, Namespace, PUBLIC, PUBLIC_V6, SERVER, SERVER_V6, checksum, office};
 use crate::servers::{Ftp, noise};
 
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: &[&str] = &[
     "vsftpd",
     "lftp",
     "curl",
+    "dumpcap",
     "tcpdump",
     "tshark",
     "ss",
@@ -25,7 +26,7 @@ const MEBIBYTE: usize = 1 << 20;
 #[test]
 fn ftp_in_all_four_modes_carries_large_files_and_shows_the_public_address_only() {
     let test = "ftp::ftp_in_all_four_modes_carries_large_files_and_shows_the_public_address_only";
-    in_own_namespaces(test, &PROGRAMS, || {
+    in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
         let ftp = Ftp::start(&lab, 64 * MEBIBYTE);
         let gateway = lab.start_gateway(&office());
@@ -53,7 +54,7 @@ fn ftp_in_all_four_modes_carries_large_files_and_shows_the_public_address_only()
 #[test]
 fn ftp_over_ipv6_works_in_both_modes_behind_one_address() {
     let test = "ftp::ftp_over_ipv6_works_in_both_modes_behind_one_address";
-    in_own_namespaces(test, &PROGRAMS, || {
+    in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
         let ftp = Ftp::start(&lab, MEBIBYTE);
         let gateway = lab.start_gateway(&office());
