@@ -248,7 +248,8 @@ fn cable(gateway: &Namespace, device: &str, host: &Namespace) {
 pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    /// Makes one.
+    pub(crate) fn new() -> Self {
         // Process numbers start anew in each process namespace: let mktemp
         // find a name that is free.
         let path = checked(Command::new("mktemp").args(["-d", "-t", "spigate-lab-XXXXXX"]));
@@ -322,9 +323,9 @@ impl Process {
         checked(Command::new("kill").args(["-s", signal, &number]));
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended, half a minute at most.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        for _ in 0..200 {
+        for _ in 0..600 {
             if let Some(status) = self.child.try_wait().expect("our own child") {
                 return status;
             }
