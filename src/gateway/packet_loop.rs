@@ -99,9 +99,7 @@ fn work<F: AsFd>(
             Err(cause) => return Err(GatewayError::process("wait for packets")(cause.into())),
         }
         let mut seen = waiting.iter().map(PollFd::revents);
-        if seen.next().is_some_and(|stop| !stop.is_empty()) {
-            return Ok(());
-        }
+        let told_to_stop = seen.next().is_some_and(|stop| !stop.is_empty());
         for (port, seen) in ports.iter().zip(seen) {
             if seen.contains(PollFlags::IN) {
                 forwarder.take_from(port, ports)?;
@@ -110,6 +108,10 @@ fn work<F: AsFd>(
             }
         }
         forwarder.expire(ports);
+        // What lay in the devices by then was still handled, a burst of each.
+        if told_to_stop {
+            return Ok(());
+        }
     }
 }
 
@@ -221,3 +223,6 @@ fn gone<F>(port: &Port<F>) -> GatewayError {
         name: port.name.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

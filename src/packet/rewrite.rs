@@ -284,9 +284,14 @@ pub fn repair_checksums(frame: &mut [u8], headers: &Headers) {
     let Some((field, covers)) = checksum_field(headers.protocol) else {
         return;
     };
-    let range = headers.transport_range();
+    let mut range = headers.transport_range();
     if headers.fragment != Fragment::No || frame.len() < range.end {
         return;
+    }
+    if headers.protocol == Protocol::UDP {
+        // A datagram may end before its packet does (RFC 768 has a length of its own).
+        let length = u16_at(frame, range.start + 4).map_or(0, usize::from);
+        range.end = range.end.min(range.start + length);
     }
     if headers.protocol == Protocol::UDP && u16_at(frame, range.start + field) == Some(0) {
         return;

@@ -76,22 +76,22 @@ fn way_in(programs: &[&str]) -> Result<Vec<&'static str>, String> {
         "--kill-child",
         "--mount-proc",
     ];
-    if succeeds(&enter) {
-        return Ok(enter);
+    if !succeeds(&enter, "true") {
+        enter.extend(["--user", "--map-root-user"]);
     }
-    enter.extend(["--user", "--map-root-user"]);
-    if succeeds(&enter) {
-        return Ok(enter);
+    if !succeeds(&enter, "true") {
+        return Err("needs root, or a kernel that gives user namespaces".into());
     }
-    Err("needs root, or a kernel that gives user namespaces".into())
+    if !succeeds(&enter, "exec 3<>/dev/net/tun") {
+        return Err("/dev/net/tun does not open: it is root's alone".into());
+    }
+    Ok(enter)
 }
 
-fn succeeds(enter: &[&str]) -> bool {
-    // The device opens for everyone or for root only, as the host has it.
-    let probe = ["sh", "-c", "exec 3<>/dev/net/tun"];
+fn succeeds(enter: &[&str], script: &str) -> bool {
     let tried = Command::new(enter[0])
         .args(&enter[1..])
-        .args(probe)
+        .args(["sh", "-c", script])
         .env("PATH", path())
         .output();
     tried.is_ok_and(|output| output.status.success())

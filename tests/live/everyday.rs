@@ -4,17 +4,17 @@ use std::process::Output;
 
 use crate::capture::Recording;
 use crate::enter::in_own_namespaces;
-use crate::lab::{CLIENT, Lab, Namespace, PUBLIC, SERVER, SERVER_V6, office, wait_until};
+use crate::lab::{CLIENT, Lab, Namespace, PUBLIC, Process, SERVER, SERVER_V6, office};
 use crate::servers;
 
-const PROGRAMS: [&str; 9] = [
-    "python3", "dnsmasq", "dig", "curl", "ping", "tcpdump", "tshark", "ss", "kill",
+const PROGRAMS: &[&str] = &[
+    "python3", "dnsmasq", "dig", "curl", "ping", "dumpcap", "tcpdump", "tshark", "ss", "kill",
 ];
 
 #[test]
 fn web_names_and_ping_work_over_both_families() {
     let test = "everyday::web_names_and_ping_work_over_both_families";
-    in_own_namespaces(test, &PROGRAMS, || {
+    in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
         let _web = servers::start_web(&lab);
         let _dns = servers::start_dns(&lab);
@@ -57,7 +57,7 @@ fn web_names_and_ping_work_over_both_families() {
 #[test]
 fn a_refused_port_is_heard_of_at_once() {
     let test = "everyday::a_refused_port_is_heard_of_at_once";
-    in_own_namespaces(test, &PROGRAMS, || {
+    in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
         let gateway = lab.start_gateway(&office());
         for server in [SERVER, &format!("[{SERVER_V6}]")] {
@@ -84,9 +84,9 @@ fn a_refused_port_is_heard_of_at_once() {
 #[test]
 fn what_no_rule_allows_gets_no_answer() {
     let test = "everyday::what_no_rule_allows_gets_no_answer";
-    in_own_namespaces(test, &PROGRAMS, || {
+    in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
-        let _listener = listen(&lab, &lab.server, SERVER, "8080");
+        let _listener = listen(&lab, &lab.server, SERVER, 8080);
         let gateway = lab.start_gateway(&office());
         let recording = Recording::start(&lab, &lab.gateway, "wan-eth");
         let dropped = curl(&lab.client, &format!("http://{SERVER}:8080/"));
@@ -99,9 +99,9 @@ fn what_no_rule_allows_gets_no_answer() {
 #[test]
 fn a_stranger_does_not_get_in() {
     let test = "everyday::a_stranger_does_not_get_in";
-    in_own_namespaces(test, &PROGRAMS, || {
+    in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
-        let _listener = listen(&lab, &lab.client, CLIENT, "8080");
+        let _listener = listen(&lab, &lab.client, CLIENT, 8080);
         let gateway = lab.start_gateway(&office());
         let recording = Recording::start(&lab, &lab.gateway, "lan-eth");
         // The office's rules refuse this one with word to the sender ...
@@ -130,14 +130,10 @@ fn curl(host: &Namespace, url: &str) -> Output {
 }
 
 /// A web server that nobody should reach.
-fn listen(lab: &Lab, host: &Namespace, address: &str, port: &str) -> crate::lab::Process {
+fn listen(lab: &Lab, host: &Namespace, address: &str, port: u16) -> Process {
     let mut command = host.command("python3");
-    command.args(["-m", "http.server", "--bind", address, port]);
+    command.args(["-m", "http.server", "--bind", address, &port.to_string()]);
     let process = lab.dir.start(&mut command, "listener");
-    wait_until("the listener", || {
-        !host
-            .run("ss", &["-Hlnt", "src", &format!("{address}:{port}")])
-            .is_empty()
-    });
+    servers::wait_for_listener(host, "-t", address, port);
     process
 }

@@ -5,13 +5,17 @@ use std::path::Path;
 
 use crate::capture::{Recorded, Recording};
 use crate::enter::in_own_namespaces;
-use crate::lab::{CLIENT, Lab, Namespace, PUBLIC, PUBLIC_V6, SERVER, SERVER_V6, checksum, office};
+use crate::lab::{
+    CLIENT, INSIDE, Lab, Namespace, PUBLIC, PUBLIC_V6, SERVER, SERVER_V6, checksum, office,
+    with_interface,
+};
 use crate::servers::{Ftp, noise};
 
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: &[&str] = &[
     "vsftpd",
     "lftp",
     "curl",
+    "dumpcap",
     "tcpdump",
     "tshark",
     "ss",
@@ -25,12 +29,12 @@ const MEBIBYTE: usize = 1 << 20;
 #[test]
 fn ftp_in_all_four_modes_carries_large_files_and_shows_the_public_address_only() {
     let test = "ftp::ftp_in_all_four_modes_carries_large_files_and_shows_the_public_address_only";
-    in_own_namespaces(test, &PROGRAMS, || {
+    in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
-        let ftp = Ftp::start(&lab, 64 * MEBIBYTE);
+        let ftp = Ftp::start(&lab, &lab.server, &[SERVER], 64 * MEBIBYTE);
         let gateway = lab.start_gateway(&office());
         let recording = Recording::start(&lab, &lab.gateway, "wan-eth");
-        let transfer = Transfer::new(&lab, &ftp);
+        let transfer = Transfer::new(&lab, &lab.client, &ftp, SERVER);
 
         transfer.lftp("port", "set ftp:passive-mode no");
         transfer.lftp("pasv", "set ftp:passive-mode yes; set ftp:prefer-epsv no");
@@ -53,12 +57,12 @@ fn ftp_in_all_four_modes_carries_large_files_and_shows_the_public_address_only()
 #[test]
 fn ftp_over_ipv6_works_in_both_modes_behind_one_address() {
     let test = "ftp::ftp_over_ipv6_works_in_both_modes_behind_one_address";
-    in_own_namespaces(test, &PROGRAMS, || {
+    in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
-        let ftp = Ftp::start(&lab, MEBIBYTE);
+        let ftp = Ftp::start(&lab, &lab.server, &[SERVER_V6], MEBIBYTE);
         let gateway = lab.start_gateway(&office());
         let recording = Recording::start(&lab, &lab.gateway, "wan-eth");
-        let transfer = Transfer::new(&lab, &ftp).to(&format!("[{SERVER_V6}]"));
+        let transfer = Transfer::new(&lab, &lab.client, &ftp, &format!("[{SERVER_V6}]"));
 
         transfer.curl("eprt6", &["--ftp-port", "-"]);
         transfer.curl("epsv6", &["--ftp-pasv"]);
@@ -72,7 +76,34 @@ fn ftp_over_ipv6_works_in_both_modes_behind_one_address() {
     });
 }
 
-/// Fetches and brings files as the client, and compares checksums.
+#[test]
+fn our_own_ftp_server_is_reached_in_all_four_modes_at_the_public_address_only() {
+    let test = "ftp::our_own_ftp_server_is_reached_in_all_four_modes_at_the_public_address_only";
+    in_own_namespaces(test, PROGRAMS, || {
+        let lab = Lab::new();
+        let inside = lab.add_inside_server();
+        let ftp = Ftp::start(&lab, &inside, &[INSIDE], MEBIBYTE);
+        let gateway = lab.start_gateway(&with_interface(&office(), "dmz0", "dmz-eth"));
+        let recording = Recording::start(&lab, &lab.gateway, "wan-eth");
+        let transfer = Transfer::new(&lab, &lab.server, &ftp, PUBLIC);
+
+        transfer.lftp("port", "set ftp:passive-mode no");
+        transfer.lftp("pasv", "set ftp:passive-mode yes; set ftp:prefer-epsv no");
+        transfer.curl("eprt", &["--ftp-port", "-"]);
+        transfer.curl("epsv", &["--ftp-pasv"]);
+
+        let recorded = recording.stop();
+        only_the_public_address_shows(&recorded);
+        let passive = recorded.ftp_field("ftp.response.code == 227", "ftp.response.arg");
+        assert!(passive.len() >= 2, "{passive:?}");
+        for answer in passive {
+            assert!(answer.contains("(203,0,113,2,"), "{answer}");
+        }
+        gateway.stop(&lab);
+    });
+}
+
+/// Fetches and brings files as a client, and compares checksums.
 struct Transfer<'a> {
     client: &'a Namespace,
     ftp: &'a Ftp,
@@ -83,23 +114,18 @@ struct Transfer<'a> {
 }
 
 impl<'a> Transfer<'a> {
-    fn new(lab: &'a Lab, ftp: &'a Ftp) -> Self {
+    fn new(lab: &'a Lab, client: &'a Namespace, ftp: &'a Ftp, server: &str) -> Self {
         let size = fs::metadata(&ftp.large).expect("it was written").len();
         let mut bytes = noise(usize::try_from(size).expect("it fits in memory"));
         bytes.reverse();
         let own = lab.dir.write("client/own", bytes);
         Self {
-            client: &lab.client,
+            client,
             ftp,
             lab,
             own: own.display().to_string(),
-            server: SERVER.to_owned(),
+            server: server.to_owned(),
         }
-    }
-
-    fn to(mut self, server: &str) -> Self {
-        self.server = server.to_owned();
-        self
     }
 
     fn lftp(&self, mode: &str, settings: &str) {
@@ -157,7 +183,7 @@ impl<'a> Transfer<'a> {
 fn only_the_public_address_shows(recorded: &Recorded) {
     let others = format!("ip and not (host {PUBLIC} and host {SERVER})");
     assert_eq!(recorded.packets(&others), [""; 0]);
-    for inside in ["10,0,0,7", CLIENT] {
+    for inside in ["10,0,0,7", CLIENT, "10,0,9,21", INSIDE] {
         assert!(!recorded.holds(inside), "{inside} went out");
     }
     // The client sends with 64; the host takes one before the gateway and one

@@ -23,6 +23,8 @@ pub(crate) const CLIENT_V6: &str = "2001:db8:10::7";
 pub(crate) const SERVER: &str = "198.51.100.21";
 /// The server's IPv6 address.
 pub(crate) const SERVER_V6: &str = "2001:db8:ff:100::21";
+/// The office's own server, where there is one.
+pub(crate) const INSIDE: &str = "10.0.9.21";
 /// The gateway's public address.
 pub(crate) const PUBLIC: &str = "203.0.113.2";
 /// The gateway's public IPv6 address.
@@ -71,6 +73,17 @@ impl Lab {
         lab
     }
 
+    /// A server of the office's own at [`INSIDE`], behind the interface
+    /// `dmz-eth`.
+    pub(crate) fn add_inside_server(&self) -> Namespace {
+        let inside = Namespace::new("inside");
+        cable(&self.gateway, "dmz-eth", &inside);
+        self.gateway.address("dmz-eth", "10.0.9.1/24");
+        inside.address("eth0", &format!("{INSIDE}/24"));
+        inside.run("ip", &["route", "add", "default", "via", "10.0.9.1"]);
+        inside
+    }
+
     /// Starts the gateway with this rule file and waits until it is ready.
     pub(crate) fn start_gateway(&self, rules: &str) -> Gateway {
         let file = self.dir.write("rules.toml", rules);
@@ -86,14 +99,20 @@ impl Lab {
 /// `rules/office.toml` as it is, with the interfaces of these hosts.
 pub(crate) fn office() -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/office.toml");
-    let mut rules = fs::read_to_string(file).expect("the office's rules are there");
-    for (device, interface) in [("lan0", "lan-eth"), ("wan0", "wan-eth")] {
-        let without = format!("tun = \"{device}\",");
-        let with = format!("{without} interfaces = [\"{interface}\"],");
-        assert!(rules.contains(&without), "no zone with {device}");
-        rules = rules.replace(&without, &with);
-    }
-    rules
+    let rules = fs::read_to_string(file).expect("the office's rules are there");
+    with_interface(
+        &with_interface(&rules, "lan0", "lan-eth"),
+        "wan0",
+        "wan-eth",
+    )
+}
+
+/// Gives the zone of `device` an interface of the host.
+pub(crate) fn with_interface(rules: &str, device: &str, interface: &str) -> String {
+    let without = format!("tun = \"{device}\",");
+    assert!(rules.contains(&without), "no zone with {device}");
+    let with = format!("{without} interfaces = [\"{interface}\"],");
+    rules.replace(&without, &with)
 }
 
 /// A running `spigate run`.
@@ -229,7 +248,8 @@ fn cable(gateway: &Namespace, device: &str, host: &Namespace) {
 pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    /// Makes one.
+    pub(crate) fn new() -> Self {
         // Process numbers start anew in each process namespace: let mktemp
         // find a name that is free.
         let path = checked(Command::new("mktemp").args(["-d", "-t", "spigate-lab-XXXXXX"]));
@@ -303,9 +323,9 @@ impl Process {
         checked(Command::new("kill").args(["-s", signal, &number]));
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended, half a minute at most.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        for _ in 0..200 {
+        for _ in 0..600 {
             if let Some(status) = self.child.try_wait().expect("our own child") {
                 return status;
             }

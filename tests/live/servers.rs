@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::enter::is_the_only_user;
-use crate::lab::{Lab, Process, SERVER, SERVER_V6, checked, wait_until};
+use crate::lab::{Lab, Namespace, Process, SERVER, SERVER_V6, checked, wait_until};
 
 /// An FTP server with one large file, and a place to upload to.
 pub(crate) struct Ftp {
-    _v4: Process,
-    _v6: Process,
+    _servers: Vec<Process>,
     /// The large file.
     pub(crate) large: PathBuf,
     /// Where uploads go.
@@ -17,37 +16,30 @@ pub(crate) struct Ftp {
 }
 
 impl Ftp {
-    /// Starts it at the server's addresses, with a file of `bytes` bytes.
-    pub(crate) fn start(lab: &Lab, bytes: usize) -> Self {
+    /// Starts it on `host` at these addresses, with a file of `bytes` bytes.
+    pub(crate) fn start(lab: &Lab, host: &Namespace, addresses: &[&str], bytes: usize) -> Self {
         let large = lab.dir.write("ftp/pub/large", noise(bytes));
-        lab.dir.write("ftp/readme.txt", "This file is small.\n");
         let incoming = lab.dir.path("ftp/incoming");
         std::fs::create_dir_all(&incoming).expect("directories can be made");
         if !is_the_only_user() {
             checked(Command::new("chown").arg("ftp").arg(&incoming));
         }
-        let v4 = vsftpd(
-            lab,
-            "ftp4",
-            &format!("listen=YES\nlisten_address={SERVER}\n"),
-        );
-        let v6 = vsftpd(
-            lab,
-            "ftp6",
-            &format!("listen=NO\nlisten_ipv6=YES\nlisten_address6={SERVER_V6}\n"),
-        );
-        wait_for_listener(lab, "t", &format!("{SERVER}:21"));
-        wait_for_listener(lab, "t", &format!("[{SERVER_V6}]:21"));
+        let start = |address: &&str| vsftpd(lab, host, address);
         Self {
-            _v4: v4,
-            _v6: v6,
+            _servers: addresses.iter().map(start).collect(),
             large,
             incoming,
         }
     }
 }
 
-fn vsftpd(lab: &Lab, name: &str, listen: &str) -> Process {
+fn vsftpd(lab: &Lab, host: &Namespace, address: &str) -> Process {
+    let listen = if address.contains(':') {
+        format!("listen=NO\nlisten_ipv6=YES\nlisten_address6={address}\n")
+    } else {
+        format!("listen=YES\nlisten_address={address}\n")
+    };
+    let name = format!("ftp-{}", address.replace(':', "-"));
     let root = lab.dir.path("ftp");
     let empty = lab.dir.path("empty");
     std::fs::create_dir_all(&empty).expect("directories can be made");
@@ -70,7 +62,10 @@ fn vsftpd(lab: &Lab, name: &str, listen: &str) -> Process {
     );
     let conf = lab.dir.write(&format!("{name}.conf"), conf);
     checked(Command::new("chmod").arg("600").arg(&conf));
-    lab.dir.start(lab.server.command("vsftpd").arg(&conf), name)
+    let mut command = host.command("vsftpd");
+    let process = lab.dir.start(command.arg(&conf), &name);
+    wait_for_listener(host, "-t", address, 21);
+    process
 }
 
 /// A web server at both addresses with one page, `index.html`.
@@ -87,12 +82,7 @@ pub(crate) fn start_web(lab: &Lab) -> Vec<Process> {
             command.arg(&www).arg("80");
             let name = format!("web-{}", address.replace(':', "-"));
             let process = lab.dir.start(&mut command, &name);
-            let listener = if address.contains(':') {
-                format!("[{address}]:80")
-            } else {
-                format!("{address}:80")
-            };
-            wait_for_listener(lab, "t", &listener);
+            wait_for_listener(&lab.server, "-t", address, 80);
             process
         })
         .collect()
@@ -108,15 +98,20 @@ pub(crate) fn start_dns(lab: &Lab) -> Process {
         .args(["--local=/example/"])
         .arg(format!("--host-record=files.example,{SERVER},{SERVER_V6}"));
     let process = lab.dir.start(&mut command, "dns");
-    wait_for_listener(lab, "u", &format!("{SERVER}:53"));
+    wait_for_listener(&lab.server, "-u", SERVER, 53);
     process
 }
 
-/// Waits until something on the server listens at `source`; `kind` is `t` for
-/// TCP, `u` for UDP.
-fn wait_for_listener(lab: &Lab, kind: &str, source: &str) {
-    let question = ["-Hln", if kind == "t" { "-t" } else { "-u" }, "src", source];
-    wait_until(source, || !lab.server.run("ss", &question).is_empty());
+/// Waits until something on `host` listens there; `kind` is `-t` for TCP, `-u`
+/// for UDP.
+pub(crate) fn wait_for_listener(host: &Namespace, kind: &str, address: &str, port: u16) {
+    let source = if address.contains(':') {
+        format!("[{address}]:{port}")
+    } else {
+        format!("{address}:{port}")
+    };
+    let question = ["-Hln", kind, "src", &source];
+    wait_until(&source, || !host.run("ss", &question).is_empty());
 }
 
 /// Bytes that repeat nowhere nearby, always the same: a segment that is lost,

@@ -36,6 +36,12 @@ impl Engine {
             return ttl_expired(case, judgement(Verdict::Reject, Reason::TtlExpired));
         }
         let (arrives, leaves) = (&origin.tuples[direction], origin.outgoing(direction));
+        // A redirect names a router beside the sender of the quoted packet; on
+        // the other side of a translation that is no neighbour, and its address
+        // cannot be translated (the kernel drops it there too).
+        if case.headers.is_redirect() && *arrives != leaves {
+            return unrelated();
+        }
         // Where the answers' source is translated, so is a router's on the way
         // (nf_nat_icmp_reply_translation): it stands behind the same address.
         let source = if arrives.source.address == leaves.source.address {

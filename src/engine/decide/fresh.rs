@@ -95,7 +95,7 @@ impl Engine {
                 return nothing(refused);
             }
         }
-        let Some(leaves) = self.unique(wanted, replaces) else {
+        let Some(leaves) = self.unique(tuple, wanted, replaces) else {
             let refused = judgement(
                 Verdict::Drop,
                 Reason::NatPortsExhausted,
@@ -189,13 +189,20 @@ impl Engine {
 
     /// The leaving tuple with a source port that no other session's answers
     /// use. The session that is about to be replaced counts as gone.
-    pub(super) fn unique(&self, wanted: Tuple, replaced: Option<Handle>) -> Option<Tuple> {
-        unique_source(wanted, self.hash.of(&wanted), |reply| {
-            match self.sessions.lookup(reply) {
-                Some((handle, _, _)) => Some(handle) != replaced,
-                None => self.sessions.is_taken(reply),
-            }
-        })
+    ///
+    /// Where the search begins depends on the real client too: many clients
+    /// with one port would otherwise all search the same few ports.
+    pub(super) fn unique(
+        &self,
+        arrives: &Tuple,
+        wanted: Tuple,
+        replaced: Option<Handle>,
+    ) -> Option<Tuple> {
+        let is_taken = |reply: &Tuple| match self.sessions.lookup(reply) {
+            Some((handle, _, _)) => Some(handle) != replaced,
+            None => self.sessions.is_taken(reply),
+        };
+        unique_source(wanted, self.hash.of(&(arrives, wanted)), is_taken)
     }
 
     /// The packet as tracking wants it.
