@@ -160,7 +160,7 @@ pub(super) fn read(
     // receiver has said so: whoever forges one must not make the reader lose
     // its place.
     let is_met = !matches!(
-        session.state,
+        session.state(),
         State::Tcp(TcpState::SynSent | TcpState::SynSent2)
     );
     if is_met && tcp.flags.has(TcpFlags::SYN) {

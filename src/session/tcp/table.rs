@@ -80,11 +80,8 @@ pub(in crate::session) fn transition(
     };
     use Transition::{Ignore, Invalid, Reopen, To};
     match (segment, direction, state) {
-        // SYN from the initiator: retransmitted, or a connection begun anew. A
-        // retransmission restarts no timer, so that nobody can keep a half-open
-        // session alive alone (`nf_conntrack_tcp_packet`: "do not renew timeout
-        // on SYN retransmit").
-        (Syn, Original, SynSent) => Ignore,
+        // SYN from the initiator: retransmitted, or a connection begun anew.
+        (Syn, Original, SynSent) => To(SynSent),
         (Syn, Original, SynSent2) => To(SynSent2),
         (Syn, Original, TimeWait | Close) => Reopen,
         (Syn, Original, _) => Ignore,
