@@ -15,6 +15,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Replay(Replay),
+    Check(Check),
     Explain(Explain),
     Run(Run),
 }
@@ -101,6 +102,20 @@ pub(super) enum Checksum {
     Ignore,
     /// Compute them anew first: for captures made on the sending host.
     Repair,
+}
+
+/// Read rule files, and show everything that is wrong with them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  spigate check rules/office.toml rules/home.toml
+
+Exit status: 0 all files are right, 1 a file has errors, 2 bad usage or a file
+that cannot be read.")]
+pub(super) struct Check {
+    /// The rule files.
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// Follow one packet through the firewall, step by step.

@@ -10,10 +10,13 @@ use super::observer::{Observer, Step, Unread};
 use crate::alg::stream::{Cursor, Reading, Rewrites};
 use crate::alg::{Alg, AlgVerdict, Announcement, Chunk, Desk, NoHole, attach};
 use crate::nat::ports_from;
-use crate::net::{AlgKind, Direction, Endpoint, PerDirection, Port, SeqNumber, Timestamp, Tuple};
-use crate::packet::{Headers, Renumber, TcpFlags};
+use crate::net::{
+    AlgKind, Direction, Endpoint, PerDirection, Port, SeqNumber, TcpFlags, Timestamp, Tuple,
+};
+use crate::packet::{Headers, Renumber};
 use crate::session::{
-    Expectation, ExpectedTuple, Handle, Origin, Session, Sessions, Timeouts, TupleHash,
+    Expectation, ExpectedTuple, Handle, Origin, Session, Sessions, State, TcpState, Timeouts,
+    TupleHash,
 };
 
 /// What the engine keeps of one control session.
@@ -147,6 +150,16 @@ pub(super) fn read(
     let Some(tcp) = headers.tcp().filter(|_| Control::concerns(headers)) else {
         return Ok(None);
     };
+    // A SYN in a connection whose ends have met changes nothing before its
+    // receiver has said so: whoever forges one must not make the reader lose
+    // its place.
+    let is_met = !matches!(
+        session.state,
+        State::Tcp(TcpState::SynSent | TcpState::SynSent2)
+    );
+    if is_met && tcp.flags.has(TcpFlags::SYN) {
+        return Ok(None);
+    }
     let mut next = control.clone();
     next.synchronize(direction, headers);
     // Data on a SYN counts from the number behind it.
@@ -244,7 +257,9 @@ impl Desk for EngineDesk<'_> {
             destination: Endpoint::new(arriving.destination.address, port),
         };
         let announced = announcement.endpoint.port;
-        let start = self.circumstances.hash.of(&expected_at(announced));
+        // Each control session searches from a place of its own.
+        let own = self.origin.tuples.original;
+        let start = self.circumstances.hash.of(&(own, expected_at(announced)));
         let tuple = std::iter::once(announced)
             .chain(ports_from(1024..=65535, start))
             .map(expected_at)

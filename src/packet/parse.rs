@@ -83,6 +83,9 @@ pub enum BadPacket {
 /// seven; a longer chain is an attack).
 const MAX_EXTENSION_HEADERS: usize = 8;
 
+/// Octets of the transport that an ICMP error quotes at least (RFC 792).
+const QUOTED_OCTETS: usize = 8;
+
 /// Length of the fixed part of an IPv6 header.
 const IPV6_HEADER: usize = 40;
 
@@ -242,6 +245,14 @@ impl Headers {
         ))
     }
 
+    /// Whether it is an ICMP redirect (RFC 792). ICMPv6's is no error message
+    /// (RFC 4861 section 4.5), and crosses no router.
+    #[must_use]
+    pub fn is_redirect(&self) -> bool {
+        self.protocol == Protocol::ICMP
+            && matches!(self.transport, Transport::Error { kind: 5, .. })
+    }
+
     /// The TCP header, if it is TCP.
     #[must_use]
     pub fn tcp(&self) -> Option<&TcpHeader> {
@@ -372,8 +383,10 @@ impl Quoted {
     /// transport (RFC 792: eight).
     ///
     /// # Errors
-    /// When it is too short, or quotes a later fragment or an ICMP error
-    /// (which nothing may answer with an error, RFC 1122 section 3.2.2).
+    /// When it is too short (also where ports could be read from it: a sender
+    /// of errors quotes eight octets of them), or quotes a later fragment or an
+    /// ICMP error (which nothing may answer with an error, RFC 1122 section
+    /// 3.2.2).
     pub fn read(bytes: &[u8]) -> Result<Self, BadPacket> {
         let version = u8_at(bytes, 0).ok_or(BadPacket::Length)? >> 4;
         let (source, destination, protocol, at) = match version {
@@ -408,10 +421,10 @@ impl Quoted {
             }
             _ => return Err(BadPacket::Header),
         };
+        let first: Option<[u8; QUOTED_OCTETS]> = array_at(bytes, at);
         let field = |offset| {
-            u16_at(bytes, at + offset)
-                .map(Port)
-                .ok_or(BadPacket::Length)
+            let port = first.and_then(|octets| u16_at(&octets, offset));
+            port.map(Port).ok_or(BadPacket::Length)
         };
         let (from, to) = match protocol {
             Protocol::TCP | Protocol::UDP => (field(0)?, field(2)?),

@@ -13,8 +13,7 @@
 //! ```
 
 use super::state::TcpState;
-use crate::net::Direction;
-use crate::packet::TcpFlags;
+use crate::net::{Direction, TcpFlags};
 
 /// What a segment is to the state machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,8 +79,11 @@ pub(super) fn transition(
     };
     use Transition::{Ignore, Invalid, Reopen, To};
     match (segment, direction, state) {
-        // SYN from the initiator: retransmitted, or a connection begun anew.
-        (Syn, Original, SynSent) => To(SynSent),
+        // SYN from the initiator: retransmitted, or a connection begun anew. A
+        // retransmission restarts no timer, so that nobody can keep a half-open
+        // session alive alone (`nf_conntrack_tcp_packet`: "do not renew timeout
+        // on SYN retransmit").
+        (Syn, Original, SynSent) => Ignore,
         (Syn, Original, SynSent2) => To(SynSent2),
         (Syn, Original, TimeWait | Close) => Reopen,
         (Syn, Original, _) => Ignore,

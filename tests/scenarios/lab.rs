@@ -1,0 +1,253 @@
+//! The bench: a firewall between zones of hosts, and its clock.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use spigate::engine::{
+    Arrival, Checksums, Engine, Event, Extent, Judgement, Observer, Options, Output, Silent,
+};
+use spigate::net::{Timestamp, ZoneId};
+use spigate::session::{Expectation, Session};
+
+use super::packets::Frame;
+use super::seen::{Seen, Sums};
+use super::wants::Want;
+
+pub(crate) const LAN: &str = "lan";
+pub(crate) const DMZ: &str = "dmz";
+pub(crate) const WAN: &str = "wan";
+
+/// When every scenario begins.
+const START: Timestamp = Timestamp::from_secs(1_772_355_600);
+
+/// The moment this many seconds into the scenario.
+pub(crate) fn moment(seconds: f64) -> Timestamp {
+    START.after(Duration::from_nanos((seconds * 1e9).round() as u64))
+}
+
+/// A firewall on the bench.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    pub(crate) engine: Engine,
+    sums: Sums,
+}
+
+/// All that is remembered of sessions: equal before and after means that
+/// nothing happened to any.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Snapshot {
+    sessions: Vec<Session>,
+    expectations: Vec<Expectation>,
+}
+
+impl Lab {
+    /// A firewall that guards by these rules.
+    pub(crate) fn new(rules: &str) -> Self {
+        Self::with(rules, Checksums::Verify)
+    }
+
+    /// One that looks at checksums, or does not.
+    pub(crate) fn with(rules: &str, checksums: Checksums) -> Self {
+        let compiled = spigate::config::compile(Path::new("lab.toml"), rules)
+            .unwrap_or_else(|report| panic!("{}", report.render(spigate::config::Colour::Plain)));
+        let options = Options { seed: 7, checksums };
+        Self {
+            engine: Engine::new(Arc::new(compiled.policy), options, START),
+            sums: match checksums {
+                Checksums::Verify => Sums::Right,
+                Checksums::Ignore => Sums::Unread,
+            },
+        }
+    }
+
+    /// So many seconds into the scenario.
+    pub(crate) fn at(&mut self, seconds: f64) -> At<'_> {
+        let now = moment(seconds);
+        At { lab: self, now }
+    }
+
+    /// Lets time pass; tells what ended.
+    pub(crate) fn wait_until(&mut self, seconds: f64) -> Vec<Event> {
+        let mut out = Output::default();
+        self.engine.expire(moment(seconds), &mut out);
+        assert!(out.made.is_empty(), "time alone sent {:?}", out.made);
+        out.events
+    }
+
+    /// Sessions and expectations, complete.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let sessions = self.engine.sessions();
+        Snapshot {
+            sessions: sessions.sorted().into_iter().cloned().collect(),
+            expectations: sessions.expectations().sorted(),
+        }
+    }
+
+    /// The sessions in a line each: as what their first packet came, what its
+    /// answers are addressed as, and their state.
+    pub(crate) fn table(&self) -> Vec<String> {
+        let line = |session: &&Session| {
+            let tuples = &session.origin.tuples;
+            let (original, reply) = (tuples.original, tuples.reply);
+            format!("{original} | {reply} | {}", session.state)
+        };
+        self.engine.sessions().sorted().iter().map(line).collect()
+    }
+
+    /// The expected data sessions in a line each: from whom, as what they
+    /// arrive, for whom they are.
+    pub(crate) fn expected(&self) -> Vec<String> {
+        let line =
+            |e: &Expectation| format!("{} > {} = {}", e.tuple.source, e.tuple.destination, e.to);
+        let all = self.engine.sessions().expectations().sorted();
+        all.iter().map(line).collect()
+    }
+
+    /// The only session.
+    pub(crate) fn session(&self) -> Session {
+        let all = self.engine.sessions().sorted();
+        assert_eq!(all.len(), 1, "{:#?}", self.table());
+        all[0].clone()
+    }
+
+    fn zone(&self, name: &str) -> ZoneId {
+        let zone = self.engine.policy().zones.by_name(name);
+        zone.unwrap_or_else(|| panic!("no zone {name}"))
+    }
+
+    fn name(&self, zone: ZoneId) -> &'static str {
+        let name = self.engine.policy().zones.name(zone);
+        [LAN, DMZ, WAN]
+            .into_iter()
+            .find(|known| *known == name)
+            .unwrap_or("elsewhere")
+    }
+}
+
+/// A moment in the scenario.
+#[derive(Debug)]
+pub(crate) struct At<'a> {
+    lab: &'a mut Lab,
+    now: Timestamp,
+}
+
+impl<'a> At<'a> {
+    /// Something arrives by this zone.
+    pub(crate) fn from(self, zone: &'static str) -> From<'a> {
+        From { at: self, zone }
+    }
+}
+
+/// A zone in which somebody is about to send.
+#[derive(Debug)]
+pub(crate) struct From<'a> {
+    at: At<'a>,
+    zone: &'static str,
+}
+
+impl From<'_> {
+    /// Sends it. Whatever comes of it, an explanation asked for just before
+    /// has to say the same and to change nothing.
+    pub(crate) fn send(self, packet: impl Frame) -> Sent {
+        self.send_as(packet, Extent::Whole, &mut Silent)
+    }
+
+    /// Sends it, and tells every step.
+    pub(crate) fn send_as(
+        self,
+        packet: impl Frame,
+        extent: Extent,
+        why: &mut impl Observer,
+    ) -> Sent {
+        let (lab, now) = (self.at.lab, self.at.now);
+        let zone = lab.zone(self.zone);
+        let arrival = Arrival { zone, extent };
+        let frame = packet.frame();
+        let mut out = Output::default();
+        lab.engine.expire(now, &mut out);
+        let before = lab.snapshot();
+        let foretold = lab.engine.explain(arrival, &frame, &mut Silent);
+        assert_eq!(lab.snapshot(), before, "explaining changed something");
+
+        let mut leaving = frame.clone();
+        let judgement = lab.engine.packet(now, arrival, &mut leaving, &mut out, why);
+        assert_eq!(foretold, judgement, "the explanation of what happened");
+        let forwarded = match judgement.verdict {
+            spigate::engine::Verdict::Forward(zone) => {
+                let sums = match extent {
+                    Extent::Whole => Some(lab.sums),
+                    Extent::Cut => None,
+                };
+                sums.map(|sums| (lab.name(zone), Seen::read(&leaving, sums)))
+            }
+            _ => {
+                assert_eq!(lab.snapshot(), before, "a refused packet left a trace");
+                None
+            }
+        };
+        let made = out.made.iter();
+        let made = made.map(|made| (lab.name(made.zone), Seen::read(&made.bytes, Sums::Right)));
+        let rules = &lab.engine.policy().rules;
+        let rule = judgement.rule.and_then(|rule| rules.get(rule));
+        Sent {
+            from: self.zone,
+            frame,
+            judgement,
+            rule: rule.map(|rule| rule.name.clone()),
+            forwarded,
+            made: made.collect(),
+            events: out.events,
+        }
+    }
+}
+
+/// What came of a packet.
+#[derive(Debug)]
+#[must_use = "say what was to come of it"]
+pub(crate) struct Sent {
+    pub(crate) from: &'static str,
+    /// As it was sent.
+    pub(crate) frame: Vec<u8>,
+    pub(crate) judgement: Judgement,
+    pub(crate) rule: Option<String>,
+    /// By which zone it left, and as what.
+    pub(crate) forwarded: Option<(&'static str, Seen)>,
+    pub(crate) made: Vec<(&'static str, Seen)>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Sent {
+    /// Compares the whole outcome; gives what left, if anything did.
+    pub(crate) fn expect(self, want: Want) -> Outcome {
+        want.check(&self);
+        Outcome(self)
+    }
+
+    /// As it was sent, read; octets behind its end left aside.
+    pub(crate) fn arrived(&self) -> Seen {
+        let declared =
+            |at: usize| usize::from(u16::from_be_bytes([self.frame[at], self.frame[at + 1]]));
+        let length = match self.frame[0] >> 4 {
+            4 => declared(2),
+            _ => declared(4) + 40,
+        };
+        Seen::read(&self.frame[..length], Sums::Unread)
+    }
+}
+
+/// An outcome that was as expected.
+#[derive(Debug)]
+pub(crate) struct Outcome(Sent);
+
+impl Outcome {
+    /// The packet as it left.
+    pub(crate) fn left(self) -> Seen {
+        self.0.forwarded.expect("it was forwarded").1
+    }
+
+    /// What happened to sessions.
+    pub(crate) fn events(&self) -> &[Event] {
+        &self.0.events
+    }
+}

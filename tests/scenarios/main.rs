@@ -1,0 +1,40 @@
+//! Scenarios: hosts and a firewall in memory, told as transcripts.
+//!
+//! Owns the outcome of whole packet exchanges: what leaves, byte for byte, by
+//! which zone, with which words, and what must stay as it was. It refuses to
+//! look inside the engine: a scenario sees what a host on the wire, an
+//! operator reading explanations, and the session table show.
+//!
+//! [`lab`] is the bench, [`packets`] what hosts send (built by etherparse, not
+//! by the code under test), [`seen`] what leaves (read by etherparse,
+//! strictly), [`wants`] what a scenario expects of it, [`dialogue`] a TCP
+//! connection whose two ends keep their own numbers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)] // a test may fail so
+#![allow(non_snake_case)] // two underscores end a requirement's ID in a test's name
+
+mod bad_packets;
+mod dialogue;
+mod lab;
+mod packets;
+mod policies;
+mod seen;
+mod wants;
+
+mod explain;
+mod forwards;
+mod ftp_active;
+mod ftp_passive;
+mod ftp_stream;
+mod icmp_errors;
+mod icmp_queries;
+mod ipv6;
+mod nat_source;
+mod reasons;
+mod refusals;
+mod tcp_life;
+mod udp;

@@ -1,0 +1,149 @@
+//! Every reason is reached by a packet. A new reason does not compile here
+//! until it has a scenario, or a word why it can have none.
+
+use spigate::engine::{Judgement, Reason};
+
+use super::dialogue::Dialogue;
+use super::lab::{LAN, Lab, WAN};
+use super::packets::{Packet, echo, icmp, protocol, resummed, tcp, udp};
+use super::policies::OFFICE;
+
+const CLIENT: &str = "10.0.0.7:51000";
+const SERVER: &str = "198.51.100.21:21";
+
+/// How a reason is reached.
+enum Reached {
+    By(Judgement),
+    /// By nothing that a scenario could do: why.
+    Not(&'static str),
+}
+
+fn office() -> Lab {
+    Lab::new(OFFICE)
+}
+
+fn from_lan(packet: Packet) -> Reached {
+    Reached::By(office().at(0.0).from(LAN).send(packet).judgement)
+}
+
+fn raw(bytes: Vec<u8>) -> Reached {
+    Reached::By(office().at(0.0).from(LAN).send(bytes).judgement)
+}
+
+/// The last of several packets from these zones.
+fn after(packets: &[(&'static str, Packet)]) -> Reached {
+    let mut lab = office();
+    let send = |(zone, packet): &(&'static str, Packet)| {
+        lab.at(0.0).from(zone).send(packet.clone()).judgement
+    };
+    Reached::By(packets.iter().map(send).last().unwrap())
+}
+
+fn reach(reason: Reason) -> Reached {
+    let ask = || udp("10.0.0.7:5000", "198.51.100.9:53");
+    let answer = || udp("198.51.100.9:53", "203.0.113.2:5000");
+    match reason {
+        Reason::Rule => from_lan(ask()),
+        Reason::DefaultPolicy => after(&[(WAN, answer())]),
+        Reason::Session => after(&[(LAN, ask()), (WAN, answer())]),
+        Reason::Expected => {
+            let mut lab = office();
+            let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+            ftp.client_says(&mut lab, 0.0, "PORT 10,0,0,7,200,10\r\n");
+            let data = tcp("198.51.100.21:20", "203.0.113.2:51210").syn();
+            Reached::By(lab.at(0.0).from(WAN).send(data).judgement)
+        }
+        Reason::Related => {
+            let mut lab = office();
+            let left = lab.at(0.0).from(LAN).send(ask()).forwarded.unwrap().1;
+            let error = icmp("192.0.2.1", "203.0.113.2", 11, 0).quoting(&left.bytes);
+            Reached::By(lab.at(0.0).from(WAN).send(error).judgement)
+        }
+        Reason::GatewayEcho => from_lan(echo("10.0.0.7", "10.0.0.1", 1)),
+        Reason::GatewayService => from_lan(udp("10.0.0.7:5000", "10.0.0.1:53")),
+        Reason::NotIp | Reason::NoZone => Reached::By(office().engine.turn_away(reason)),
+        Reason::BadLength => raw(ask().bytes()[..30].to_vec()),
+        Reason::BadHeader => raw(vec![0x50; 40]),
+        Reason::BadChecksum => {
+            let mut bytes = ask().bytes();
+            bytes[30] ^= 1;
+            raw(bytes)
+        }
+        Reason::BadAddress => from_lan(udp("10.0.0.7:5000", "224.0.0.1:53")),
+        Reason::TcpBadFlags => from_lan(tcp(CLIENT, SERVER).syn().fin()),
+        Reason::TcpInvalidState => after(&[
+            (LAN, tcp(CLIENT, SERVER).syn()),
+            (LAN, tcp(CLIENT, SERVER).fin().ack(9)),
+        ]),
+        Reason::NoSession => from_lan(tcp(CLIENT, SERVER).ack(9)),
+        Reason::IcmpUnrelated => from_lan(icmp("10.0.0.7", "198.51.100.9", 3, 3)),
+        Reason::Fragment => {
+            let mut bytes = ask().bytes();
+            bytes[6] = 0x20;
+            raw(resummed(bytes))
+        }
+        Reason::SessionLimit => Reached::Not("takes four million sessions"),
+        Reason::NoRoute => {
+            let narrow = OFFICE.replace(r#"["0.0.0.0/0", "::/0"]"#, r#"["192.0.2.0/24"]"#);
+            Reached::By(Lab::new(&narrow).at(0.0).from(LAN).send(ask()).judgement)
+        }
+        Reason::TtlExpired => from_lan(ask().ttl(1)),
+        Reason::NatPortsExhausted => after(&[
+            (LAN, protocol(47, "10.0.0.7", "198.51.100.9")),
+            (LAN, protocol(47, "10.0.0.8", "198.51.100.9")),
+        ]),
+        Reason::NatNoAddress => {
+            let v4 = OFFICE.replace(r#"["203.0.113.2", "2001:db8:ff::2"]"#, r#""203.0.113.2""#);
+            let packet = udp("[2001:db8:10::7]:5000", "[2001:db8:5::9]:53");
+            Reached::By(Lab::new(&v4).at(0.0).from(LAN).send(packet).judgement)
+        }
+        Reason::AlgRefused => Reached::By(too_many_changes()),
+        Reason::Internal => Reached::Not("would be a bug of ours"),
+    }
+}
+
+/// More changes to a stream than can be remembered, none acknowledged.
+fn too_many_changes() -> Judgement {
+    let mut lab = office();
+    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let line = "PORT 10,0,0,7,200,10\r\n";
+    for _ in 0..100 {
+        let sent = lab.at(0.0).from(LAN).send(ftp.client.segment().data(line));
+        if sent.forwarded.is_none() {
+            return sent.judgement;
+        }
+        ftp.client.next += u32::try_from(line.len()).unwrap();
+    }
+    panic!("memory has no bound");
+}
+
+#[test]
+fn every_reason_is_reached() {
+    let mut not_reached = Vec::new();
+    for reason in Reason::ALL {
+        match reach(*reason) {
+            Reached::By(judgement) => assert_eq!(judgement.reason, *reason, "{judgement:?}"),
+            Reached::Not(why) => not_reached.push((*reason, why)),
+        }
+    }
+    let exceptions: Vec<_> = not_reached.iter().map(|(reason, _)| *reason).collect();
+    assert_eq!(
+        exceptions,
+        [Reason::SessionLimit, Reason::Internal],
+        "{not_reached:?}"
+    );
+}
+
+#[test]
+fn reasons_have_a_word_each_and_no_word_means_two() {
+    let mut words: Vec<_> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+    for word in &words {
+        assert!(
+            word.chars().all(|c| c.is_ascii_lowercase() || c == '-'),
+            "{word}"
+        );
+    }
+    words.sort_unstable();
+    words.dedup();
+    assert_eq!(words.len(), Reason::ALL.len());
+}

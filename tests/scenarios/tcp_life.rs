@@ -1,0 +1,592 @@
+//! The life of a TCP session behind a masquerade.
+
+use spigate::engine::{Ending, Event, Reason};
+
+use super::lab::{LAN, Lab, WAN, moment};
+use super::packets::{Packet, tcp};
+use super::policies::OFFICE;
+use super::wants::{drop_for, forward_to};
+
+const CLIENT: &str = "10.0.0.7:51000";
+const SERVER: &str = "198.51.100.9:80";
+const MASQUERADE: &str = "203.0.113.2:51000";
+
+fn from_client() -> Packet {
+    tcp(CLIENT, SERVER)
+}
+
+fn from_server() -> Packet {
+    tcp(SERVER, MASQUERADE)
+}
+
+/// One step of a connection: who sends what, and the state after it.
+type Step = (&'static str, fn() -> Packet, &'static str);
+
+const SYN: Step = (LAN, || from_client().syn().seq(100), "syn-sent");
+const SYN_ACK: Step = (WAN, || from_server().syn().seq(500).ack(101), "syn-recv");
+const ACK: Step = (LAN, || from_client().seq(101).ack(501), "established");
+const FIN: Step = (LAN, || from_client().fin().seq(101).ack(501), "fin-wait");
+const ACK_OF_FIN: Step = (WAN, || from_server().seq(501).ack(102), "close-wait");
+const FIN_BACK: Step = (WAN, || from_server().fin().seq(501).ack(102), "last-ack");
+const LAST_ACK: Step = (LAN, || from_client().seq(102).ack(502), "time-wait");
+const RESET: Step = (WAN, || from_server().rst().seq(501), "close");
+
+/// Plays one step: translated on its way, and then in the state it says.
+fn play(lab: &mut Lab, at: f64, (zone, packet, state): Step) {
+    let sent = lab.at(at).from(zone).send(packet());
+    let want = match zone {
+        LAN => forward_to(WAN).source(MASQUERADE),
+        _ => forward_to(LAN).destination(CLIENT),
+    };
+    let _ = sent.expect(want.state(state));
+}
+
+fn lab_after(steps: &[Step]) -> Lab {
+    let mut lab = Lab::new(OFFICE);
+    for step in steps {
+        play(&mut lab, 0.0, *step);
+    }
+    lab
+}
+
+const WHOLE_LIFE: [Step; 7] = [SYN, SYN_ACK, ACK, FIN, ACK_OF_FIN, FIN_BACK, LAST_ACK];
+
+#[test]
+fn t_lnx_tcp_close__a_connection_goes_through_its_states_by_name() {
+    let mut lab = Lab::new(OFFICE);
+    for (second, step) in (0u8..).zip(WHOLE_LIFE) {
+        play(&mut lab, f64::from(second), step);
+    }
+    assert_eq!(
+        lab.table(),
+        [
+            "tcp 10.0.0.7:51000 > 198.51.100.9:80 | tcp 198.51.100.9:80 > 203.0.113.2:51000 | time-wait"
+        ]
+    );
+    let counters = lab.session().counters;
+    assert_eq!((counters.original.packets, counters.reply.packets), (4, 3));
+    // 40 octets of headers each, and nothing in them.
+    assert_eq!((counters.original.bytes, counters.reply.bytes), (160, 120));
+}
+
+#[test]
+fn t_lnx_tcp_timers__each_state_lasts_its_time_and_not_a_moment_longer() {
+    let lives: [(&[Step], f64); 8] = [
+        (&WHOLE_LIFE[..1], 120.0),
+        (&WHOLE_LIFE[..2], 60.0),
+        (&WHOLE_LIFE[..3], 7440.0),
+        (&WHOLE_LIFE[..4], 120.0),
+        (&WHOLE_LIFE[..5], 60.0),
+        (&WHOLE_LIFE[..6], 30.0),
+        (&WHOLE_LIFE[..7], 120.0),
+        (&[SYN, SYN_ACK, ACK, RESET], 10.0),
+    ];
+    for (steps, seconds) in lives {
+        let state = steps.last().unwrap().2;
+        let mut lab = lab_after(steps);
+        assert_eq!(lab.session().deadline, moment(seconds), "{state}");
+        // A nanosecond before, it still passes packets.
+        play(&mut lab, seconds - 1e-9, RESET);
+
+        let mut lab = lab_after(steps);
+        let late = lab.at(seconds).from(WAN).send(RESET.1());
+        let outcome = late.expect(drop_for(Reason::NoSession).ct("invalid"));
+        assert_eq!(outcome.events().len(), 1, "{state}: it ended");
+        assert!(lab.table().is_empty());
+    }
+}
+
+#[test]
+fn t_lnx_tcp_open__both_handshakes_go_through_their_states_by_name() {
+    let mut lab = lab_after(&[SYN, SYN_ACK, ACK]);
+    assert_eq!(lab.session().state.name(), "established");
+    // Simultaneous open: the other end's SYN crosses ours.
+    lab = lab_after(&SIMULTANEOUS[..4]);
+    play(
+        &mut lab,
+        1.0,
+        (LAN, || from_client().seq(101).ack(501), "established"),
+    );
+}
+
+const SIMULTANEOUS: [Step; 6] = [
+    SYN,
+    (WAN, || from_server().syn().seq(500), "syn-sent2"),
+    (LAN, || from_client().syn().seq(100).ack(501), "syn-recv"),
+    (WAN, || from_server().syn().seq(500).ack(101), "syn-recv"),
+    (
+        LAN,
+        || from_client().seq(101).ack(501).data("hello"),
+        "established",
+    ),
+    (
+        WAN,
+        || from_server().seq(501).ack(106).data("hello too"),
+        "established",
+    ),
+];
+
+#[test]
+fn t_5382_req_2a__a_simultaneous_open_is_translated_and_delivered() {
+    let lab = lab_after(&SIMULTANEOUS);
+    assert_eq!(lab.table().len(), 1);
+}
+
+#[test]
+fn t_6092_rec_31__a_simultaneous_open_passes_in_ipv6_too() {
+    let mut lab = Lab::new(super::policies::PLAIN);
+    let (client, server) = ("[2001:db8:10::7]:51000", "[2001:db8:5::9]:80");
+    let steps = [
+        (LAN, tcp(client, server).syn().seq(100), "syn-sent"),
+        (WAN, tcp(server, client).syn().seq(500), "syn-sent2"),
+        (LAN, tcp(client, server).syn().seq(100).ack(501), "syn-recv"),
+        (WAN, tcp(server, client).syn().seq(500).ack(101), "syn-recv"),
+        (LAN, tcp(client, server).seq(101).ack(501), "established"),
+    ];
+    for (from, packet, state) in steps {
+        let to = if from == LAN { WAN } else { LAN };
+        let _ = lab
+            .at(0.0)
+            .from(from)
+            .send(packet)
+            .expect(forward_to(to).state(state));
+    }
+}
+
+#[test]
+fn t_5382_req_2__half_close_repetitions_and_keep_alives_pass() {
+    let mut lab = lab_after(&[SYN, SYN, SYN_ACK, SYN_ACK, ACK]);
+    for step in [
+        // A lost segment and its repetition look alike here: both pass.
+        (
+            LAN,
+            (|| from_client().seq(101).ack(501).data("GET /")) as fn() -> Packet,
+            "established",
+        ),
+        (
+            LAN,
+            || from_client().seq(101).ack(501).data("GET /"),
+            "established",
+        ),
+        FIN,
+        (WAN, || from_server().seq(501).ack(102), "close-wait"),
+        (
+            WAN,
+            || from_server().psh().seq(501).ack(102).data("still here"),
+            "close-wait",
+        ),
+        (LAN, || from_client().seq(102).ack(511), "close-wait"),
+        (WAN, || from_server().fin().seq(511).ack(102), "last-ack"),
+        (LAN, || from_client().seq(102).ack(512), "time-wait"),
+    ] {
+        play(&mut lab, 1.0, step);
+    }
+}
+
+#[test]
+fn t_9293_simclose__fins_that_cross_end_one_session() {
+    let mut lab = lab_after(&[SYN, SYN_ACK, ACK, FIN]);
+    play(
+        &mut lab,
+        1.0,
+        (WAN, || from_server().fin().seq(501).ack(101), "last-ack"),
+    );
+    play(
+        &mut lab,
+        2.0,
+        (LAN, || from_client().seq(102).ack(502), "time-wait"),
+    );
+    play(
+        &mut lab,
+        3.0,
+        (WAN, || from_server().seq(502).ack(102), "time-wait"),
+    );
+    assert_eq!(lab.session().deadline, moment(123.0));
+}
+
+#[test]
+fn t_9293_lastack__a_repeated_fin_passes_in_time_wait_and_restarts_its_timer() {
+    let mut lab = lab_after(&WHOLE_LIFE);
+    play(&mut lab, 50.0, (WAN, || FIN_BACK.1(), "time-wait"));
+    play(&mut lab, 51.0, LAST_ACK);
+    assert_eq!(lab.session().deadline, moment(171.0));
+}
+
+#[test]
+fn t_9293_tw_reuse__a_syn_in_time_wait_opens_a_new_session() {
+    let mut lab = lab_after(&WHOLE_LIFE);
+    let old = lab.session();
+    let again = from_client().syn().seq(90_000);
+    let sent = lab.at(5.0).from(LAN).send(again);
+    let outcome = sent.expect(
+        forward_to(WAN)
+            .source(MASQUERADE)
+            .ct("new")
+            .state("syn-sent")
+            .rule("lan-out"),
+    );
+    let [ended, began] = outcome.events() else {
+        panic!("{:?}", outcome.events());
+    };
+    assert!(
+        matches!(ended, Event::Ended { session, ending: Ending::Replaced, .. } if session.id == old.id)
+    );
+    let new = lab.session();
+    assert_eq!(*began, Event::Began(new.id));
+    assert_ne!(new.id, old.id);
+    assert_eq!(
+        (new.counters.original.packets, new.counters.reply.packets),
+        (1, 0)
+    );
+}
+
+#[test]
+fn t_lnx_tcp_syn_tw__a_syn_of_the_servers_side_counts_as_a_flow_of_its_own() {
+    let mut lab = lab_after(&WHOLE_LIFE);
+    let before = lab.snapshot();
+    let syn = from_server().syn().seq(9000);
+    let _ = lab
+        .at(5.0)
+        .from(WAN)
+        .send(syn)
+        .expect(drop_for(Reason::DefaultPolicy).ct("new"));
+    assert_eq!(lab.snapshot(), before);
+}
+
+#[test]
+fn t_7857_s2_2_a__a_reset_is_translated_and_closes() {
+    let _ = lab_after(&[SYN, SYN_ACK, ACK, RESET]);
+    let from_inside = (
+        LAN,
+        (|| from_client().rst().seq(101)) as fn() -> Packet,
+        "close",
+    );
+    let mut lab = lab_after(&[SYN, SYN_ACK, ACK, from_inside]);
+    // And a SYN begins anew.
+    let _ = lab
+        .at(1.0)
+        .from(LAN)
+        .send(SYN.1())
+        .expect(forward_to(WAN).source(MASQUERADE).ct("new"));
+}
+
+#[test]
+fn t_lnx_tcp_syn_est__a_syn_in_an_established_session_passes_and_changes_nothing() {
+    let mut lab = lab_after(&[SYN, SYN_ACK, ACK]);
+    play(
+        &mut lab,
+        10.0,
+        (LAN, || from_client().syn().seq(70_000), "established"),
+    );
+    assert_eq!(lab.session().deadline, moment(7440.0));
+    // The server's challenge ACK passes, and so does the client's RST to it.
+    play(
+        &mut lab,
+        11.0,
+        (WAN, || from_server().seq(501).ack(101), "established"),
+    );
+    play(
+        &mut lab,
+        12.0,
+        (LAN, || from_client().rst().seq(101), "close"),
+    );
+}
+
+#[test]
+fn t_5961_syn__state_and_timer_stay_when_a_syn_meets_a_synchronised_session() {
+    let mut lab = lab_after(&[SYN, SYN_ACK, ACK]);
+    play(
+        &mut lab,
+        10.0,
+        (LAN, || from_client().syn().seq(1), "established"),
+    );
+    assert_eq!(lab.session().deadline, moment(7440.0));
+    let syn = from_server().syn().seq(1);
+    let before = lab.snapshot();
+    let _ = lab
+        .at(11.0)
+        .from(WAN)
+        .send(syn)
+        .expect(drop_for(Reason::TcpInvalidState).ct("invalid"));
+    assert_eq!(lab.snapshot(), before);
+}
+
+#[test]
+fn t_lnx_tcp_synretx__a_repeated_syn_does_not_restart_the_timer() {
+    let mut lab = lab_after(&[SYN]);
+    play(&mut lab, 60.0, SYN);
+    assert_eq!(lab.session().deadline, moment(120.0));
+    assert_eq!(lab.session().counters.original.packets, 2);
+}
+
+#[test]
+fn t_9293_synsent_ack__an_answer_to_an_old_connection_is_reset_and_the_syn_repeated() {
+    let mut lab = lab_after(&[SYN]);
+    play(
+        &mut lab,
+        0.1,
+        (WAN, || from_server().seq(7777).ack(42), "syn-sent"),
+    );
+    play(
+        &mut lab,
+        0.2,
+        (LAN, || from_client().rst().seq(42), "close"),
+    );
+    let sent = lab.at(1.0).from(LAN).send(SYN.1());
+    let _ = sent.expect(forward_to(WAN).source(MASQUERADE).state("syn-sent"));
+}
+
+#[test]
+fn t_lnx_tcp_first__only_a_syn_begins_a_session() {
+    let mut lab = Lab::new(OFFICE);
+    let empty = lab.snapshot();
+    for packet in [
+        from_client().ack(1),
+        from_client().psh().ack(1).data("hello"),
+        from_client().syn().ack(1),
+        from_client().fin().ack(1),
+        from_client().rst(),
+        from_client().rst().ack(1),
+    ] {
+        let want = drop_for(Reason::NoSession).ct("invalid").no_rule();
+        let _ = lab.at(0.0).from(LAN).send(packet).expect(want);
+    }
+    assert_eq!(lab.snapshot(), empty);
+}
+
+#[test]
+fn t_5382_s5_nosess__a_mid_stream_ack_makes_no_session() {
+    let mut lab = Lab::new(OFFICE);
+    let empty = lab.snapshot();
+    for (zone, packet) in [(LAN, ACK.1()), (WAN, from_server().seq(501).ack(101))] {
+        let _ = lab
+            .at(0.0)
+            .from(zone)
+            .send(packet)
+            .expect(drop_for(Reason::NoSession));
+    }
+    assert_eq!(lab.snapshot(), empty);
+}
+
+#[test]
+fn t_2663_s2_5__data_before_the_answer_is_no_part_of_the_session() {
+    let mut lab = lab_after(&[SYN]);
+    let before = lab.snapshot();
+    for packet in [
+        from_client().seq(101).ack(501),
+        from_client().fin().seq(101).ack(501),
+        from_client().syn().seq(100).ack(501),
+    ] {
+        let want = drop_for(Reason::TcpInvalidState)
+            .ct("invalid")
+            .rule("lan-out")
+            .state("syn-sent");
+        let _ = lab.at(0.1).from(LAN).send(packet).expect(want);
+    }
+    assert_eq!(lab.snapshot(), before);
+}
+
+#[test]
+fn t_lnx_tcp_flags__what_no_stack_sends_is_refused_also_within_a_session() {
+    let mut lab = lab_after(&[SYN, SYN_ACK, ACK]);
+    let before = lab.snapshot();
+    let segment = || from_client().seq(101);
+    for packet in [
+        segment(),
+        segment().psh(),
+        segment().urg(),
+        segment().fin(),
+        segment().syn().fin(),
+        segment().syn().rst(),
+        segment().fin().psh().urg(),
+        segment().syn().fin().rst().psh().urg().ack(1),
+        segment().fin().rst().ack(1),
+        segment().rst().urg(),
+    ] {
+        let want = drop_for(Reason::TcpBadFlags).ct("invalid");
+        let _ = lab.at(1.0).from(LAN).send(packet).expect(want);
+    }
+    assert_eq!(lab.snapshot(), before);
+    play(
+        &mut lab,
+        2.0,
+        (
+            LAN,
+            || from_client().psh().urg().seq(101).ack(501).data("!"),
+            "established",
+        ),
+    );
+}
+
+#[test]
+fn t_3360_rsv__reserved_and_ecn_bits_are_no_reason_to_drop() {
+    let mut lab = lab_after(&[
+        (LAN, || from_client().syn().ecn().seq(100), "syn-sent"),
+        (
+            WAN,
+            || from_server().syn().ecn().seq(500).ack(101),
+            "syn-recv",
+        ),
+        ACK,
+    ]);
+    play(
+        &mut lab,
+        1.0,
+        (
+            LAN,
+            || from_client().ecn().seq(101).ack(501).data("x"),
+            "established",
+        ),
+    );
+}
+
+#[test]
+fn t_9293_syn_data__data_on_a_syn_passes() {
+    let steps: [Step; 3] = [
+        (
+            LAN,
+            || from_client().syn().seq(100).data("fast open"),
+            "syn-sent",
+        ),
+        (WAN, || from_server().syn().seq(500).ack(101), "syn-recv"),
+        (
+            LAN,
+            || from_client().seq(101).ack(501).data("fast open"),
+            "established",
+        ),
+    ];
+    let _ = lab_after(&steps);
+    let _ = lab_after(&[
+        steps[0],
+        (WAN, || from_server().syn().seq(500).ack(110), "syn-recv"),
+    ]);
+}
+
+#[test]
+fn t_9293_opt__unknown_and_broken_options_pass_unchanged() {
+    let mut lab = Lab::new(OFFICE);
+    for options in [
+        &[253, 4, 1, 2][..],              // experimental
+        &[8, 10, 0, 0, 0, 1, 0, 0, 0, 2], // timestamps, unaligned
+        &[2, 0, 5, 0],                    // length 0
+        &[2, 1, 5, 1],
+        &[2, 40, 0, 0], // past the header
+        &[5, 3, 0, 0],  // SACK without a block
+        &[0, 9, 9, 9],  // octets behind the end
+    ] {
+        let syn = from_client().syn().tcp_options(options);
+        let _ = lab
+            .at(0.0)
+            .from(LAN)
+            .send(syn)
+            .expect(forward_to(WAN).source(MASQUERADE));
+    }
+}
+
+#[test]
+fn t_9293_urg__urgent_data_pass_with_their_pointer() {
+    let mut lab = lab_after(&[SYN, SYN_ACK, ACK]);
+    let mut urgent = from_client()
+        .psh()
+        .urg()
+        .seq(101)
+        .ack(501)
+        .data("ab")
+        .bytes();
+    urgent[38..40].copy_from_slice(&1u16.to_be_bytes());
+    let sum = u16::from_be_bytes([urgent[36], urgent[37]]).wrapping_sub(1);
+    urgent[36..38].copy_from_slice(&sum.to_be_bytes());
+    let _ = lab
+        .at(1.0)
+        .from(LAN)
+        .send(urgent)
+        .expect(forward_to(WAN).source(MASQUERADE));
+}
+
+#[test]
+fn t_1122_ka__a_keep_alive_and_its_answer_restart_the_idle_timer() {
+    let mut lab = lab_after(&[SYN, SYN_ACK, ACK]);
+    play(
+        &mut lab,
+        7000.0,
+        (LAN, || from_client().seq(100).ack(501), "established"),
+    );
+    assert_eq!(lab.session().deadline, moment(14_440.0));
+    play(
+        &mut lab,
+        7001.0,
+        (WAN, || from_server().seq(501).ack(101), "established"),
+    );
+    assert_eq!(lab.session().deadline, moment(14_441.0));
+}
+
+#[test]
+fn t_5382_req_5_est__established_and_idle_for_7439_seconds_it_still_passes_packets() {
+    let mut lab = lab_after(&[SYN, SYN_ACK, ACK]);
+    play(
+        &mut lab,
+        7439.0,
+        (
+            WAN,
+            || from_server().seq(501).ack(101).data("x"),
+            "established",
+        ),
+    );
+}
+
+#[test]
+fn t_6092_rec_35__established_sessions_in_ipv6_live_as_long() {
+    let mut lab = Lab::new(super::policies::PLAIN);
+    let client = (LAN, "[2001:db8:10::7]:51000");
+    let mut dialogue = super::dialogue::Dialogue::open(&mut lab, 0.0, client, "[2001:db8:5::9]:80");
+    assert_eq!(dialogue.server_says(&mut lab, 7439.0, "late"), "late");
+}
+
+#[test]
+fn t_5382_req_5a__a_service_and_the_file_may_say_how_long_sessions_idle() {
+    let mut lab = Lab::new(OFFICE);
+    let _ =
+        super::dialogue::Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), "198.51.100.9:22");
+    assert_eq!(lab.session().deadline, moment(12.0 * 3600.0));
+    let mut lab = Lab::new(&format!("{OFFICE}\n[timeouts]\ntcp-syn-sent = \"5s\""));
+    play(&mut lab, 0.0, SYN);
+    assert_eq!(lab.session().deadline, moment(5.0));
+}
+
+#[test]
+fn numbers_that_wrap_are_neighbours() {
+    let mut lab = lab_after(&[
+        (LAN, || from_client().syn().seq(u32::MAX), "syn-sent"),
+        (
+            WAN,
+            || from_server().syn().seq(u32::MAX - 1).ack(0),
+            "syn-recv",
+        ),
+        (
+            LAN,
+            || from_client().seq(0).ack(u32::MAX).data("hello"),
+            "established",
+        ),
+        (
+            WAN,
+            || from_server().seq(u32::MAX).ack(5).data("hello"),
+            "established",
+        ),
+    ]);
+    play(
+        &mut lab,
+        1.0,
+        (LAN, || from_client().seq(5).ack(4), "established"),
+    );
+}
+
+#[test]
+fn t_5382_req_4a__a_syn_from_outside_gets_no_answer_of_any_kind() {
+    let mut lab = Lab::new(OFFICE);
+    let empty = lab.snapshot();
+    let unsolicited = tcp("198.51.100.9:40000", "203.0.113.2:4000").syn();
+    let want = drop_for(Reason::DefaultPolicy).ct("new").no_rule();
+    let _ = lab.at(0.0).from(WAN).send(unsolicited).expect(want);
+    assert!(lab.wait_until(10.0).is_empty());
+    assert_eq!(lab.snapshot(), empty);
+}
