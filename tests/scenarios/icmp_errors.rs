@@ -708,7 +708,7 @@ fn t_5508_emb_nest__an_error_about_an_error_is_refused() {
 }
 
 #[test]
-fn t_6092_rec_23__errors_about_protocols_without_ports_are_translated_by_addresses() {
+fn t_6092_rec_21__errors_about_protocols_without_ports_are_translated_by_addresses() {
     let mut lab = Lab::new(OFFICE);
     let packet = protocol(50, "2001:db8:10::7", "2001:db8:5::9");
     let left = lab

@@ -418,7 +418,7 @@ fn t_3022_s2_2_proto__other_protocols_are_translated_by_address_pair() {
 }
 
 #[test]
-fn t_6092_rec_25__esp_is_tracked_by_addresses_and_protocol() {
+fn t_6092_rec_21__esp_is_tracked_by_addresses_and_protocol() {
     let mut lab = Lab::new(PLAIN);
     let (inside, outside) = ("2001:db8:10::7", "2001:db8:5::9");
     let sent = lab.at(0.0).from(LAN).send(protocol(50, inside, outside));
