@@ -12,8 +12,9 @@ use std::io::Cursor;
 use proptest::prelude::*;
 use spigate::capture::{
     BlockDamage, CaptureError, CaptureReader, CapturedPacket, Fault, LinkType, Merge, Part,
-    PcapWriter, Resolution,
+    PcapWriter, Resolution, strip_link,
 };
+use spigate::engine::Extent;
 use spigate::net::Timestamp;
 
 // All of these hold the same two packets, made by text2pcap and editcap.
@@ -101,6 +102,31 @@ mod what_other_programs_wrote {
         assert_eq!(read_whole(NANO_PCAP)[1].offset, 0x48);
         assert_eq!(read_whole(NANO_PCAPNG)[1].offset, 0xcc);
     }
+}
+
+#[test]
+fn every_capture_of_the_project_holds_ip_packets_only() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/captures");
+    let mut files = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let extension = path.extension().and_then(|e| e.to_str());
+        if !matches!(extension, Some("pcap" | "pcapng")) {
+            continue;
+        }
+        files += 1;
+        let packets: Result<Vec<_>, _> = CaptureReader::open(&path).unwrap().collect();
+        let packets = packets.unwrap();
+        assert!(!packets.is_empty(), "{}", path.display());
+        for packet in packets {
+            let ip = strip_link(packet.link, &packet.data, packet.original_length);
+            let ip = ip.unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+            assert!(etherparse::LaxIpSlice::from_slice(ip.bytes).is_ok());
+            let parsed = etherparse::IpSlice::from_slice(ip.bytes);
+            assert_eq!(parsed.is_ok(), ip.extent == Extent::Whole);
+        }
+    }
+    assert!(files > 10, "only {files} captures");
 }
 
 mod what_is_broken {

@@ -13,6 +13,7 @@
 //! file -> source (gzip, zstd) -> reader (pcap | pcapng) -> merge -> strip_link -> engine
 //! ```
 
+mod clock;
 mod driver;
 mod error;
 mod link;

@@ -1,17 +1,15 @@
 //! pcapng: sections of blocks, each section with its own byte order and
 //! interfaces, each interface with its own link type and clock.
 //!
-//! Blocks that hold no packet are passed over unread. What pcap-parser gives as
-//! decoded clock settings is not used: it refuses resolutions that are powers
-//! of two, and reads the offset of a big-endian section as little-endian.
+//! Blocks that hold no packet are passed over unread.
 
 use pcap_parser::{
-    Block, InterfaceDescriptionBlock, OptionCode, PcapNGOption, parse_block_be, parse_block_le,
-    traits::PcapNGPacketBlock,
+    Block, InterfaceDescriptionBlock, parse_block_be, parse_block_le, traits::PcapNGPacketBlock,
 };
 
 use crate::net::Timestamp;
 
+use super::clock::{ByteOrder, Clock};
 use super::error::{BlockDamage, CaptureError, Fault, Part};
 use super::link::LinkType;
 use super::reader::CapturedPacket;
@@ -57,23 +55,18 @@ impl Default for Pcapng {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum ByteOrder {
-    Little,
-    Big,
-}
-
-#[derive(Debug, Clone, Copy)]
 struct Interface {
     link: LinkType,
     snap_length: u32,
     clock: Clock,
 }
 
-/// How an interface counts time (`if_tsresol`, `if_tsoffset`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Clock {
-    resolution: u8,
-    offset_seconds: i64,
+/// Where a block begins, and what it says of itself.
+#[derive(Debug, Clone, Copy)]
+struct BlockHeader {
+    at: u64,
+    block_type: u32,
+    length: u32,
 }
 
 impl Pcapng {
@@ -101,57 +94,12 @@ impl Pcapng {
     /// Reads the next block that matters whole into the buffer: where it began
     /// and its type.
     fn next_block(&mut self, source: &mut Source) -> Result<Option<(u64, u32)>, CaptureError> {
-        loop {
-            let (at, known) = if self.started {
-                (source.offset(), 0)
-            } else {
-                (0, 4) // the reader took the first four bytes to know the format
-            };
-            self.buffer.clear();
-            if !self.started {
-                self.buffer.extend_from_slice(&SECTION_HEADER.to_le_bytes());
-                self.started = true;
-            }
-            let has = known + source.read(8 - known, &mut self.buffer)?;
-            if has == 0 {
-                return Ok(None);
-            }
-            let cut = |part, says: u32, has: u64| Fault::Cut {
-                part,
+        while let Some(header) = self.block_header(source)? {
+            let BlockHeader {
                 at,
-                says: u64::from(says),
-                has,
-            };
-            let damaged = |damage| Fault::Block { at, damage };
-            if has < 8 {
-                return Err(source.error(cut(Part::BlockHeader, 8, u64::from(has))));
-            }
-            // The section header's type is the same in both byte orders.
-            let block_type = self.order.u32_at(&self.buffer, 0);
-            if block_type == Some(SECTION_HEADER) {
-                if source.read(4, &mut self.buffer)? < 4 {
-                    let has = source.offset() - at;
-                    return Err(source.error(cut(Part::BlockHeader, 12, has)));
-                }
-                self.order = match self.buffer.get(8..12) {
-                    Some(&[0x4d, 0x3c, 0x2b, 0x1a]) => ByteOrder::Little,
-                    Some(&[0x1a, 0x2b, 0x3c, 0x4d]) => ByteOrder::Big,
-                    Some(&[a, b, c, d]) => {
-                        let damage = BlockDamage::ByteOrder([a, b, c, d]);
-                        return Err(source.error(damaged(damage)));
-                    }
-                    _ => return Err(source.error(damaged(BlockDamage::Contents))),
-                };
-            }
-            let Some(length) = self.order.u32_at(&self.buffer, 4) else {
-                return Err(source.error(damaged(BlockDamage::Contents)));
-            };
-            let Some((block_type, shortest)) = block_type.map(|t| (t, shortest_length(t))) else {
-                return Err(source.error(damaged(BlockDamage::Contents)));
-            };
-            if length < shortest || length % 4 != 0 {
-                return Err(source.error(damaged(BlockDamage::Length(length))));
-            }
+                block_type,
+                length,
+            } = header;
             let matters = matches!(
                 block_type,
                 SECTION_HEADER | INTERFACE | PACKET | SIMPLE_PACKET | ENHANCED_PACKET
@@ -172,19 +120,77 @@ impl Pcapng {
             }
             let has = source.offset() - at;
             if has < u64::from(length) {
-                return Err(source.error(cut(Part::Block, length, has)));
+                return Err(source.error(Fault::Cut {
+                    part: Part::Block,
+                    at,
+                    says: u64::from(length),
+                    has,
+                }));
             }
             let end = self.buffer.len().saturating_sub(4);
+            let first = length;
             match self.order.u32_at(&self.buffer, end) {
-                Some(last) if last != length => {
-                    let damage = BlockDamage::TwoLengths {
-                        first: length,
-                        last,
-                    };
-                    return Err(source.error(damaged(damage)));
+                Some(last) if last != first => {
+                    let damage = BlockDamage::TwoLengths { first, last };
+                    return Err(source.error(Fault::Block { at, damage }));
                 }
                 _ if matters => return Ok(Some((at, block_type))),
                 _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads type and length of the next block, and of a section header the
+    /// byte order too, into the buffer; `None` at the proper end of the file.
+    fn block_header(&mut self, source: &mut Source) -> Result<Option<BlockHeader>, CaptureError> {
+        self.buffer.clear();
+        let mut at = source.offset();
+        if !self.started {
+            // The reader took the first four bytes to know the format.
+            self.buffer.extend_from_slice(&SECTION_HEADER.to_le_bytes());
+            (self.started, at) = (true, 0);
+        }
+        let known = u32::try_from(self.buffer.len()).unwrap_or(0);
+        source.read(8 - known, &mut self.buffer)?;
+        let has = source.offset() - at;
+        let cut = |says, has| Fault::Cut {
+            part: Part::BlockHeader,
+            at,
+            says,
+            has,
+        };
+        let damaged = |damage| Fault::Block { at, damage };
+        if has == 0 {
+            return Ok(None);
+        }
+        let Some(block_type) = self.order.u32_at(&self.buffer, 0).filter(|_| has == 8) else {
+            return Err(source.error(cut(8, has)));
+        };
+        // The section header's type is the same in both byte orders.
+        if block_type == SECTION_HEADER {
+            source.read(4, &mut self.buffer)?;
+            self.order = match self.buffer.get(8..12) {
+                Some(&[0x4d, 0x3c, 0x2b, 0x1a]) => ByteOrder::Little,
+                Some(&[0x1a, 0x2b, 0x3c, 0x4d]) => ByteOrder::Big,
+                Some(&[a, b, c, d]) => {
+                    let damage = BlockDamage::ByteOrder([a, b, c, d]);
+                    return Err(source.error(damaged(damage)));
+                }
+                _ => return Err(source.error(cut(12, source.offset() - at))),
+            };
+        }
+        match self.order.u32_at(&self.buffer, 4) {
+            Some(length) if length >= shortest_length(block_type) && length % 4 == 0 => {
+                Ok(Some(BlockHeader {
+                    at,
+                    block_type,
+                    length,
+                }))
+            }
+            length => {
+                let damage = BlockDamage::Length(length.unwrap_or(0));
+                Err(source.error(damaged(damage)))
             }
         }
     }
@@ -313,24 +319,6 @@ fn shortest_length(block_type: u32) -> u32 {
     }
 }
 
-impl ByteOrder {
-    fn u16_at(self, bytes: &[u8], at: usize) -> Option<u16> {
-        let bytes = bytes.get(at..)?.first_chunk()?;
-        Some(match self {
-            Self::Little => u16::from_le_bytes(*bytes),
-            Self::Big => u16::from_be_bytes(*bytes),
-        })
-    }
-
-    fn u32_at(self, bytes: &[u8], at: usize) -> Option<u32> {
-        let bytes = bytes.get(at..)?.first_chunk()?;
-        Some(match self {
-            Self::Little => u32::from_le_bytes(*bytes),
-            Self::Big => u32::from_be_bytes(*bytes),
-        })
-    }
-}
-
 impl Interface {
     fn new(description: &InterfaceDescriptionBlock<'_>, order: ByteOrder) -> Self {
         let [_, _, high, low] = description.linktype.0.to_be_bytes();
@@ -339,52 +327,5 @@ impl Interface {
             snap_length: description.snaplen,
             clock: Clock::new(&description.options, order),
         }
-    }
-}
-
-impl Clock {
-    /// Microseconds since the epoch, where the options do not say otherwise.
-    const DEFAULT: Self = Self {
-        resolution: 6,
-        offset_seconds: 0,
-    };
-
-    fn new(options: &[PcapNGOption<'_>], order: ByteOrder) -> Self {
-        let mut clock = Self::DEFAULT;
-        for option in options {
-            match (option.code, option.as_bytes().unwrap_or_default()) {
-                (OptionCode::EndOfOpt, _) => break,
-                (OptionCode::IfTsresol, &[resolution]) => clock.resolution = resolution,
-                (OptionCode::IfTsoffset, bytes) => {
-                    if let Ok(bytes) = bytes.try_into() {
-                        clock.offset_seconds = match order {
-                            ByteOrder::Little => i64::from_le_bytes(bytes),
-                            ByteOrder::Big => i64::from_be_bytes(bytes),
-                        };
-                    }
-                }
-                _ => {}
-            }
-        }
-        clock
-    }
-
-    /// The moment of a count of ticks; the nearest end of time where it does
-    /// not fit. What is finer than a nanosecond is cut off.
-    fn time(self, high: u32, low: u32) -> Timestamp {
-        const NANOS: i128 = 1_000_000_000;
-        let ticks = (i128::from(high) << 32) | i128::from(low);
-        let exponent = u32::from(self.resolution & 0x7f);
-        let nanos = if self.resolution & 0x80 == 0 {
-            match 10_i128.checked_pow(exponent) {
-                Some(per_second) => ticks * NANOS / per_second,
-                None => 0,
-            }
-        } else {
-            (ticks * NANOS) >> exponent
-        };
-        let nanos = nanos.saturating_add(i128::from(self.offset_seconds) * NANOS);
-        let fits = u64::try_from(nanos.max(0)).unwrap_or(u64::MAX);
-        Timestamp::from_nanos(fits)
     }
 }

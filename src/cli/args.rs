@@ -15,7 +15,9 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Replay(Replay),
+    Check(Check),
     Explain(Explain),
+    Run(Run),
 }
 
 /// Send captured packets through the firewall, and see what comes of them.
@@ -102,6 +104,20 @@ pub(super) enum Checksum {
     Repair,
 }
 
+/// Read rule files, and show everything that is wrong with them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  spigate check rules/office.toml rules/home.toml
+
+Exit status: 0 all files are right, 1 a file has errors, 2 bad usage or a file
+that cannot be read.")]
+pub(super) struct Check {
+    /// The rule files.
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) files: Vec<PathBuf>,
+}
+
 /// Follow one packet through the firewall, step by step.
 ///
 /// The packet is judged as the first of its kind: no session exists before it.
@@ -120,4 +136,23 @@ pub(super) struct Explain {
     /// The packet: [ZONE] PROTOCOL SOURCE > DESTINATION [WHAT...].
     #[arg(value_name = "PACKET")]
     pub(super) packet: String,
+}
+
+/// Run the gateway on this host: make the TUN devices that the zones name, and
+/// pass packets between them by the rules until SIGINT or SIGTERM.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  spigate run rules/home.toml
+  RUST_LOG=debug spigate run rules/home.toml
+
+Needs CAP_NET_ADMIN. Words about its life go to standard error; RUST_LOG says
+which (default: info).
+
+Exit status: 0 it was told to stop, 2 bad usage, an unreadable rule file, or
+a device that cannot be made or went away.")]
+pub(super) struct Run {
+    /// The rule file.
+    #[arg(value_name = "FILE")]
+    pub(super) rules: PathBuf,
 }

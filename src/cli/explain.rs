@@ -1,11 +1,308 @@
 //! `spigate explain`: one packet's way, step by step.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::Arc;
 
-use super::Exit;
 use super::args::Explain;
+use super::{Exit, complain, load_rules, output_failed};
+use crate::config::{Compiled, Location};
+use crate::engine::{
+    Arrival, Checksums, Engine, Extent, Judgement, Observer, Options, Policy, Reason, Step, Verdict,
+};
+use crate::expression::PacketExpression;
+use crate::nat::{Row, SourceChoice};
+use crate::net::{Mismatch, Place, ServiceId, Timestamp, ZoneId};
+use crate::packet::{Headers, Transport};
+use crate::rules::{Action, RuleId, Ruling};
 
 /// Runs the command.
-pub(super) fn run(_args: &Explain, _out: &mut impl Write, _err: &mut impl Write) -> Exit {
-    Exit::Unusable
+pub(super) fn run(args: &Explain, out: &mut impl Write, err: &mut impl Write) -> Exit {
+    let Some(compiled) = load_rules(&args.rules, err) else {
+        return Exit::Unusable;
+    };
+    let expression: PacketExpression = match args.packet.parse() {
+        Ok(expression) => expression,
+        Err(error) => {
+            complain(err, error);
+            return Exit::Unusable;
+        }
+    };
+    let zone = match arrival_zone(&expression, &compiled.policy) {
+        Ok(zone) => zone,
+        Err(why) => {
+            complain(err, why);
+            return Exit::Unusable;
+        }
+    };
+    let frame = expression.packet.build();
+    let options = Options {
+        seed: 0,
+        checksums: Checksums::Verify,
+    };
+    let policy = Arc::new(compiled.policy.clone());
+    let engine = Engine::new(policy, options, Timestamp::EPOCH);
+    let mut steps = Steps {
+        compiled: &compiled,
+        zone,
+        lines: Vec::new(),
+    };
+    let arrival = Arrival {
+        zone,
+        extent: Extent::Whole,
+    };
+    let judgement = engine.explain(arrival, &frame, &mut steps);
+    match print(&expression, &steps.lines, out) {
+        Err(error) => output_failed(&error, err),
+        Ok(()) => match judgement.verdict {
+            Verdict::Forward(_) | Verdict::Answer => Exit::Fine,
+            Verdict::Drop | Verdict::Reject => Exit::No,
+        },
+    }
+}
+
+/// The zone that the packet arrives by: the one it names, else the one that
+/// holds its source.
+fn arrival_zone(expression: &PacketExpression, policy: &Policy) -> Result<ZoneId, String> {
+    let zones = &policy.zones;
+    let names = || {
+        let names: Vec<_> = zones.iter().map(|(_, zone)| zone.name.as_str()).collect();
+        names.join(", ")
+    };
+    if let Some(name) = &expression.zone {
+        return zones
+            .by_name(name)
+            .ok_or_else(|| format!("no zone `{name}`; the rule file has {}", names()));
+    }
+    let source = expression.packet.tuple().source.address;
+    zones.holding(source).ok_or_else(|| {
+        format!(
+            "no zone holds {source}; say by which it arrives, one of {}",
+            names()
+        )
+    })
+}
+
+fn print(expression: &PacketExpression, lines: &[Line], out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{expression}\n")?;
+    // The places in the file stand in one column, but far lines do not push it out.
+    let width = lines
+        .iter()
+        .map(|line| line.text.chars().count())
+        .filter(|width| *width <= 72);
+    let width = width.max().unwrap_or(0);
+    for Line { step, text, place } in lines {
+        match place {
+            Some(place) => writeln!(out, "{step:<12} {text:<width$}  {place}")?,
+            None => writeln!(out, "{step:<12} {text}")?,
+        }
+    }
+    out.flush()
+}
+
+/// One line of the explanation.
+struct Line {
+    step: &'static str,
+    text: String,
+    /// The file and line of the row that it is about.
+    place: Option<String>,
+}
+
+/// Writes down what it hears.
+struct Steps<'a> {
+    compiled: &'a Compiled,
+    zone: ZoneId,
+    lines: Vec<Line>,
+}
+
+impl Steps<'_> {
+    fn say(&mut self, step: &'static str, text: impl Into<String>) {
+        // A step that goes on says its name once.
+        let repeated = self.lines.iter().rev().find(|line| !line.step.is_empty());
+        let step = if repeated.is_some_and(|line| line.step == step) {
+            ""
+        } else {
+            step
+        };
+        self.lines.push(Line {
+            step,
+            text: text.into(),
+            place: None,
+        });
+    }
+
+    fn at(&mut self, location: Option<Location<'_>>) {
+        if let Some(line) = self.lines.last_mut() {
+            line.place = location.map(|location| location.to_string());
+        }
+    }
+
+    fn policy(&self) -> &Policy {
+        &self.compiled.policy
+    }
+
+    fn zone_name(&self, zone: ZoneId) -> &str {
+        self.policy().zones.name(zone)
+    }
+
+    fn read(&mut self, headers: &Headers) {
+        let detail = match &headers.transport {
+            Transport::Tcp(tcp) => format!(", {}, {} octets of payload", tcp.flags, tcp.payload),
+            _ => String::new(),
+        };
+        let zone = self.zone_name(self.zone).to_owned();
+        let ttl = headers.ttl;
+        let size = headers.length;
+        self.say(
+            "read",
+            format!("{size} octets by zone {zone}, ttl {ttl}{detail}"),
+        );
+    }
+
+    fn routed(&mut self, place: Option<Place>) {
+        let text = match place {
+            Some(Place::Zone(zone)) => format!("leaves by zone {}", self.zone_name(zone)),
+            Some(Place::Gateway) => "for the gateway itself".to_owned(),
+            None => "no zone holds the destination".to_owned(),
+        };
+        self.say("route", text);
+    }
+
+    fn passed_over(&mut self, rule: RuleId, mismatch: Mismatch) {
+        let name = self
+            .policy()
+            .rules
+            .get(rule)
+            .map_or("", |rule| rule.name.as_str())
+            .to_owned();
+        let why = match mismatch {
+            Mismatch::From => "arrives by another zone",
+            Mismatch::To => "goes to another zone",
+            Mismatch::Source => "another client",
+            Mismatch::Destination => "another server",
+            Mismatch::Service => "another service",
+        };
+        self.say("rules", format!("{name}: no, {why}"));
+        let compiled = self.compiled;
+        self.at(compiled.locations.of_rule(rule));
+    }
+
+    fn ruled(&mut self, ruling: &Ruling) {
+        let (rule, service) = match ruling {
+            Ruling::Permitted(permit) => (permit.rule(), permit.service()),
+            Ruling::Refused(rule, _) => (*rule, None),
+        };
+        let found = rule.and_then(|rule| self.policy().rules.get(rule));
+        let (name, action) = match found {
+            Some(rule) => (rule.name.clone(), rule.action),
+            None => (
+                "none matches, the default policy".to_owned(),
+                self.policy().rules.default_action(),
+            ),
+        };
+        let action = match action {
+            Action::Allow => "allow",
+            Action::Drop => "drop",
+            Action::Reject => "reject",
+        };
+        self.say("rules", format!("{name}: {action}"));
+        let compiled = self.compiled;
+        self.at(match rule {
+            Some(rule) => compiled.locations.of_rule(rule),
+            None => compiled.locations.of_default(),
+        });
+        if let Some(service) = service {
+            self.service(service);
+        }
+    }
+
+    fn service(&mut self, service: ServiceId) {
+        let Some(service) = self.policy().services.get(service) else {
+            return;
+        };
+        let alg = service.alg.map_or(String::new(), |alg| {
+            format!(", read by the {} ALG", alg.name())
+        });
+        let text = format!("{}{alg}", service.name);
+        self.say("service", text);
+    }
+
+    fn source(&mut self, choice: SourceChoice) {
+        let row = |Row(row): Row| {
+            let row = self.compiled.policy.nat.source.get(row);
+            row.map_or("", |row| row.name.as_str())
+        };
+        let (name, text) = match choice {
+            SourceChoice::Unchanged => ("", "no row is about it".to_owned()),
+            SourceChoice::Exempt(r) => (row(r), format!("{}: the address stays", row(r))),
+            SourceChoice::From(r, address) => {
+                (row(r), format!("{}: the source becomes {address}", row(r)))
+            }
+            SourceChoice::NoAddress(r) => {
+                (row(r), format!("{}: has no address of this family", row(r)))
+            }
+        };
+        let compiled = self.compiled;
+        self.say("source nat", text);
+        self.at(compiled.locations.of_translation(name));
+    }
+
+    fn forwarded(&mut self, forwarded: Option<(Row, crate::net::Tuple)>) {
+        let Some((Row(row), tuple)) = forwarded else {
+            return self.say("forwards", "none is about it");
+        };
+        let compiled = self.compiled;
+        let name = compiled
+            .policy
+            .nat
+            .forwards
+            .get(row)
+            .map_or("", |row| row.name.as_str());
+        self.say(
+            "forwards",
+            format!("{name}: the destination becomes {}", tuple.destination),
+        );
+        self.at(compiled.locations.of_translation(name));
+    }
+
+    fn decided(&mut self, judgement: &Judgement) {
+        let zone = match judgement.verdict {
+            Verdict::Forward(zone) => format!(" by zone {}", self.zone_name(zone)),
+            Verdict::Drop | Verdict::Reject | Verdict::Answer => String::new(),
+        };
+        let (verdict, ct) = (judgement.verdict.name(), judgement.ct.name());
+        let reason = match judgement.reason {
+            Reason::Rule => "a rule".to_owned(),
+            other => other.to_string(),
+        };
+        self.say(
+            "verdict",
+            format!("{verdict}{zone} (ct {ct}; decided by {reason})"),
+        );
+    }
+}
+
+impl Observer for Steps<'_> {
+    fn step(&mut self, step: Step<'_>) {
+        match step {
+            Step::Read(headers) => self.read(headers),
+            Step::NoSession => self.say("track", "no session has it, and none announced it"),
+            Step::InSession { session, state, .. } => {
+                self.say("track", format!("session {session}, {state}"));
+            }
+            Step::Expected(expectation) => {
+                let parent = expectation.parent.id();
+                self.say("track", format!("announced by session {parent}"));
+            }
+            Step::AboutSession(session, _) => self.say("track", format!("about session {session}")),
+            Step::Forwarded(forwarded) => self.forwarded(forwarded),
+            Step::Routed(place) => self.routed(place),
+            Step::PassedOver(rule, mismatch) => self.passed_over(rule, mismatch),
+            Step::Ruled(ruling) => self.ruled(ruling),
+            Step::Source(choice) => self.source(choice),
+            Step::Leaves(tuple) => self.say("leaves as", tuple.to_string()),
+            Step::Alg(note) => self.say("alg", note.to_string()),
+            Step::Unread(why) => self.say("alg", format!("not read: {why:?}")),
+            Step::Decided(judgement) => self.decided(judgement),
+        }
+    }
 }

@@ -3,8 +3,10 @@
 //! Data goes to standard output, words about it to standard error.
 
 mod args;
+mod check;
 mod explain;
 mod replay;
+mod run;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,8 +16,8 @@ use clap::Parser;
 use self::args::{Args, Command};
 use crate::config::{Colour, Compiled, Report};
 
-/// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// How a command ended, from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Exit {
     /// All is well.
     Fine,
@@ -42,7 +44,12 @@ pub fn main() -> ExitCode {
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
     let exit = match args.command {
         Command::Replay(replay) => replay::run(&replay, &mut out, &mut err),
+        Command::Check(check) => {
+            let colour = Colour::for_stream(&io::stderr());
+            check::run(&check.files, colour, &mut out, &mut err)
+        }
         Command::Explain(explain) => explain::run(&explain, &mut out, &mut err),
+        Command::Run(run) => run::run(&run.rules, &mut err),
     };
     ExitCode::from(exit)
 }

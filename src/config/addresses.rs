@@ -141,12 +141,9 @@ fn parse_prefix(text: &Text<'_>, host_part: HostPart, problems: &mut Problems) -
     if let Ok(address) = written.parse::<IpAddr>() {
         return Some(IpNet::from(address));
     }
-    let prefix: IpNet = match written.parse() {
-        Ok(prefix) => prefix,
-        Err(_) => {
-            problems.push(bad_prefix(written, text.span()));
-            return None;
-        }
+    let Some(prefix) = strict_prefix(written) else {
+        problems.push(bad_prefix(written, text.span()));
+        return None;
     };
     if host_part == HostPart::Zero && prefix.trunc() != prefix {
         let (network, host) = (prefix.trunc(), prefix.addr());
@@ -164,6 +161,17 @@ fn parse_prefix(text: &Text<'_>, host_part: HostPart, problems: &mut Problems) -
         return None;
     }
     Some(prefix)
+}
+
+/// Address and length, each in its one obvious spelling. (`IpNet`'s own reader
+/// takes `010.0.0.0/8` for 10.0.0.0/8, where others see octal.)
+fn strict_prefix(written: &str) -> Option<IpNet> {
+    let (address, length) = written.split_once('/')?;
+    let plain = length == "0" || !length.starts_with('0');
+    if !plain || !length.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    IpNet::new(address.parse().ok()?, length.parse().ok()?).ok()
 }
 
 fn bad_prefix(written: &str, span: std::ops::Range<usize>) -> Diagnostic {
@@ -245,6 +253,9 @@ mod tests {
     #[test]
     fn what_is_no_address_is_told_apart_from_a_bad_length() {
         for text in [
+            "010.0.0.0/8",
+            "10.0.0.0/08",
+            "10.0.0.0/+8",
             "10.0.0.0/33",
             "::/129",
             "10.0.0.0/",

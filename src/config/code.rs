@@ -46,6 +46,7 @@ codes! {
     DuplicateId => "E104", "Two rows have the same id.";
     BadName => "E105", "A name is malformed or reserved.";
     UnknownWord => "E106", "The value is none of the words that are possible here.";
+    NotHere => "E107", "The gateway itself cannot stand here: only a zone can.";
     // --- values
     BadAddress => "E201", "This is no IP address, or none that can stand here.";
     BadPrefix => "E202", "This is no prefix.";
@@ -67,6 +68,7 @@ codes! {
     ForwardWithoutAddress => "E307", "A forward has no public address of its server's family.";
     ForwardNowhere => "E308", "No zone holds the server of a forward.";
     TwoAddresses => "E309", "A translation names two addresses of one family.";
+    NoEffect => "E310", "A key can have no effect on the traffic of its service.";
 }
 
 impl std::fmt::Display for Code {

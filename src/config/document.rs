@@ -4,20 +4,19 @@
 use std::path::Path;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use super::addresses::Sets;
 use super::code::Code;
 use super::devices;
 use super::diagnostic::{Diagnostic, Problems};
 use super::ids::Ids;
-use super::lines::Lines;
 use super::locations::Spans;
 use super::names::{MOST_ENTRIES, too_many};
 use super::services::ServiceTable;
 use super::table::{self, Row, shortened};
 use super::zones::ZoneTable;
-use super::{Compiled, nat, rules, timeouts};
+use super::{Compiled, nat, rules, syntax, timeouts};
 use crate::engine::Policy;
 use crate::rules::RuleSet;
 
@@ -39,7 +38,7 @@ pub(super) struct Known<'t> {
 /// Reads a rule file's text. What comes back is a policy to use only where
 /// nothing was reported.
 pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<Compiled> {
-    let tree = parse(text, problems)?;
+    let tree = syntax::parse(text, problems)?;
     let row = Row::of(tree.get_ref(), 0..0, "a rule file", &SECTIONS, problems);
     version(&row, problems);
     let zones = row.require("zones", "`[zones]` with a line for each zone", problems);
@@ -95,29 +94,6 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
         devices,
         locations: spans.locate(file, text),
     })
-}
-
-/// Parses the text. Where it is not TOML, what the parser could save of it is
-/// not judged: half a file has errors that the whole one has not.
-fn parse<'t>(text: &'t str, problems: &mut Problems) -> Option<Spanned<DeTable<'t>>> {
-    let lines = Lines::of(text);
-    let (tree, errors) = DeTable::parse_recoverable(text);
-    let mut is_toml = true;
-    for error in &errors {
-        let span = error.span().unwrap_or(0..0);
-        if error.message() == "duplicate key" {
-            let key = shortened(lines.text(&span));
-            problems.push(
-                Diagnostic::new(Code::DuplicateKey, span, format!("`{key}` is given twice"))
-                    .label("given before"),
-            );
-        } else {
-            is_toml = false;
-            let message = error.message().replace('\n', " ");
-            problems.push(Diagnostic::new(Code::Syntax, span, message).label("not TOML"));
-        }
-    }
-    is_toml.then_some(tree)
 }
 
 fn version(row: &Row<'_>, problems: &mut Problems) {

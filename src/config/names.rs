@@ -127,6 +127,15 @@ impl<'t> Names<'t> {
         if self.kind == Kind::Zone && wanted == ANY {
             return diagnostic.help("leave the key out where any zone will do");
         }
+        if self.kind == Kind::Zone && wanted == GATEWAY {
+            return Diagnostic {
+                code: Code::NotHere,
+                message: "the gateway is no zone that packets come by".to_owned(),
+                ..diagnostic
+            }
+            .label("only `to` can say so")
+            .help("rules judge what arrives; what the gateway itself sends is not asked about");
+        }
         let candidates = self.in_order.iter().chain(extra).copied();
         let at = if self.kind == Kind::Set { "@" } else { "" };
         match nearest(wanted, candidates) {
@@ -245,7 +254,7 @@ pub(super) fn choose<T: Copy>(
     let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
     let help = match nearest(wanted, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there is {}", one_of(&names, "and")),
+        None => format!("it can be {}", one_of(&names, "or")),
     };
     problems.push(
         Diagnostic::new(

@@ -100,7 +100,49 @@ fn service<'t>(name: &str, value: &'t Value<'t>, problems: &mut Problems) -> Ser
         .get("idle")
         .and_then(|value| read_duration(value, problems));
     service.alg = row.get("alg").and_then(|value| alg(value, problems));
+    has_effect(&row, &service, problems);
     service
+}
+
+/// What is said to no effect is believed to have one.
+fn has_effect(row: &Row<'_>, service: &Service, problems: &mut Problems) {
+    let is_tcp = |traffic: &Traffic| {
+        matches!(
+            traffic,
+            Traffic::Ports(Protocol::TCP, _) | Traffic::Protocol(Protocol::TCP)
+        )
+    };
+    let is_icmp = |traffic: &Traffic| match traffic {
+        Traffic::Icmp(_) => true,
+        Traffic::Protocol(protocol) => protocol.is_icmp(),
+        Traffic::Ports(..) => false,
+    };
+    if service.traffic.is_empty() {
+        return;
+    }
+    let mut report = |key: &str, message: &str, help: &str| {
+        if let Some(span) = row.key_span(key) {
+            problems.push(
+                Diagnostic::new(Code::NoEffect, span, message)
+                    .label("no effect")
+                    .help(help),
+            );
+        }
+    };
+    if !service.traffic.iter().any(is_tcp) {
+        report(
+            "alg",
+            "an ALG reads TCP, and this service has none",
+            "give the service `tcp` ports, or leave `alg` out",
+        );
+    }
+    if service.traffic.iter().all(is_icmp) {
+        report(
+            "idle",
+            "ICMP queries live as long as `[timeouts]` says, whatever their service",
+            "set `icmp` in `[timeouts]`",
+        );
+    }
 }
 
 /// Reads the keys `tcp` and `udp` of a service or a forward.
@@ -173,17 +215,15 @@ fn icmp(word: &Text<'_>, problems: &mut Problems) -> Vec<Traffic> {
         .filter_map(|family| IcmpQuery::from_name(*family, word.get_ref()))
         .collect();
     if found.is_empty() {
-        let mut names: Vec<_> = families
-            .iter()
-            .flat_map(|family| IcmpQuery::names(*family))
-            .filter(|name| {
-                families
-                    .iter()
-                    .any(|f| IcmpQuery::from_name(*f, name).is_some_and(IcmpQuery::is_request))
-            })
-            .map(|name| (name, ()))
-            .collect();
-        names.dedup();
+        let mut names: Vec<(&str, ())> = Vec::new();
+        for family in families {
+            for name in IcmpQuery::names(family) {
+                let asks = IcmpQuery::from_name(family, name).is_some_and(IcmpQuery::is_request);
+                if asks && !names.contains(&(name, ())) {
+                    names.push((name, ()));
+                }
+            }
+        }
         names::choose(word, &names, "ICMP query", problems);
         return Vec::new();
     }

@@ -26,6 +26,8 @@ pub(super) struct Row<'t> {
     what: &'static str,
     table: &'t DeTable<'t>,
     span: Range<usize>,
+    /// Keys that unknown ones were most likely meant to be.
+    misspelt: Vec<String>,
 }
 
 impl<'t> Row<'t> {
@@ -48,6 +50,7 @@ impl<'t> Row<'t> {
         known: &[&str],
         problems: &mut Problems,
     ) -> Self {
+        let mut misspelt = Vec::new();
         for key in table.keys() {
             let name: &str = key.get_ref();
             if known.contains(&name) {
@@ -58,7 +61,10 @@ impl<'t> Row<'t> {
                 continue;
             }
             let help = match nearest(name, known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
+                Some(near) => {
+                    misspelt.push(near.to_owned());
+                    format!("did you mean `{near}`?")
+                }
                 None => format!("{what} can have {}", one_of(known, "and")),
             };
             problems.push(
@@ -71,7 +77,12 @@ impl<'t> Row<'t> {
                 .help(help),
             );
         }
-        Self { what, table, span }
+        Self {
+            what,
+            table,
+            span,
+            misspelt,
+        }
     }
 
     /// The value of `key`, where it is there.
@@ -85,7 +96,8 @@ impl<'t> Row<'t> {
         Some(key.span())
     }
 
-    /// The value of `key`, which must be there; `example` shows how.
+    /// The value of `key`, which must be there; `example` shows how. Nothing
+    /// is said of one that is there, but misspelt: that was said already.
     pub(super) fn require(
         &self,
         key: &str,
@@ -93,7 +105,7 @@ impl<'t> Row<'t> {
         problems: &mut Problems,
     ) -> Option<&'t Value<'t>> {
         let found = self.get(key);
-        if found.is_none() {
+        if found.is_none() && !self.misspelt.iter().any(|meant| meant == key) {
             problems.push(
                 Diagnostic::new(
                     Code::MissingKey,
@@ -194,7 +206,7 @@ pub(super) fn one_or_many<'t>(value: &'t Value<'t>, problems: &mut Problems) -> 
         problems.push(
             Diagnostic::new(Code::Empty, value.span(), "this list names nothing")
                 .label("empty")
-                .help("leave the key out where anything will do"),
+                .help("an empty list fits nothing; leave the key out if it has nothing to say"),
         );
     }
     items.iter().collect()

@@ -10,8 +10,10 @@ use super::observer::{Observer, Step, Unread};
 use crate::alg::stream::{Cursor, Reading, Rewrites};
 use crate::alg::{Alg, AlgVerdict, Announcement, Chunk, Desk, NoHole, attach};
 use crate::nat::ports_from;
-use crate::net::{AlgKind, Direction, Endpoint, PerDirection, Port, SeqNumber, Timestamp, Tuple};
-use crate::packet::{Headers, Renumber, TcpFlags};
+use crate::net::{
+    AlgKind, Direction, Endpoint, PerDirection, Port, SeqNumber, TcpFlags, Timestamp, Tuple,
+};
+use crate::packet::{Headers, Renumber};
 use crate::session::{
     Expectation, ExpectedTuple, Handle, Origin, Session, Sessions, State, TcpState, Timeouts,
     TupleHash,

@@ -168,24 +168,32 @@ impl Engine {
         self.decide(self.now, arrival, frame, why).judgement
     }
 
-    /// Everything that is due by `now`.
+    /// Everything that is due by `now`, in the order in which it was due.
     pub fn expire(&mut self, now: Timestamp, out: &mut Output) {
         self.now = self.now.max(now);
-        while let Some((_, session)) = self.sessions.pop_expired(self.now) {
-            self.forget_control(&session);
-            let at = session.deadline;
-            out.events.push(Event::Ended {
-                at,
-                session,
-                ending: Ending::Expired,
-            });
-        }
-        while let Some(unmet) = self.sessions.pop_unmet(self.now) {
-            let parent = self.controls.get_mut(&unmet.parent.id());
-            if let Some(parent) = parent.filter(|parent| parent.pending == Some(unmet.tuple)) {
-                parent.pending = None;
+        loop {
+            // Sessions only up to the next announcement: a control session that
+            // ends takes what it announced with it, but not what ended before.
+            let next_unmet = self.sessions.expectations().next_deadline();
+            let until = next_unmet.map_or(self.now, |unmet| unmet.min(self.now));
+            if let Some((_, session)) = self.sessions.pop_expired(until) {
+                self.forget_control(&session);
+                let at = session.deadline;
+                out.events.push(Event::Ended {
+                    at,
+                    session,
+                    ending: Ending::Expired,
+                });
+            } else if let Some(unmet) = self.sessions.pop_unmet(until) {
+                let parent = self.controls.get_mut(&unmet.parent.id());
+                if let Some(parent) = parent.filter(|parent| parent.pending == Some(unmet.tuple)) {
+                    parent.pending = None;
+                }
+                out.events.push(Event::Unmet(unmet));
+            } else if until == self.now {
+                return;
             }
-            out.events.push(Event::Unmet(unmet));
+            // Else the note of an announcement that was met before: it is gone now.
         }
     }
 

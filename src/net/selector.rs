@@ -106,3 +106,50 @@ impl Selector {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{AlgKind, Port, Protocol, Service};
+
+    fn asking(port: u16) -> Asking {
+        Asking {
+            from: ZoneId(0),
+            to: Place::Zone(ZoneId(1)),
+            tuple: Tuple::new(
+                Protocol::TCP,
+                "198.51.100.9:40000".parse().unwrap(),
+                format!("10.0.9.21:{port}").parse().unwrap(),
+            ),
+        }
+    }
+
+    fn tcp(port: u16) -> Traffic {
+        Traffic::Ports(Protocol::TCP, Port(port)..=Port(port))
+    }
+
+    #[test]
+    fn unnamed_traffic_is_of_the_service_it_says_or_of_the_first_that_covers_it() {
+        let service = |name: &str, port| Service {
+            name: name.into(),
+            traffic: vec![tcp(port)],
+            idle: None,
+            alg: Some(AlgKind::Ftp),
+        };
+        let services = Services::new(vec![service("ftp", 21), service("other", 2121)]);
+        let mut selector = Selector {
+            traffic: Some(UnnamedTraffic {
+                any_of: vec![tcp(2121)],
+                service: Some(ServiceId(0)),
+            }),
+            ..Selector::default()
+        };
+        let admits = |selector: &Selector, port| selector.admits(&asking(port), &services);
+        assert_eq!(admits(&selector, 2121), Ok(Some(ServiceId(0))));
+        assert_eq!(admits(&selector, 21), Err(Mismatch::Service));
+        if let Some(unnamed) = &mut selector.traffic {
+            unnamed.service = None;
+        }
+        assert_eq!(admits(&selector, 2121), Ok(Some(ServiceId(1))));
+    }
+}

@@ -7,7 +7,7 @@ use etherparse::{Icmpv4Type, Icmpv6Type, PacketBuilder, PacketBuilderStep, icmpv
 
 use super::bytes::u16_at;
 use super::parse::{Fragment, Headers, Transport};
-use super::tcp::TcpFlags;
+use crate::net::TcpFlags;
 
 /// Time to live of what the gateway sends, as Linux has it.
 const TTL: u8 = 64;

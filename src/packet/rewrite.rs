@@ -8,7 +8,7 @@ use super::bytes::{put, u8_at, u16_at};
 use super::checksum::Sum;
 use super::parse::{Fragment, Headers, Transport};
 use super::tcp::{self, sack_blocks, sack_edges};
-use crate::net::{Port, Protocol, SeqNumber, Tuple};
+use crate::net::{Port, Protocol, SeqNumber, TcpFlags, Tuple};
 
 const V4_TTL_AT: usize = 8;
 const V4_CHECKSUM_AT: usize = 10;
@@ -217,7 +217,7 @@ pub fn renumber(frame: &mut [u8], headers: &Headers, numbers: &impl Renumber) {
         }
     };
     put_number(frame, at + tcp::SEQ_AT, tcp.seq, numbers.seq(tcp.seq));
-    if tcp.flags.has(super::TcpFlags::ACK) {
+    if tcp.flags.has(TcpFlags::ACK) {
         put_number(frame, at + tcp::ACK_AT, tcp.ack, numbers.ack(tcp.ack));
         // At most three or four blocks fit into a header; the copy of the
         // header (at most 60 octets) lets them be read while it is written.
@@ -297,9 +297,14 @@ pub fn repair_checksums(frame: &mut [u8], headers: &Headers) {
     let Some((field, covers)) = checksum_field(headers.protocol) else {
         return;
     };
-    let range = headers.transport_range();
+    let mut range = headers.transport_range();
     if headers.fragment != Fragment::No || frame.len() < range.end {
         return;
+    }
+    if headers.protocol == Protocol::UDP {
+        // A datagram may end before its packet does (RFC 768 has a length of its own).
+        let length = u16_at(frame, range.start + 4).map_or(0, usize::from);
+        range.end = range.end.min(range.start + length);
     }
     if headers.protocol == Protocol::UDP && u16_at(frame, range.start + field) == Some(0) {
         return;

@@ -112,7 +112,9 @@ impl Expectations {
         self.live.remove(tuple)
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+    /// When one may next be due; never after it is.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
         self.deadlines.next()
     }
 

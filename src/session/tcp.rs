@@ -13,8 +13,7 @@
 //! ```
 
 use super::state::TcpState;
-use crate::net::Direction;
-use crate::packet::TcpFlags;
+use crate::net::{Direction, TcpFlags};
 
 /// What a segment is to the state machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,0 +1,142 @@
+//! A gateway's day: packets and pauses, through one engine.
+//!
+//! The input is text, one event a line, so that a seed reads like a transcript
+//! and its parts can be recombined:
+//!
+//! ```text
+//! lan tcp 10.0.0.7:51000 > 198.51.100.21:21 syn      a packet expression
+//! lan 4500001c...                                    a packet in hex
+//! wait 30                                            seconds
+//! ```
+//!
+//! Any other line is passed over.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use spigate::config;
+use spigate::engine::{
+    Arrival, Checksums, Engine, Extent, Judgement, Options, Output, Policy, Silent, Verdict,
+};
+use spigate::expression::PacketExpression;
+use spigate::net::{Timestamp, ZoneId};
+use spigate::packet::Headers;
+
+static OFFICE: LazyLock<Arc<Policy>> = LazyLock::new(|| {
+    let text = include_str!("../../rules/office.toml");
+    let compiled = config::compile(Path::new("office.toml"), text);
+    Arc::new(compiled.expect("the rule file compiles").policy)
+});
+
+/// More events than this are another of the same.
+const ENOUGH: usize = 200;
+
+/// Deciding changes nothing, what leaves is sound, no inside address gets out,
+/// and the same inputs give the same bytes.
+pub fn run(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let events: Vec<_> = text.lines().filter_map(Event::read).take(ENOUGH).collect();
+    let mut sent = Vec::new();
+    live_through(&events, |judgement, packets| {
+        sent.push((judgement, packets));
+    });
+    let mut before = sent.into_iter();
+    live_through(&events, |judgement, packets| {
+        assert_eq!(before.next(), Some((judgement, packets)));
+    });
+}
+
+enum Event {
+    Packet(ZoneId, Vec<u8>),
+    Wait(Duration),
+}
+
+impl Event {
+    fn read(line: &str) -> Option<Self> {
+        let (zone, rest) = line.trim().split_once(' ')?;
+        if zone == "wait" {
+            let seconds = rest.trim().parse::<u32>().ok()?;
+            return Some(Self::Wait(Duration::from_secs(seconds.into())));
+        }
+        let zone = OFFICE.zones.by_name(zone)?;
+        let packet = octets(rest).or_else(|| {
+            let expression: PacketExpression = line.parse().ok()?;
+            Some(expression.packet.build())
+        })?;
+        Some(Self::Packet(zone, packet))
+    }
+}
+
+fn octets(hex: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = hex
+        .chars()
+        .map(|digit| Some(u8::try_from(digit.to_digit(16)?).expect("a digit is small")))
+        .collect();
+    let pairs = digits.filter(|digits| digits.len() >= 2)?;
+    Some(
+        pairs
+            .chunks(2)
+            .map(|pair| pair.iter().fold(0, |octet, digit| octet << 4 | digit))
+            .collect(),
+    )
+}
+
+fn live_through(events: &[Event], mut sent: impl FnMut(Judgement, Vec<(ZoneId, Vec<u8>)>)) {
+    let options = Options {
+        seed: 1,
+        checksums: Checksums::Verify,
+    };
+    let mut now = Timestamp::from_secs(1);
+    let mut engine = Engine::new(Arc::clone(&OFFICE), options, now);
+    let mut out = Output::default();
+    for event in events {
+        let (zone, bytes) = match event {
+            Event::Packet(zone, bytes) => (*zone, bytes),
+            Event::Wait(pause) => {
+                now = now.after(*pause);
+                engine.expire(now, &mut out);
+                continue;
+            }
+        };
+        let arrival = Arrival {
+            zone,
+            extent: Extent::Whole,
+        };
+        let foreseen = engine.explain(arrival, bytes, &mut Silent);
+        let mut frame = bytes.clone();
+        out.clear();
+        let judgement = engine.packet(now, arrival, &mut frame, &mut out, &mut Silent);
+        // What it says of a session may be told only once that exists.
+        assert_eq!(
+            (foreseen.verdict, foreseen.reason, foreseen.rule),
+            (judgement.verdict, judgement.reason, judgement.rule)
+        );
+        let made = out.made.iter().map(|made| (made.zone, made.bytes.clone()));
+        let mut packets: Vec<_> = made.collect();
+        if let Verdict::Forward(to) = judgement.verdict {
+            packets.push((to, frame));
+        }
+        for (to, packet) in &packets {
+            check_sent(*to, packet, bytes);
+        }
+        sent(judgement, packets);
+    }
+}
+
+/// `cause` is the packet that this one was sent for.
+fn check_sent(zone: ZoneId, packet: &[u8], cause: &[u8]) {
+    let read = Headers::read(packet, false).expect("what leaves can be read");
+    assert_eq!(read.verify_checksums(packet), Ok(()));
+    let names = ["lan", "dmz"].map(|name| OFFICE.zones.by_name(name));
+    let is_inside = |address: IpAddr| names.contains(&OFFICE.zones.holding(address));
+    let is_outside = OFFICE.zones.by_name("wan") == Some(zone);
+    // An RST speaks for whom the outside itself has named.
+    let was_named = Headers::read(cause, false).is_ok_and(|c| c.destination == read.source);
+    assert!(
+        !is_outside || !is_inside(read.source) || was_named,
+        "{} got out",
+        read.source
+    );
+}

@@ -1,0 +1,38 @@
+//! `spigate run`: the live gateway.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::{Exit, complain, load_rules};
+use crate::gateway::{self, Options};
+
+/// Runs the gateway of a rule file until it is told to stop.
+pub(super) fn run(file: &Path, err: &mut impl Write) -> Exit {
+    let Some(compiled) = load_rules(file, err) else {
+        return Exit::Unusable;
+    };
+    start_log();
+    match gateway::run(compiled, Options::default()) {
+        Ok(_) => Exit::Fine,
+        Err(error) => {
+            complain(err, error);
+            Exit::Unusable
+        }
+    }
+}
+
+/// Has the gateway's words go to standard error, those that `RUST_LOG` names.
+fn start_log() {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .from_env_lossy();
+    // A log that was started before (by a test) goes on as it is.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
+}

@@ -1,0 +1,63 @@
+//! An ICMP error.
+
+use super::super::observer::{Observer, Step};
+use super::super::{CtState, Engine, Judgement, Reason, Verdict};
+use super::plan::{Decision, ErrorPass, Plan};
+use super::{Case, dropped, ttl_expired};
+use crate::packet;
+use crate::rules::RuleId;
+
+impl Engine {
+    /// An ICMP error: it belongs to the session of the packet that it quotes,
+    /// as that packet left here, and goes to that packet's sender.
+    pub(super) fn decide_error(&self, case: &Case<'_>, why: &mut impl Observer) -> Decision {
+        let unrelated = || dropped(CtState::Invalid, Reason::IcmpUnrelated);
+        let Ok(quoted) = packet::quoted(case.frame, case.headers) else {
+            return unrelated();
+        };
+        // It comes from the packet's way, so it must be for the packet's sender.
+        if quoted.tuple.source.address != case.headers.destination {
+            return unrelated();
+        }
+        let Some((_, session, direction)) = self.sessions.lookup(&quoted.tuple.reversed()) else {
+            return unrelated();
+        };
+        why.step(Step::AboutSession(session.id, direction));
+        let origin = &session.origin;
+        let judgement = |verdict, reason| Judgement {
+            verdict,
+            ct: CtState::Related,
+            reason,
+            rule: origin.rule.map(RuleId),
+            session: Some(session.id),
+            state: Some(session.state),
+        };
+        if case.headers.ttl <= 1 {
+            return ttl_expired(case, judgement(Verdict::Reject, Reason::TtlExpired));
+        }
+        let (arrives, leaves) = (&origin.tuples[direction], origin.outgoing(direction));
+        // A redirect names a router beside the sender of the quoted packet; on
+        // the other side of a translation that is no neighbour, and its address
+        // cannot be translated (the kernel drops it there too).
+        if case.headers.is_redirect() && *arrives != leaves {
+            return unrelated();
+        }
+        // Where the answers' source is translated, so is a router's on the way
+        // (nf_nat_icmp_reply_translation): it stands behind the same address.
+        let source = if arrives.source.address == leaves.source.address {
+            case.headers.source
+        } else {
+            leaves.source.address
+        };
+        let pass = ErrorPass {
+            source,
+            destination: leaves.destination.address,
+            quoted,
+            inner: origin.tuples[!direction],
+        };
+        Decision {
+            judgement: judgement(Verdict::Forward(origin.egress[direction]), Reason::Related),
+            plan: Plan::Error(*case.headers, pass),
+        }
+    }
+}

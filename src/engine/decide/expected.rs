@@ -1,0 +1,89 @@
+//! A data session that an ALG announced.
+
+use super::super::observer::{Observer, Step};
+use super::super::{Arrival, CtState, Engine, Judgement, Reason, Verdict};
+use super::plan::{Admission, Decision, Opening};
+use super::{Case, dropped, nothing, ttl_expired};
+use crate::net::{PerDirection, Tuple};
+use crate::rules::RuleId;
+use crate::session::{Expectation, Origin, Session, begin};
+
+impl Engine {
+    /// The expectation that this packet meets, with its parent: only for what
+    /// arrives where the parent's packets of that direction arrive.
+    pub(super) fn expectation_for(
+        &self,
+        arrival: Arrival,
+        tuple: &Tuple,
+    ) -> Option<(&Expectation, &Session)> {
+        let expectation = self.sessions.expectations().matching(tuple)?;
+        let parent = self.sessions.get(expectation.parent)?;
+        let arrives_by = parent.origin.egress[!expectation.direction];
+        (arrives_by == arrival.zone).then_some((expectation, parent))
+    }
+
+    /// A data session that an ALG announced: translated as its control session
+    /// is, allowed by the rule that allowed it.
+    pub(super) fn decide_expected(
+        &self,
+        case: &Case<'_>,
+        tuple: &Tuple,
+        expectation: &Expectation,
+        parent: &Session,
+        why: &mut impl Observer,
+    ) -> Decision {
+        why.step(Step::Expected(expectation));
+        let judgement = |verdict, reason, state| Judgement {
+            verdict,
+            ct: CtState::Related,
+            reason,
+            rule: parent.origin.rule.map(RuleId),
+            session: None,
+            state,
+        };
+        let Ok(state) = begin(case.headers) else {
+            return dropped(CtState::Invalid, Reason::NoSession);
+        };
+        if case.headers.ttl <= 1 {
+            return ttl_expired(case, judgement(Verdict::Reject, Reason::TtlExpired, None));
+        }
+        let mut wanted = Tuple {
+            destination: expectation.to,
+            ..*tuple
+        };
+        wanted.source.address = expectation.source;
+        let Some(leaves) = self.unique(tuple, wanted, None) else {
+            return nothing(judgement(Verdict::Drop, Reason::NatPortsExhausted, None));
+        };
+        why.step(Step::Leaves(&leaves));
+        let egress = parent.origin.egress[expectation.direction];
+        let origin = Origin {
+            tuples: PerDirection {
+                original: *tuple,
+                reply: leaves.reversed(),
+            },
+            egress: PerDirection {
+                original: egress,
+                reply: case.arrival.zone,
+            },
+            rule: parent.origin.rule,
+            service: None,
+            idle: None,
+            alg: None,
+            parent: Some(parent.id),
+        };
+        let judgement = judgement(Verdict::Forward(egress), Reason::Expected, Some(state));
+        let by = Admission::Expected(expectation.tuple, expectation.parent);
+        self.open(
+            case,
+            judgement,
+            Opening {
+                origin,
+                state,
+                deadline: self.deadline(case.now, state, &origin),
+                replaces: None,
+                by,
+            },
+        )
+    }
+}

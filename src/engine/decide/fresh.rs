@@ -1,0 +1,213 @@
+//! A connection that nobody announced: destination NAT, route, rules, source
+//! NAT; and what every session that begins has in common.
+
+use super::super::observer::{Observer, Step};
+use super::super::{CtState, Engine, Judgement, Reason, Verdict};
+use super::plan::{Admission, Answer, Decision, Opening, Plan};
+use super::{Case, answered, dropped, nothing, ttl_expired};
+use crate::nat::{SourceChoice, unique_source};
+use crate::net::{Asking, PerDirection, Place, Timestamp, Tuple};
+use crate::packet::{Complaint, Transport};
+use crate::rules::{Permit, Refusal, RuleId, Ruling};
+use crate::session::{Handle, Origin, State, begin, lifetime};
+
+/// The most sessions that an engine keeps.
+const MAX_SESSIONS: usize = 1 << 22;
+
+impl Engine {
+    /// A connection that nobody announced: destination NAT, route, rules,
+    /// source NAT.
+    pub(super) fn decide_new(
+        &self,
+        case: &Case<'_>,
+        tuple: &Tuple,
+        replaces: Option<Handle>,
+        why: &mut impl Observer,
+    ) -> Decision {
+        let policy = &self.policy;
+        let from = case.arrival.zone;
+        let Ok(state) = begin(case.headers) else {
+            return dropped(CtState::Invalid, Reason::NoSession);
+        };
+        let judgement = |verdict, reason, rule, state| Judgement {
+            verdict,
+            ct: CtState::New,
+            reason,
+            rule,
+            session: None,
+            state,
+        };
+
+        let forwarded = policy.nat.forward(from, tuple, &policy.zones);
+        why.step(Step::Forwarded(forwarded));
+        let inward = forwarded.map_or(*tuple, |(_, tuple)| tuple);
+
+        let to = policy.zones.route(inward.destination.address);
+        why.step(Step::Routed(to));
+        let Some(to) = to else {
+            return answered(
+                case,
+                judgement(Verdict::Reject, Reason::NoRoute, None, None),
+                Answer::Error(Complaint::NoRoute),
+            );
+        };
+        if case.headers.ttl <= 1 && to != Place::Gateway {
+            return ttl_expired(
+                case,
+                judgement(Verdict::Reject, Reason::TtlExpired, None, None),
+            );
+        }
+
+        let asking = Asking {
+            from,
+            to,
+            tuple: inward,
+        };
+        let passed_over = |rule, mismatch| why.step(Step::PassedOver(rule, mismatch));
+        let ruling = policy.rules.judge(&asking, &policy.services, passed_over);
+        why.step(Step::Ruled(&ruling));
+        let reason_of = |rule: Option<RuleId>| match rule {
+            Some(_) => Reason::Rule,
+            None => Reason::DefaultPolicy,
+        };
+        let permit = match ruling {
+            Ruling::Permitted(permit) => permit,
+            Ruling::Refused(rule, Refusal::Drop) => {
+                return nothing(judgement(Verdict::Drop, reason_of(rule), rule, None));
+            }
+            Ruling::Refused(rule, Refusal::Reject) => {
+                let refused = judgement(Verdict::Reject, reason_of(rule), rule, None);
+                return answered(case, refused, Answer::Refusal);
+            }
+        };
+        let Place::Zone(egress) = to else {
+            return self.decide_local(case, permit);
+        };
+
+        let choice = policy.nat.source(&asking, &policy.services, &policy.zones);
+        why.step(Step::Source(choice));
+        let mut wanted = inward;
+        match choice {
+            SourceChoice::From(_, address) => wanted.source.address = address,
+            SourceChoice::Unchanged | SourceChoice::Exempt(_) => {}
+            SourceChoice::NoAddress(_) => {
+                let refused = judgement(Verdict::Drop, Reason::NatNoAddress, permit.rule(), None);
+                return nothing(refused);
+            }
+        }
+        let Some(leaves) = self.unique(tuple, wanted, replaces) else {
+            let refused = judgement(
+                Verdict::Drop,
+                Reason::NatPortsExhausted,
+                permit.rule(),
+                None,
+            );
+            return nothing(refused);
+        };
+        why.step(Step::Leaves(&leaves));
+
+        let service = permit
+            .service()
+            .and_then(|service| policy.services.get(service));
+        let origin = Origin {
+            tuples: PerDirection {
+                original: *tuple,
+                reply: leaves.reversed(),
+            },
+            egress: PerDirection {
+                original: egress,
+                reply: from,
+            },
+            rule: permit.rule().map(|rule| rule.0),
+            service: permit.service(),
+            idle: service.and_then(|service| service.idle),
+            alg: service
+                .and_then(|service| service.alg)
+                .filter(|_| case.headers.tcp().is_some()),
+            parent: None,
+        };
+        let deadline = self.deadline(case.now, state, &origin);
+        let reason = reason_of(permit.rule());
+        let allowed = judgement(Verdict::Forward(egress), reason, permit.rule(), Some(state));
+        let by = Admission::Permit(permit);
+        self.open(
+            case,
+            allowed,
+            Opening {
+                origin,
+                state,
+                deadline,
+                replaces,
+                by,
+            },
+        )
+    }
+
+    /// What the rules allow to the gateway itself: it answers pings, and has
+    /// no other service.
+    fn decide_local(&self, case: &Case<'_>, permit: Permit) -> Decision {
+        let (verdict, reason, answer) = match case.headers.transport {
+            Transport::Query(query, _) if query.to_string() == "echo-request" => {
+                (Verdict::Answer, Reason::GatewayEcho, Answer::Echo)
+            }
+            _ => (Verdict::Reject, Reason::GatewayService, Answer::Refusal),
+        };
+        let judgement = Judgement {
+            verdict,
+            ct: CtState::New,
+            reason,
+            rule: permit.rule(),
+            session: None,
+            state: None,
+        };
+        answered(case, judgement, answer)
+    }
+
+    pub(super) fn open(&self, case: &Case<'_>, judgement: Judgement, opening: Opening) -> Decision {
+        if self.sessions.len() >= MAX_SESSIONS {
+            let judgement = Judgement {
+                verdict: Verdict::Drop,
+                reason: Reason::SessionLimit,
+                state: None,
+                ..judgement
+            };
+            return nothing(judgement);
+        }
+        let session = Some(self.sessions.next_id());
+        Decision {
+            judgement: Judgement {
+                session,
+                ..judgement
+            },
+            plan: Plan::Open(*case.headers, opening),
+        }
+    }
+
+    /// The leaving tuple with a source port that no other session's answers
+    /// use. The session that is about to be replaced counts as gone.
+    ///
+    /// Where the search begins depends on the real client too: many clients
+    /// with one port would otherwise all search the same few ports.
+    pub(super) fn unique(
+        &self,
+        arrives: &Tuple,
+        wanted: Tuple,
+        replaced: Option<Handle>,
+    ) -> Option<Tuple> {
+        let is_taken = |reply: &Tuple| match self.sessions.lookup(reply) {
+            Some((handle, _, _)) => Some(handle) != replaced,
+            None => self.sessions.is_taken(reply),
+        };
+        unique_source(wanted, self.hash.of(&(arrives, wanted)), is_taken)
+    }
+
+    pub(super) fn deadline(&self, now: Timestamp, state: State, origin: &Origin) -> Timestamp {
+        let protocol = origin.tuples.original.protocol;
+        now.after(lifetime(
+            state,
+            protocol,
+            origin.idle,
+            &self.policy.timeouts,
+        ))
+    }
+}

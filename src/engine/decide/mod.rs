@@ -1,0 +1,124 @@
+//! Deciding: what is to happen to a packet. Nothing here changes anything.
+//!
+//! The path forks where tracking has looked: a packet of a session
+//! (`existing`), one that an ALG announced (`expected`), one that begins
+//! something (`fresh`), or an ICMP error about a session (`error`). All four
+//! end in a [`Decision`], which `commit` carries out.
+
+mod error;
+mod existing;
+mod expected;
+mod fresh;
+mod plan;
+mod refuse;
+
+pub(super) use plan::{Admission, Answer, Decision, ErrorPass, Opening, Pass, Plan};
+
+use self::refuse::refused_unseen;
+use super::observer::{Observer, Step};
+use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
+use crate::net::Timestamp;
+use crate::packet::{BadPacket, Complaint, Headers, Transport};
+
+/// A packet under decision.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    now: Timestamp,
+    arrival: Arrival,
+    frame: &'a [u8],
+    headers: &'a Headers,
+}
+
+impl Engine {
+    /// What is to happen to this packet: the path, in order. Only reads.
+    pub(in crate::engine) fn decide(
+        &self,
+        now: Timestamp,
+        arrival: Arrival,
+        frame: &[u8],
+        why: &mut impl Observer,
+    ) -> Decision {
+        let decision = self.decide_by_steps(now, arrival, frame, why);
+        why.step(Step::Decided(&decision.judgement));
+        decision
+    }
+
+    fn decide_by_steps(
+        &self,
+        now: Timestamp,
+        arrival: Arrival,
+        frame: &[u8],
+        why: &mut impl Observer,
+    ) -> Decision {
+        let headers = match self.parse(arrival, frame) {
+            Ok(headers) => headers,
+            Err(reason) => return dropped(CtState::Invalid, reason),
+        };
+        why.step(Step::Read(&headers));
+        if let Some((ct, reason)) = refused_unseen(&headers) {
+            return dropped(ct, reason);
+        }
+        let case = Case {
+            now,
+            arrival,
+            frame,
+            headers: &headers,
+        };
+        let Some(tuple) = headers.tuple() else {
+            return match headers.transport {
+                Transport::Error { .. } => self.decide_error(&case, why),
+                _ => dropped(CtState::Invalid, Reason::NoSession),
+            };
+        };
+        if let Some((handle, session, direction)) = self.sessions.lookup(&tuple) {
+            return self.decide_existing(&case, &tuple, (handle, session, direction), why);
+        }
+        if let Some((expectation, parent)) = self.expectation_for(arrival, &tuple) {
+            return self.decide_expected(&case, &tuple, expectation, parent, why);
+        }
+        why.step(Step::NoSession);
+        self.decide_new(&case, &tuple, None, why)
+    }
+
+    fn parse(&self, arrival: Arrival, frame: &[u8]) -> Result<Headers, Reason> {
+        let reason = |bad| match bad {
+            BadPacket::Length => Reason::BadLength,
+            BadPacket::Header => Reason::BadHeader,
+            BadPacket::IpChecksum | BadPacket::TransportChecksum => Reason::BadChecksum,
+        };
+        let headers = Headers::read(frame, arrival.extent == Extent::Cut).map_err(reason)?;
+        if self.options.checksums == Checksums::Verify {
+            headers.verify_checksums(frame).map_err(reason)?;
+        }
+        Ok(headers)
+    }
+}
+
+fn nothing(judgement: Judgement) -> Decision {
+    Decision {
+        judgement,
+        plan: Plan::Nothing,
+    }
+}
+
+fn dropped(ct: CtState, reason: Reason) -> Decision {
+    nothing(Judgement {
+        verdict: Verdict::Drop,
+        ct,
+        reason,
+        rule: None,
+        session: None,
+        state: None,
+    })
+}
+
+fn answered(case: &Case<'_>, judgement: Judgement, answer: Answer) -> Decision {
+    Decision {
+        judgement,
+        plan: Plan::Answer(*case.headers, answer),
+    }
+}
+
+fn ttl_expired(case: &Case<'_>, judgement: Judgement) -> Decision {
+    answered(case, judgement, Answer::Error(Complaint::TimeExceeded))
+}

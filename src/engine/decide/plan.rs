@@ -1,0 +1,84 @@
+//! What was decided, with all that carrying it out needs.
+
+use std::net::IpAddr;
+
+use super::super::Judgement;
+use super::super::control::ControlStep;
+use crate::net::{AlgKind, Direction, Timestamp, Tuple};
+use crate::packet::{Complaint, Headers, Quoted};
+use crate::rules::Permit;
+use crate::session::{ExpectedTuple, Handle, Origin, State};
+
+/// What was decided about a packet, with all that carrying it out needs.
+#[derive(Debug)]
+pub(in crate::engine) struct Decision {
+    pub(in crate::engine) judgement: Judgement,
+    pub(in crate::engine) plan: Plan,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(in crate::engine) enum Plan {
+    /// Nothing: the packet is dropped in silence.
+    Nothing,
+    /// The gateway answers.
+    Answer(Headers, Answer),
+    /// A packet of a session passes.
+    Pass(Headers, Pass),
+    /// A session begins with this packet.
+    Open(Headers, Opening),
+    /// An ICMP error about a session passes.
+    Error(Headers, ErrorPass),
+}
+
+/// What the gateway itself sends back to where the packet came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Answer {
+    /// An RST, or for what is no TCP an ICMP port unreachable.
+    Refusal,
+    /// An ICMP error.
+    Error(Complaint),
+    /// The reply to an echo request.
+    Echo,
+}
+
+/// How a packet of a session passes.
+#[derive(Debug)]
+pub(in crate::engine) struct Pass {
+    pub(in crate::engine) handle: Handle,
+    pub(in crate::engine) direction: Direction,
+    pub(in crate::engine) state: State,
+    pub(in crate::engine) deadline: Timestamp,
+    pub(in crate::engine) leaves: Tuple,
+    pub(in crate::engine) alg: Option<AlgKind>,
+    pub(in crate::engine) control: Option<Box<ControlStep>>,
+}
+
+/// How a session begins. There is none without a permit: its own, or that of
+/// the control session which announced it.
+#[derive(Debug)]
+pub(in crate::engine) struct Opening {
+    pub(in crate::engine) origin: Origin,
+    pub(in crate::engine) state: State,
+    pub(in crate::engine) deadline: Timestamp,
+    pub(in crate::engine) replaces: Option<Handle>,
+    pub(in crate::engine) by: Admission,
+}
+
+/// By whose word a session begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Admission {
+    /// A rule's, or the default policy's.
+    Permit(Permit),
+    /// The expectation's that its control session's permit covers.
+    Expected(ExpectedTuple, Handle),
+}
+
+/// How an ICMP error passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct ErrorPass {
+    pub(in crate::engine) source: IpAddr,
+    pub(in crate::engine) destination: IpAddr,
+    pub(in crate::engine) quoted: Quoted,
+    pub(in crate::engine) inner: Tuple,
+}

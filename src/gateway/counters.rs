@@ -1,0 +1,68 @@
+//! What a gateway counted, and how it is told at the end.
+
+use std::fmt;
+
+use crate::engine;
+
+/// What the packet loop counted at its devices; verdicts are the engine's to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeviceCounters {
+    /// Packets read.
+    pub received: u64,
+    /// Packets written, passed on or made here.
+    pub sent: u64,
+    /// Packets that the gateway made: RSTs, ICMP errors, echo replies.
+    pub made: u64,
+    /// Packets for a zone that has no device.
+    pub no_device: u64,
+    /// Reads that the kernel refused.
+    pub read_errors: u64,
+    /// Writes that the kernel refused: a device that is down, a full queue.
+    pub write_errors: u64,
+}
+
+/// What a gateway did while it ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// What happened at the devices.
+    pub devices: DeviceCounters,
+    /// What came of the packets.
+    pub engine: engine::Counters,
+}
+
+impl Summary {
+    /// One line in the log.
+    pub(super) fn log(&self) {
+        let DeviceCounters {
+            received,
+            sent,
+            made,
+            no_device,
+            read_errors,
+            write_errors,
+        } = self.devices;
+        tracing::info!(
+            received,
+            sent,
+            made,
+            no_device,
+            read_errors,
+            write_errors,
+            verdicts = %Verdicts(&self.engine),
+            "traffic"
+        );
+    }
+}
+
+/// `forward/session=12 drop/default-policy=3`.
+struct Verdicts<'a>(&'a engine::Counters);
+
+impl fmt::Display for Verdicts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (verdict, reason, count)) in self.0.verdicts().enumerate() {
+            let space = if place == 0 { "" } else { " " };
+            write!(f, "{space}{verdict}/{reason}={count}")?;
+        }
+        Ok(())
+    }
+}

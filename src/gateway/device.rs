@@ -1,0 +1,112 @@
+//! A TUN device: made, or taken over where a persistent one exists.
+//!
+//! Owns the file descriptor. A device that was made here goes away with it; one
+//! that an administrator made persistent stays. Addresses, routes and the
+//! device's settings are [`routing`](super::routing)'s.
+//!
+//! Packets come and go bare, from the IP header on: no packet information, no
+//! virtio-net header. The kernel finishes checksums and cuts large segments
+//! before it hands a packet to such a device.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType, netdevice};
+
+use super::GatewayError;
+use crate::config;
+
+/// An open TUN device.
+pub(super) struct TunDevice {
+    device: tun::Device,
+    name: String,
+    index: u32,
+    origin: Origin,
+}
+
+/// Where a device comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Made here; goes away when closed.
+    Made,
+    /// It was there before and stays.
+    TakenOver,
+}
+
+impl TunDevice {
+    /// Makes the device that `wanted` describes, or takes over the one that
+    /// has its name. It is not up yet.
+    ///
+    /// # Errors
+    /// The kernel's refusal, with the device's name.
+    pub(super) fn open(wanted: &config::Device) -> Result<Self, GatewayError> {
+        let origin = match interface_index(&wanted.name) {
+            Ok(_) => Origin::TakenOver,
+            Err(_) => Origin::Made,
+        };
+        Self::try_open(&wanted.name, origin).map_err(|cause| GatewayError::Device {
+            name: wanted.name.clone(),
+            origin,
+            cause,
+        })
+    }
+
+    fn try_open(name: &str, origin: Origin) -> io::Result<Self> {
+        let mut configuration = tun::Configuration::default();
+        configuration.tun_name(name);
+        let device = tun::create(&configuration)?;
+        // The kernel fills in a pattern such as `tun%d`; rules name one device.
+        if tun::AbstractDevice::tun_name(&device)? != name {
+            return Err(Errno::INVAL.into());
+        }
+        device.set_nonblock()?;
+        Ok(Self {
+            device,
+            name: name.to_owned(),
+            index: interface_index(name)?,
+            origin,
+        })
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number that the kernel knows it by.
+    pub(super) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Whether it was made here.
+    pub(super) fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// The largest packet that the kernel sends into it now.
+    pub(super) fn mtu(&self) -> io::Result<u16> {
+        Ok(tun::AbstractDevice::mtu(&self.device)?)
+    }
+}
+
+impl AsFd for TunDevice {
+    #[allow(
+        unsafe_code,
+        reason = "the tun crate knows raw descriptors only; this one line makes a typed one"
+    )]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: `device` owns the descriptor and closes it only when dropped;
+        // the borrow of `self` ends before that.
+        unsafe { BorrowedFd::borrow_raw(self.device.as_raw_fd()) }
+    }
+}
+
+/// The number that the kernel knows an interface by.
+///
+/// # Errors
+/// `ENODEV` where there is none of this name.
+pub(super) fn interface_index(name: &str) -> io::Result<u32> {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+    Ok(netdevice::name_to_index(socket, name)?)
+}

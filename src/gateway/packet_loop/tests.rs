@@ -1,0 +1,163 @@
+//! The loop between sockets that stand in for devices.
+
+use std::io::Write;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use etherparse::PacketBuilder;
+
+use super::*;
+use crate::engine::{Checksums, Options};
+use crate::net::ZoneId;
+
+const LAN: ZoneId = ZoneId(0);
+const WAN: ZoneId = ZoneId(1);
+
+const RULES: &str = r#"
+    version = 1
+    [zones]
+    lan = { tun = "lan0", net = ["10.0.0.0/24"] }
+    wan = { tun = "wan0", net = ["0.0.0.0/0"], address = ["203.0.113.2"] }
+    [policy]
+    default = "drop"
+    rules = [ { id = "out", from = "lan", to = "wan", action = "allow" } ]
+    [nat]
+    source = [ { id = "masq", from = "lan", to = "wan", as = "masquerade" } ]
+"#;
+
+/// The far end of a device, where a socket that keeps packets apart stands
+/// in for the device.
+fn device(name: &str, zones: &[ZoneId]) -> (Port<UnixDatagram>, UnixDatagram) {
+    let (near, far) = UnixDatagram::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    far.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let port = Port {
+        name: name.into(),
+        fd: near,
+        zones: zones.to_vec(),
+    };
+    (port, far)
+}
+
+fn engine(clock: Clock) -> Engine {
+    let policy = crate::config::compile(Path::new("test.toml"), RULES)
+        .unwrap()
+        .policy;
+    let options = Options {
+        seed: 1,
+        checksums: Checksums::Verify,
+    };
+    Engine::new(Arc::new(policy), options, clock.now())
+}
+
+type Ended = (Summary, Result<(), GatewayError>);
+
+fn start(ports: Vec<Port<UnixDatagram>>) -> (thread::JoinHandle<Ended>, UnixStream) {
+    let clock = Clock::start();
+    let packet_loop = PacketLoop::new(engine(clock), clock, ports);
+    let (stop, heard) = UnixStream::pair().unwrap();
+    (thread::spawn(move || packet_loop.run(heard)), stop)
+}
+
+fn udp(source: [u8; 4], destination: [u8; 4], ports: (u16, u16)) -> Vec<u8> {
+    let mut packet = Vec::new();
+    PacketBuilder::ipv4(source, destination, 64)
+        .udp(ports.0, ports.1)
+        .write(&mut packet, b"payload")
+        .unwrap();
+    packet
+}
+
+#[test]
+fn a_packet_goes_from_device_to_device_and_its_answer_back() {
+    let (lan_port, lan) = device("lan0", &[LAN]);
+    let (wan_port, wan) = device("wan0", &[WAN]);
+    let (running, mut stop) = start(vec![lan_port, wan_port]);
+    let mut buffer = [0; 2048];
+
+    let (client, server) = ([10, 0, 0, 7], [198, 51, 100, 21]);
+    lan.send(&udp(client, server, (5000, 7000))).unwrap();
+    let length = wan.recv(&mut buffer).unwrap();
+    assert_eq!(buffer[12..16], [203, 0, 113, 2]);
+    assert_eq!(buffer[8], 63);
+    let port = u16::from_be_bytes([buffer[20], buffer[21]]);
+    assert_eq!(buffer[length - 7..length], *b"payload");
+
+    wan.send(&udp(server, [203, 0, 113, 2], (7000, port)))
+        .unwrap();
+    lan.recv(&mut buffer).unwrap();
+    assert_eq!(buffer[16..20], client);
+    // A stranger's is read, and goes nowhere.
+    wan.send(&udp([198, 51, 100, 66], [203, 0, 113, 2], (7000, port)))
+        .unwrap();
+
+    stop.write_all(b"!").unwrap();
+    let (summary, ended) = running.join().unwrap();
+    assert!(ended.is_ok());
+    assert_eq!(summary.devices.received, 3);
+    assert_eq!(summary.devices.sent, 2);
+    let forwarded = summary.engine.verdicts().filter(|(v, ..)| *v == "forward");
+    assert_eq!(forwarded.map(|(.., count)| count).sum::<u64>(), 2);
+}
+
+#[test]
+fn on_a_shared_device_a_packet_of_nobodys_zone_is_turned_away() {
+    let (shared_port, shared) = device("tun0", &[LAN, WAN]);
+    let (running, mut stop) = start(vec![shared_port]);
+    shared.send(&[0x10; 40]).unwrap();
+    shared
+        .send(&udp([10, 0, 0, 7], [198, 51, 100, 21], (5000, 7000)))
+        .unwrap();
+    let mut buffer = [0; 2048];
+    shared.recv(&mut buffer).unwrap();
+    stop.write_all(b"!").unwrap();
+    let (summary, _) = running.join().unwrap();
+    let counted: Vec<_> = summary.engine.verdicts().collect();
+    assert!(
+        counted.contains(&("drop", Reason::NoZone, 1)),
+        "{counted:?}"
+    );
+    assert_eq!(summary.devices.sent, 1);
+}
+
+#[test]
+fn a_zone_without_device_and_a_device_that_refuses_are_counted() {
+    let (lan_port, lan) = device("lan0", &[LAN]);
+    let (running, mut stop) = start(vec![lan_port]);
+    let outward = udp([10, 0, 0, 7], [198, 51, 100, 21], (5000, 7000));
+    lan.send(&outward).unwrap();
+    stop.write_all(b"!").unwrap();
+    let (summary, ended) = running.join().unwrap();
+    assert!(ended.is_ok());
+    assert_eq!(summary.devices.no_device, 1);
+
+    let (lan_port, lan) = device("lan0", &[LAN]);
+    let (wan_port, wan) = device("wan0", &[WAN]);
+    // A socket that takes no more writes stands in for a device that is down.
+    wan.shutdown(std::net::Shutdown::Read).unwrap();
+    let (running, mut stop) = start(vec![lan_port, wan_port]);
+    lan.send(&outward).unwrap();
+    stop.write_all(b"!").unwrap();
+    let (summary, ended) = running.join().unwrap();
+    assert!(ended.is_ok(), "{ended:?}");
+    assert_eq!(summary.devices.write_errors, 1);
+}
+
+#[test]
+fn the_loop_ends_when_told_even_while_packets_keep_coming() {
+    let (lan_port, lan) = device("lan0", &[LAN]);
+    let (running, mut stop) = start(vec![lan_port]);
+    lan.set_nonblocking(true).unwrap();
+    let packet = udp([10, 0, 0, 7], [10, 0, 0, 8], (1, 2));
+    let flood = thread::spawn(move || {
+        // Until the loop, and with it the other end, is gone.
+        while !matches!(lan.send(&packet), Err(e) if e.kind() != std::io::ErrorKind::WouldBlock) {}
+    });
+    thread::sleep(Duration::from_millis(20));
+    stop.write_all(b"!").unwrap();
+    assert!(running.join().unwrap().1.is_ok());
+    flood.join().unwrap();
+}

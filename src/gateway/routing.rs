@@ -1,0 +1,401 @@
+//! The host's network around the devices: addresses, routes, routing rules.
+//!
+//! Owns every change that the gateway makes to the host, each remembered with
+//! what undoes it, and undoes them in reverse order: at the end, and when a
+//! later step fails. Refuses to change what is not the gateway's own: the
+//! host's forwarding switch is looked at, and spoken of in the log, never set.
+//!
+//! How a packet meets the gateway:
+//!
+//! ```text
+//! client -- eth1 -- host --(rule: iif eth1 lookup 7300007)--> lan0 -- spigate
+//! server -- eth0 -- host <--(main table)--------------------- wan0 ------'
+//! ```
+//!
+//! Each interface of a zone gets one rule for each family, of priority
+//! [`RULE_PRIORITY`]: what arrives by it looks into the table of the zone's
+//! device, [`TABLE_BASE`] plus the device's interface index, which holds one
+//! default route, into the device. The host's own addresses are found before
+//! that (table `local` has priority 0) and are not guarded. Answers to an
+//! address of the gateway reach the device by a route in the main table.
+//!
+//! A gateway that was killed leaves its rules behind; without their tables they
+//! do nothing, and the next start removes them.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+use ipnet::IpNet;
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::address::AddressMessage;
+use rtnetlink::packet_route::route::{RouteMessage, RouteScope};
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
+use rtnetlink::{AddressMessageBuilder, Handle, LinkUnspec, RouteMessageBuilder};
+use rustix::io::Errno;
+use tracing::{debug, warn};
+
+use super::GatewayError;
+use super::device::{Origin, TunDevice, interface_index};
+use super::sysctl::Sysctl;
+use crate::config;
+use crate::net::Family;
+
+/// The priority of all our routing rules: after table `local`, before `main`.
+const RULE_PRIORITY: u32 = 7300;
+/// The routing table of the device with interface index `n` is this plus `n`.
+const TABLE_BASE: u32 = 7_300_000;
+/// How many left-over rules of one interface are looked for: a killed gateway
+/// leaves one, and the next start removes it.
+const MOST_LEFT_OVER: usize = 64;
+
+/// What the gateway changed on the host, newest last.
+pub(super) struct HostNetwork {
+    netlink: Handle,
+    done: Vec<Change>,
+}
+
+/// One change, as that which undoes it.
+enum Change {
+    Mtu { index: u32, before: u16 },
+    Sysctl { setting: Sysctl, before: String },
+    Address { index: u32, address: IpNet },
+    Route(Box<RouteMessage>),
+    Rule(Box<RuleMessage>),
+}
+
+impl HostNetwork {
+    /// Opens the way to the kernel; nothing is changed yet. Must be called
+    /// inside a tokio runtime, which then carries the connection.
+    ///
+    /// # Errors
+    /// No netlink socket.
+    pub(super) fn connect() -> Result<Self, GatewayError> {
+        let (connection, netlink, _) =
+            rtnetlink::new_connection().map_err(GatewayError::routing("open a netlink socket"))?;
+        tokio::spawn(connection);
+        Ok(Self {
+            netlink,
+            done: Vec::new(),
+        })
+    }
+
+    /// Sets `device` up as `wanted` says, and has packets routed into it.
+    ///
+    /// # Errors
+    /// The first step that the kernel refused. What was done before stays
+    /// done: call [`undo`](Self::undo).
+    pub(super) async fn attach(
+        &mut self,
+        device: &TunDevice,
+        wanted: &config::Device,
+    ) -> Result<(), GatewayError> {
+        let name = device.name();
+        self.quieten(device);
+        self.bring_up(device, wanted.mtu)
+            .await
+            .map_err(GatewayError::routing(format!(
+                "set `{name}` up with an MTU of {}",
+                wanted.mtu
+            )))?;
+        for address in &wanted.host_addresses {
+            self.add_address(device, *address)
+                .await
+                .map_err(GatewayError::routing(format!(
+                    "give `{name}` the address {address}"
+                )))?;
+        }
+        for net in &wanted.routes {
+            self.add_route(device, *net)
+                .await
+                .map_err(GatewayError::routing(format!("route {net} into `{name}`")))?;
+        }
+        for interface in &wanted.interfaces {
+            if interface_index(interface).is_err() {
+                warn!(interface, "is not there (yet): nothing arrives by it");
+            }
+        }
+        for family in families() {
+            self.divert(device, &wanted.interfaces, *family).await?;
+        }
+        Ok(())
+    }
+
+    /// Undoes everything, newest first. What is gone already is fine; what
+    /// cannot be undone is said and left.
+    pub(super) async fn undo(mut self) {
+        while let Some(change) = self.done.pop() {
+            match self.undo_one(change).await {
+                Ok(()) => {}
+                Err(cause) if is_gone(&cause) => {}
+                Err(cause) => warn!(%cause, "a change to the host's network could not be undone"),
+            }
+        }
+    }
+
+    async fn undo_one(&self, change: Change) -> io::Result<()> {
+        match change {
+            Change::Mtu { index, before } => {
+                let link = LinkUnspec::new_with_index(index).mtu(u32::from(before));
+                answer(self.netlink.link().change(link.build()).execute().await)
+            }
+            Change::Sysctl { setting, before } => setting.set(&before).map(drop),
+            Change::Address { index, address } => {
+                let message = address_message(index, address);
+                answer(self.netlink.address().del(message).execute().await)
+            }
+            Change::Route(route) => answer(self.netlink.route().del(*route).execute().await),
+            Change::Rule(rule) => answer(self.netlink.rule().del(*rule).execute().await),
+        }
+    }
+
+    /// Keeps the kernel's own chatter out of a device, and its source check
+    /// from dropping what the gateway writes: a server's packet, passed on
+    /// into `lan0`, comes from an address that is routed elsewhere.
+    fn quieten(&mut self, device: &TunDevice) {
+        let name = device.name();
+        // The larger of `all` and the device's own counts: a loose check (2)
+        // of the device is the only way past a strict one (1) of all.
+        let all = Sysctl::of_device("ipv4", "all", "rp_filter").read();
+        let lenient = if all.is_ok_and(|all| all == "1") {
+            "2"
+        } else {
+            "0"
+        };
+        self.set_sysctl(Sysctl::of_device("ipv4", name, "rp_filter"), lenient);
+        if has_ipv6() {
+            // 1: no link-local address, and so no router solicitation either.
+            self.set_sysctl(Sysctl::of_device("ipv6", name, "addr_gen_mode"), "1");
+            self.set_sysctl(Sysctl::of_device("ipv6", name, "accept_ra"), "0");
+        }
+    }
+
+    fn set_sysctl(&mut self, setting: Sysctl, value: &str) {
+        match setting.set(value) {
+            Ok(Some(before)) => self.done.push(Change::Sysctl { setting, before }),
+            Ok(None) => {}
+            Err(cause) => warn!(sysctl = setting.name(), value, %cause, "cannot be set"),
+        }
+    }
+
+    /// Sets MTU and flags. A device that was there before keeps its other
+    /// flags, and stays up at the end.
+    async fn bring_up(&mut self, device: &TunDevice, mtu: u16) -> io::Result<()> {
+        let index = device.index();
+        let before = device.mtu()?;
+        let mut link = LinkUnspec::new_with_index(index).up();
+        if device.origin() == Origin::Made {
+            // Without multicast no group is joined, so no MLD report is sent.
+            link = link.multicast(false);
+        }
+        if before != mtu {
+            link = link.mtu(u32::from(mtu));
+        }
+        answer(self.netlink.link().change(link.build()).execute().await)?;
+        if before != mtu {
+            self.done.push(Change::Mtu { index, before });
+        }
+        Ok(())
+    }
+
+    async fn add_address(&mut self, device: &TunDevice, address: IpNet) -> io::Result<()> {
+        let index = device.index();
+        let request = self
+            .netlink
+            .address()
+            .add(index, address.addr(), address.prefix_len());
+        match answer(request.execute().await) {
+            Ok(()) => self.done.push(Change::Address { index, address }),
+            Err(cause) if already_there(&cause, device) => {
+                debug!(device = device.name(), %address, "has this address already; it stays");
+            }
+            Err(cause) => return Err(cause),
+        }
+        Ok(())
+    }
+
+    async fn add_route(&mut self, device: &TunDevice, net: IpNet) -> io::Result<()> {
+        let route = route_into(device, net)?.build();
+        let request = self.netlink.route().add(route.clone());
+        match answer(request.execute().await) {
+            Ok(()) => self.done.push(Change::Route(Box::new(route))),
+            Err(cause) if already_there(&cause, device) => {
+                debug!(device = device.name(), %net, "a route to it is there already; it stays");
+            }
+            Err(cause) => return Err(cause),
+        }
+        Ok(())
+    }
+
+    /// Has all packets of `family` that arrive by `interfaces` routed into
+    /// `device`.
+    async fn divert(
+        &mut self,
+        device: &TunDevice,
+        interfaces: &[String],
+        family: Family,
+    ) -> Result<(), GatewayError> {
+        if interfaces.is_empty() {
+            return Ok(());
+        }
+        let name = device.name();
+        let table = TABLE_BASE.saturating_add(device.index());
+        let what = || format!("route everything of table {table} into `{name}`");
+        let default = route_into(device, everything(family))
+            .map_err(GatewayError::routing(what()))?
+            .table_id(table)
+            .build();
+        match answer(self.netlink.route().add(default.clone()).execute().await) {
+            Ok(()) => {}
+            // A device that outlived a killed gateway kept its route.
+            Err(cause) if already_there(&cause, device) => {}
+            Err(cause) if family == Family::V6 && is(&cause, Errno::ACCESS) => {
+                debug!(device = name, "IPv6 is switched off for this device");
+                return Ok(());
+            }
+            Err(cause) => return Err(GatewayError::routing(what())(cause)),
+        }
+        self.done.push(Change::Route(Box::new(default)));
+        for interface in interfaces {
+            let what = format!("have what arrives by `{interface}` routed into `{name}`");
+            self.add_rule(interface, table, family)
+                .await
+                .map_err(GatewayError::routing(what))?;
+        }
+        Ok(())
+    }
+
+    async fn add_rule(&mut self, interface: &str, table: u32, family: Family) -> io::Result<()> {
+        self.remove_left_over_rules(interface, family).await?;
+        let rule = rule_message(interface, Some(table), family);
+        let mut request = self.netlink.rule().add();
+        *request.message_mut() = rule.clone();
+        answer(request.execute().await)?;
+        self.done.push(Change::Rule(Box::new(rule)));
+        Ok(())
+    }
+
+    /// Removes what a killed gateway left: our rules for this interface, into
+    /// whichever table.
+    async fn remove_left_over_rules(&self, interface: &str, family: Family) -> io::Result<()> {
+        for _ in 0..MOST_LEFT_OVER {
+            let rule = rule_message(interface, None, family);
+            match answer(self.netlink.rule().del(rule).execute().await) {
+                Ok(()) => warn!(
+                    interface,
+                    "removed a routing rule that a killed gateway left"
+                ),
+                Err(cause) if is_gone(&cause) => return Ok(()),
+                Err(cause) => return Err(cause),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says so where the host passes nothing on between its interfaces.
+pub(super) fn warn_if_not_forwarding(wanted: &[config::Device]) {
+    if wanted.iter().all(|device| device.interfaces.is_empty()) {
+        return;
+    }
+    for switch in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+        let switch = Sysctl::of_host(switch);
+        if switch.read().is_ok_and(|value| value == "0") {
+            let sysctl = switch.name();
+            warn!(
+                sysctl,
+                "is 0: the host passes nothing on between its interfaces and the gateway's \
+                 devices; `sysctl -w {sysctl}=1` lets it"
+            );
+        }
+    }
+}
+
+fn has_ipv6() -> bool {
+    Path::new("/proc/sys/net/ipv6").exists()
+}
+
+fn families() -> &'static [Family] {
+    if has_ipv6() {
+        &[Family::V4, Family::V6]
+    } else {
+        &[Family::V4]
+    }
+}
+
+fn everything(family: Family) -> IpNet {
+    match family {
+        Family::V4 => IpNet::new_assert(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+        Family::V6 => IpNet::new_assert(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
+    }
+}
+
+fn route_into(device: &TunDevice, net: IpNet) -> io::Result<RouteMessageBuilder<IpAddr>> {
+    let route = RouteMessageBuilder::<IpAddr>::new()
+        .destination_prefix(net.network(), net.prefix_len())
+        .map_err(|bad| io::Error::new(io::ErrorKind::InvalidInput, bad.to_string()))?;
+    Ok(route
+        .scope(RouteScope::Link)
+        .output_interface(device.index()))
+}
+
+fn address_message(index: u32, address: IpNet) -> AddressMessage {
+    let len = address.prefix_len();
+    match address.addr() {
+        IpAddr::V4(address) => AddressMessageBuilder::<Ipv4Addr>::new()
+            .index(index)
+            .address(address, len)
+            .build(),
+        IpAddr::V6(address) => AddressMessageBuilder::<Ipv6Addr>::new()
+            .index(index)
+            .address(address, len)
+            .build(),
+    }
+}
+
+/// `iif INTERFACE lookup TABLE`; without a table, the pattern of all our rules
+/// for the interface.
+fn rule_message(interface: &str, table: Option<u32>, family: Family) -> RuleMessage {
+    let mut rule = RuleMessage::default();
+    rule.header.family = match family {
+        Family::V4 => AddressFamily::Inet,
+        Family::V6 => AddressFamily::Inet6,
+    };
+    rule.header.action = RuleAction::ToTable;
+    rule.attributes
+        .push(RuleAttribute::Iifname(interface.to_owned()));
+    rule.attributes.push(RuleAttribute::Priority(RULE_PRIORITY));
+    rule.attributes.extend(table.map(RuleAttribute::Table));
+    rule
+}
+
+/// What the kernel answered, as an ordinary error.
+fn answer(result: Result<(), rtnetlink::Error>) -> io::Result<()> {
+    result.map_err(|error| match error {
+        rtnetlink::Error::NetlinkError(message) => message.to_io(),
+        other => io::Error::other(other),
+    })
+}
+
+fn is(cause: &io::Error, errno: Errno) -> bool {
+    Errno::from_io_error(cause) == Some(errno)
+}
+
+/// The thing to be undone is not there (any more): the device went, and the
+/// kernel removed it with the device.
+fn is_gone(cause: &io::Error) -> bool {
+    let gone = [
+        Errno::NOENT,
+        Errno::NODEV,
+        Errno::NXIO,
+        Errno::SRCH,
+        Errno::ADDRNOTAVAIL,
+    ];
+    cause.kind() == io::ErrorKind::NotFound || gone.iter().any(|errno| is(cause, *errno))
+}
+
+/// A device that was there before may have an address or a route already; then
+/// it is its administrator's, and stays.
+fn already_there(cause: &io::Error, device: &TunDevice) -> bool {
+    device.origin() == Origin::TakenOver && is(cause, Errno::EXIST)
+}

@@ -1,0 +1,22 @@
+//! The live gateway between real hosts: `spigate run` with vsftpd, lftp, curl,
+//! dnsmasq, ping and tcpdump in network namespaces.
+//!
+//! Needs root, or a kernel that gives user namespaces, and the programs that
+//! `tests/setup.sh` installs. Where one is missing each test says so and counts
+//! as passed; with `CI` set in the environment it fails instead.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+mod capture;
+mod enter;
+mod everyday;
+mod ftp;
+mod lab;
+mod servers;
+mod tour;
+mod trouble;

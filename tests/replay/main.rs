@@ -1,0 +1,25 @@
+//! `spigate replay`, as its users meet it: the built program, the captures of
+//! `captures/`, and the rule file of an office.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should say where"
+)]
+
+mod bad_input;
+mod broken_packets;
+mod common;
+mod damage;
+mod determinism;
+mod formats;
+mod index;
+mod json;
+mod packets;
+mod pairs;
+mod summaries;
+mod timers;
+mod tshark;
+mod vantage;
+mod written;

@@ -1,0 +1,141 @@
+//! The captures' time is the clock: what happens between two packets.
+
+use serde_json::{Value, json};
+
+use crate::common::{Scratch, objects, recording, replay};
+use crate::packets::{NINE, Packet, packets, raw_pcap, udp};
+use spigate::net::Timestamp;
+
+const HOUR: u64 = 3600;
+
+fn replay_made(scratch: &Scratch, made: &[Packet]) -> Vec<Value> {
+    let capture = scratch.write("made.pcap", raw_pcap(made));
+    objects(&replay(&[&capture, "--json"]).fine())
+}
+
+fn query(port: u16) -> Vec<u8> {
+    udp(&format!("10.0.0.7:{port}"), "198.51.100.21:53", b"question")
+}
+
+#[test]
+fn a_session_that_ran_out_is_told_of_before_the_next_packet() {
+    let scratch = Scratch::new("a_session_that_ran_out");
+    let lines = replay_made(
+        &scratch,
+        &[
+            Packet::at(0, query(5000)),
+            Packet::at(3 * HOUR, query(5001)),
+        ],
+    );
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0]["packet"], 1);
+    // Nobody answered: what Linux gives UDP then, 30 s.
+    let expired = json!({
+        "timer": "session-expired",
+        "time": "2026-03-01T09:00:30.000000Z",
+        "session": 1,
+        "state": "unreplied",
+    });
+    assert_eq!(lines[1], expired);
+    assert_eq!(lines[2]["packet"], 2);
+    assert_eq!(lines[2]["session"], 2);
+}
+
+#[test]
+fn a_packet_that_comes_back_after_the_end_begins_a_new_session() {
+    let scratch = Scratch::new("a_packet_that_comes_back");
+    let lines = replay_made(
+        &scratch,
+        &[
+            Packet::at(0, query(5000)),
+            Packet::at(29, query(5000)),
+            Packet::at(60, query(5000)),
+        ],
+    );
+    let told: Vec<_> = lines.iter().map(|line| &line["session"]).collect();
+    assert_eq!(told, [1, 1, 1, 2]);
+    assert_eq!(lines[2]["timer"], "session-expired");
+    assert_eq!(lines[2]["time"], "2026-03-01T09:00:59.000000Z");
+    assert_eq!(lines[3]["reason"], "rule");
+}
+
+#[test]
+fn a_session_that_was_answered_lives_as_long_as_its_service_says() {
+    let scratch = Scratch::new("as_long_as_its_service_says");
+    let mut made = packets("captures/dns-udp.pcap");
+    let last = made[made.len() - 1].time;
+    made.push(Packet::at(HOUR, query(6000)));
+    let timers = replay_made(&scratch, &made).split_off(6);
+    let timers = &timers[..timers.len() - 1];
+    assert_eq!(timers.len(), 3);
+    assert!(timers.iter().all(|line| line["state"] == "replied"));
+    // rules/office.toml: dns has idle = "10s"
+    let ten_later = last.after(std::time::Duration::from_secs(10));
+    assert_eq!(timers[2]["time"], ten_later.to_string());
+}
+
+#[test]
+fn sessions_end_in_the_order_of_their_times() {
+    let scratch = Scratch::new("sessions_end_in_order");
+    let mut made: Vec<_> = (0..5)
+        .map(|n| Packet::at(n, query(5000 + u16::try_from(n).unwrap())))
+        .collect();
+    made.push(Packet::at(6, query(5000)));
+    made.push(Packet::at(HOUR, query(6000)));
+    let lines = replay_made(&scratch, &made);
+    let timers: Vec<_> = lines.iter().filter(|l| l.get("timer").is_some()).collect();
+    let sessions: Vec<_> = timers.iter().map(|line| &line["session"]).collect();
+    assert_eq!(sessions, [2, 3, 4, 5, 1]);
+    assert!(timers.is_sorted_by_key(|line| line["time"].as_str()));
+}
+
+/// The active FTP session up to PORT and its answer, and a stray packet later.
+fn announced_and_left(scratch: &Scratch, later: u64) -> Vec<Value> {
+    let mut kept = packets("captures/ftp-active-lftp.pcap");
+    let answer = kept
+        .iter()
+        .position(|p| p.bytes.windows(9).any(|w| w == b"200 PORT "))
+        .unwrap();
+    kept.truncate(answer + 1);
+    let mut last = kept[answer].clone();
+    last.time = Timestamp::from_secs(NINE + later);
+    kept.push(last);
+    let timers = replay_made(scratch, &kept).into_iter().skip(answer + 1);
+    timers.collect()
+}
+
+#[test]
+fn a_data_session_that_never_came_is_told_of() {
+    let scratch = Scratch::new("a_data_session_that_never_came");
+    let lines = announced_and_left(&scratch, HOUR);
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert_eq!(lines[0]["timer"], "expectation-expired");
+    // five minutes after PORT
+    assert_eq!(
+        lines[0]["time"].as_str().unwrap()[..19],
+        *"2026-03-01T09:05:00"
+    );
+    assert_eq!(lines[0]["session"], 1);
+    assert_eq!(lines[1]["verdict"], "forward");
+}
+
+#[test]
+fn an_announcement_ends_before_its_control_session_though_both_are_overdue() {
+    let scratch = Scratch::new("both_are_overdue");
+    let lines = announced_and_left(&scratch, 5 * HOUR);
+    let told: Vec<_> = lines.iter().map(|line| line["timer"].as_str()).collect();
+    let expected = [Some("expectation-expired"), Some("session-expired"), None];
+    assert_eq!(told, expected);
+    // rules/office.toml: ftp has idle = "2h"
+    assert_eq!(
+        lines[1]["time"].as_str().unwrap()[..19],
+        *"2026-03-01T11:00:00"
+    );
+    assert_eq!(lines[2]["reason"], "no-session");
+}
+
+#[test]
+fn no_recording_lasts_long_enough_for_a_timer() {
+    let stdout = recording("ftp-passive-lftp").replay(&["--json"]).fine();
+    assert!(!stdout.contains("\"timer\""));
+}

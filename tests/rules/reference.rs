@@ -1,0 +1,123 @@
+//! `docs/rules.md` says what the program does: its examples load, its tables
+//! are whole, and the errors that it shows are those that one gets.
+
+use std::fs;
+use std::path::Path;
+
+use spigate::config::{self, Code, Colour};
+use spigate::session::Timeouts;
+
+/// What completes an example that shows one section.
+const PRELUDE: [(&str, &str); 3] = [
+    (
+        "[zones]",
+        r#"
+[zones]
+lan = { tun = "lan0", net = ["10.0.0.0/24", "2001:db8:10::/64"] }
+dmz = { tun = "dmz0", net = ["10.0.9.0/24"] }
+wan = { tun = "wan0", net = ["0.0.0.0/0", "::/0"], address = ["203.0.113.2", "2001:db8:ff::2"] }
+"#,
+    ),
+    ("[sets]", "[sets]\nadmins = [\"10.0.0.5\"]\n"),
+    (
+        "[services]",
+        "[services]\nweb = { tcp = 80 }\nssh = { tcp = 22 }\nftp = { tcp = 21, alg = \"ftp\" }\n",
+    ),
+];
+
+fn reference() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
+    fs::read_to_string(path).unwrap()
+}
+
+/// The fenced blocks of a Markdown text: what is said of each, and its text.
+fn blocks(markdown: &str) -> Vec<(&str, &str)> {
+    let fences = markdown.split("```").skip(1).step_by(2);
+    fences
+        .map(|block| block.split_once('\n').unwrap())
+        .collect()
+}
+
+#[test]
+fn every_example_of_the_reference_loads() {
+    let markdown = reference();
+    let mut count = 0;
+    for (what, text) in blocks(&markdown) {
+        let text = match what {
+            "toml" => text.to_owned(),
+            "toml fragment" => {
+                let missing = PRELUDE
+                    .iter()
+                    .filter(|(section, _)| !text.contains(section));
+                let missing: String = missing.map(|(_, prelude)| *prelude).collect();
+                format!("version = 1\n{missing}{text}")
+            }
+            _ => continue,
+        };
+        count += 1;
+        if let Err(report) = config::compile(Path::new("docs/rules.md"), &text) {
+            panic!("{report}\n{text}");
+        }
+    }
+    assert!(count > 10, "only {count} examples were found");
+}
+
+#[test]
+fn the_errors_that_the_reference_shows_are_those_that_one_gets() {
+    let markdown = reference();
+    let all = blocks(&markdown);
+    let mut count = 0;
+    for pair in all.windows(2) {
+        if let [("toml wrong", text), ("text", shown)] = pair {
+            count += 1;
+            let report = config::compile(Path::new("example.toml"), text).unwrap_err();
+            assert_eq!(report.render(Colour::Plain), **shown);
+        }
+    }
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn the_reference_lists_every_code() {
+    let markdown = reference();
+    let listed: Vec<_> = markdown
+        .lines()
+        .filter(|line| line.starts_with("| `E"))
+        .collect();
+    let all: Vec<_> = Code::ALL
+        .iter()
+        .map(|code| format!("| `{}` | {} |", code.name(), code.meaning()))
+        .collect();
+    assert_eq!(listed, all, "expected:\n{}", all.join("\n"));
+}
+
+#[test]
+fn the_reference_names_every_timeout_with_its_default() {
+    let markdown = reference();
+    let (_, section) = markdown.split_once("\n## `[timeouts]`\n").unwrap();
+    let rows = section
+        .lines()
+        .skip_while(|line| !line.starts_with("| ---"))
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.split('|').map(|cell| cell.trim().trim_matches('`')))
+        .map(|mut cells| (cells.nth(1).unwrap(), cells.next().unwrap()));
+    // Each as it is listed is the default; a second more than listed is not.
+    let with = |lines: &str| {
+        let text = format!("version = 1\nzones.a.net = \"10.0.0.0/8\"\n[timeouts]\n{lines}");
+        let compiled = config::compile(Path::new("timeouts"), &text);
+        compiled.unwrap_or_else(|e| panic!("{e}")).policy.timeouts
+    };
+    let mut count = 0;
+    for (key, default) in rows {
+        count += 1;
+        let listed = with(&format!("{key} = \"{default}\"\n"));
+        assert_eq!(listed, Timeouts::default(), "{key}");
+        assert_ne!(
+            with(&format!("{key} = \"{default}1ms\"\n")),
+            listed,
+            "{key}"
+        );
+    }
+    assert_eq!(count, 13);
+}

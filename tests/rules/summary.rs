@@ -1,0 +1,144 @@
+//! What a rule file compiles to, in a few lines that one can check by eye.
+
+use std::fmt::{Display, Write as _};
+
+use spigate::config::Compiled;
+use spigate::nat::SourceTarget;
+use spigate::net::{AddressSet, Place, Selector, ServiceId, Traffic, ZoneId};
+use spigate::session::Timeouts;
+
+/// A line for each thing that the file says.
+pub(crate) fn of(compiled: &Compiled) -> String {
+    let policy = &compiled.policy;
+    let mut out = String::new();
+    for (_, zone) in policy.zones.iter() {
+        let (nets, own) = (list(&zone.nets), list(&zone.addresses));
+        writeln!(out, "zone {}: net {nets}; address {own}", zone.name).unwrap();
+    }
+    for device in &compiled.devices {
+        writeln!(
+            out,
+            "device {}: zones {}; mtu {}; host-address {}; routes {}; interfaces {}",
+            device.name,
+            list(device.zones.iter().map(|zone| policy.zones.name(*zone))),
+            device.mtu,
+            list(&device.host_addresses),
+            list(&device.routes),
+            list(&device.interfaces),
+        )
+        .unwrap();
+    }
+    for (_, service) in policy.services.iter() {
+        write!(
+            out,
+            "service {}: {}",
+            service.name,
+            traffic(&service.traffic)
+        )
+        .unwrap();
+        if let Some(idle) = service.idle {
+            write!(out, "; idle {idle:?}").unwrap();
+        }
+        if let Some(alg) = service.alg {
+            write!(out, "; alg {}", alg.name()).unwrap();
+        }
+        out.push('\n');
+    }
+    if policy.timeouts != Timeouts::default() {
+        writeln!(out, "{:?}", policy.timeouts).unwrap();
+    }
+    for (id, rule) in policy.rules.iter() {
+        let line = compiled.locations.of_rule(id).unwrap().line;
+        let selector = selector(&rule.selector, compiled);
+        let action = format!("{:?}", rule.action).to_lowercase();
+        writeln!(
+            out,
+            "rule {} (line {line}):{selector} -> {action}",
+            rule.name
+        )
+        .unwrap();
+    }
+    let default = format!("{:?}", policy.rules.default_action()).to_lowercase();
+    writeln!(out, "default: {default}").unwrap();
+    for row in &policy.nat.source {
+        let target = match &row.target {
+            SourceTarget::Masquerade => "masquerade".into(),
+            SourceTarget::Exempt => "none".into(),
+            SourceTarget::Addresses(all) => list(all),
+        };
+        let selector = selector(&row.selector, compiled);
+        writeln!(out, "source {}:{selector} -> {target}", row.name).unwrap();
+    }
+    for row in &policy.nat.forwards {
+        write!(
+            out,
+            "forward {}: on {}",
+            row.name,
+            policy.zones.name(row.on)
+        )
+        .unwrap();
+        write!(out, "{}", addresses("dst", row.address.as_ref())).unwrap();
+        write!(out, "{}", addresses("src", row.source.as_ref())).unwrap();
+        write!(out, " {} -> {}", traffic(&row.traffic), row.to).unwrap();
+        if let Some(port) = row.port {
+            write!(out, " port {port}").unwrap();
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn selector(selector: &Selector, compiled: &Compiled) -> String {
+    let policy = &compiled.policy;
+    let zone = |zone: &ZoneId| policy.zones.name(*zone).to_owned();
+    let service = |service: &ServiceId| policy.services.get(*service).unwrap().name.clone();
+    let place = |place: &Place| match place {
+        Place::Zone(id) => zone(id),
+        Place::Gateway => "the gateway".into(),
+    };
+    let mut out = String::new();
+    if let Some(from) = &selector.from {
+        out += &format!(" from {}", list(from.iter().map(zone)));
+    }
+    if let Some(to) = &selector.to {
+        out += &format!(" to {}", list(to.iter().map(place)));
+    }
+    out += &addresses("src", selector.source.as_ref());
+    out += &addresses("dst", selector.destination.as_ref());
+    if let Some(services) = &selector.services {
+        out += &format!(" service {}", list(services.iter().map(service)));
+    }
+    if let Some(unnamed) = &selector.traffic {
+        out += &format!(" {}", traffic(&unnamed.any_of));
+        if let Some(of) = &unnamed.service {
+            out += &format!(" (service {})", service(of));
+        }
+    }
+    out
+}
+
+fn addresses(word: &str, set: Option<&AddressSet>) -> String {
+    set.map_or(String::new(), |set| {
+        format!(" {word} {}", list(set.prefixes()))
+    })
+}
+
+fn traffic(all: &[Traffic]) -> String {
+    list(all.iter().map(|traffic| match traffic {
+        Traffic::Ports(protocol, ports) if ports.start() == ports.end() => {
+            format!("{protocol}/{}", ports.start())
+        }
+        Traffic::Ports(protocol, ports) => format!("{protocol}/{}-{}", ports.start(), ports.end()),
+        Traffic::Icmp(query) => format!("{query}({})", query.message_type()),
+        Traffic::Protocol(protocol) => protocol.to_string(),
+    }))
+}
+
+fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
+    if items.is_empty() {
+        "-".into()
+    } else {
+        items.join(", ")
+    }
+}
