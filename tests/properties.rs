@@ -11,6 +11,7 @@
     clippy::panic,
     clippy::indexing_slicing
 )] // a test may fail so
+#![allow(non_snake_case)] // two underscores end a requirement's ID in a test's name
 
 #[path = "scenarios/packets.rs"]
 #[allow(dead_code)] // the scenarios use more of it

@@ -6,6 +6,7 @@ use pnet_packet::Packet as _;
 use pnet_packet::{icmpv6, ipv4, tcp, udp};
 use proptest::prelude::*;
 use spigate::net::{Endpoint, Port, SeqNumber, Tuple};
+use spigate::packet::checksum::Sum;
 use spigate::packet::{
     Headers, Renumber, decrement_ttl, quoted, renumber, repair_checksums, replace_payload,
     translate, translate_error,
@@ -90,7 +91,7 @@ impl Renumber for Moved {
 
 proptest! {
     #[test]
-    fn a_translated_packet_is_the_one_its_new_ends_would_have_sent(
+    fn t_1624_prop__a_translated_packet_is_the_one_its_new_ends_would_have_sent(
         content in content(),
         (from, to) in two_pairs(),
     ) {
@@ -243,4 +244,50 @@ fn the_ends_of_an_echo_are_addresses_and_an_identifier() {
     };
     let ping = super::packets::echo("10.0.0.7", "198.51.100.9", 77).bytes();
     assert_eq!(headers(&ping).tuple(), Some(tuple));
+}
+
+#[test]
+fn t_1624_eq3__the_example_of_section_4_gives_zero_and_not_its_complement() {
+    let change = Sum::default().change(&[0x55, 0x55], &[0x32, 0x85]);
+    assert_eq!(change.update(0xdd2f), 0x0000);
+}
+
+#[test]
+fn t_1624_ttl__one_hop_less_carries_the_header_checksum_along() {
+    for (before, after) in [(0xfeff_u16, 0x0000_u16), (0xff00, 0x0001)] {
+        let mut frame = super::packets::udp("10.0.0.7:5000", "198.51.100.9:53").bytes();
+        // An identification that gives the header this checksum.
+        let identification = (0..=u16::MAX).find(|identification| {
+            frame[4..6].copy_from_slice(&identification.to_be_bytes());
+            frame = super::packets::resummed(std::mem::take(&mut frame));
+            frame[10..12] == before.to_be_bytes()
+        });
+        assert!(identification.is_some());
+        let read = headers(&frame);
+        decrement_ttl(&mut frame, &read);
+        assert_eq!(frame[10..12], after.to_be_bytes());
+        let _ = headers(&frame);
+    }
+}
+
+#[test]
+fn t_1624_ffff__the_other_zero_is_accepted_and_verifies_after_translation() {
+    let content =
+        |data: [u8; 2]| super::packets::tcp("10.0.0.7:51000", "198.51.100.9:80").data(data);
+    // Data that give the segment a checksum of zero; then it is sent as its
+    // complement.
+    let zero = (0..=u16::MAX).map(|n| content(n.to_be_bytes()).bytes());
+    let mut frame = zero
+        .into_iter()
+        .find(|bytes| bytes[36..38] == [0, 0])
+        .unwrap();
+    frame[36..38].fill(0xff);
+    let read = headers(&frame);
+    let to = Tuple {
+        source: "203.0.113.2:1024".parse().unwrap(),
+        ..read.tuple().unwrap()
+    };
+    translate(&mut frame, &read, &to);
+    let _ = headers(&frame);
+    let _ = Seen::read(&frame, Sums::Right);
 }

@@ -446,7 +446,7 @@ fn a_new_session_never_takes_a_port_that_another_ones_answers_use() {
 }
 
 #[test]
-fn t_3022_s3_1__a_static_address_serves_all_sessions_of_a_host() {
+fn a_static_address_serves_all_sessions_of_a_host() {
     let address = OFFICE.replace(r#"as = "masquerade""#, r#"as = "203.0.113.77""#);
     let mut lab = Lab::new(&address);
     for server in ["198.51.100.9:53", "198.51.100.10:53"] {
