@@ -15,7 +15,9 @@ fn the_tour_does_what_it_says() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
         let text = fs::read_to_string(file).expect("the README is there");
         let (_, behind) = text.split_once("\n## Live").expect("the tour is there");
-        let (tour, _) = behind.split_once("\n## ").expect("a section follows the tour");
+        let (tour, _) = behind
+            .split_once("\n## ")
+            .expect("a section follows the tour");
         let mut script = shell_blocks(tour);
         if is_the_only_user() {
             // The server cannot become another user where there is none.

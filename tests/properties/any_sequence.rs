@@ -298,7 +298,7 @@ impl World {
                         self.send(last.left.0, last.answer(*flags, line));
                     }
                     Event::Continued(flags, line) => {
-                        self.send(last.came.0, last.next(*flags, line))
+                        self.send(last.came.0, last.next(*flags, line));
                     }
                     Event::Reported(kind) => {
                         let source = endpoint(&last.left.1.source).ip().to_string();
