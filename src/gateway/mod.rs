@@ -85,7 +85,7 @@ async fn serve(compiled: Compiled, options: Options) -> Result<Summary, GatewayE
     // First of all: a signal during set-up must not leave half of it behind.
     let mut signals = Signals::listen()?;
     let devices = open_devices(&compiled)?;
-    routing::warn_if_not_forwarding(&compiled.devices);
+    routing::warn_if_not_forwarding(&compiled.devices, &compiled.policy.zones);
     let mut host = HostNetwork::connect()?;
     let served = serve_with(&mut host, &mut signals, devices, compiled, options).await;
     host.undo().await;

@@ -39,7 +39,7 @@ use super::GatewayError;
 use super::device::{Origin, TunDevice, interface_index};
 use super::sysctl::Sysctl;
 use crate::config;
-use crate::net::Family;
+use crate::net::{Family, Zones};
 
 /// The priority of all our routing rules: after table `local`, before `main`.
 const RULE_PRIORITY: u32 = 7300;
@@ -112,7 +112,10 @@ impl HostNetwork {
         }
         for interface in &wanted.interfaces {
             if interface_index(interface).is_err() {
-                warn!(interface, "is not there (yet): nothing arrives by it");
+                warn!(
+                    interface,
+                    "the host has no such interface (yet): nothing arrives by it"
+                );
             }
         }
         for family in families() {
@@ -293,19 +296,26 @@ impl HostNetwork {
     }
 }
 
-/// Says so where the host passes nothing on between its interfaces.
-pub(super) fn warn_if_not_forwarding(wanted: &[config::Device]) {
+/// Says so where the host passes nothing on between its interfaces, in a
+/// family that the zones speak.
+pub(super) fn warn_if_not_forwarding(wanted: &[config::Device], zones: &Zones) {
     if wanted.iter().all(|device| device.interfaces.is_empty()) {
         return;
     }
-    for switch in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
+    let spoken = |family| {
+        let mut nets = zones.iter().flat_map(|(_, zone)| &zone.nets);
+        nets.any(|net| Family::of(net.addr()) == family)
+    };
+    for (family, switch) in [
+        (Family::V4, "ipv4/ip_forward"),
+        (Family::V6, "ipv6/conf/all/forwarding"),
+    ] {
         let switch = Sysctl::of_host(switch);
-        if switch.read().is_ok_and(|value| value == "0") {
-            let sysctl = switch.name();
+        if spoken(family) && switch.read().is_ok_and(|value| value == "0") {
             warn!(
-                sysctl,
-                "is 0: the host passes nothing on between its interfaces and the gateway's \
-                 devices; `sysctl -w {sysctl}=1` lets it"
+                sysctl = switch.name(),
+                "the host passes nothing on between its interfaces and the gateway's devices \
+                 while this is 0"
             );
         }
     }

@@ -148,9 +148,22 @@ pub(super) fn update_transport_checksum(frame: &mut [u8], headers: &Headers, cha
         // RFC 768: zero means "none", and a sum of zero is sent as its complement.
         (Protocol::UDP, _) if old == 0 => return,
         (Protocol::UDP, 0) => 0xffff,
+        // RFC 1624 takes it that a sum is never zero, as headers are not. An
+        // echo reply may be.
+        (Protocol::ICMP, 0) if is_blank(frame, headers, at) => 0xffff,
         (_, new) => new,
     };
     put(frame, at, &new.to_be_bytes());
+}
+
+/// Whether the transport's octets are all zero but for the checksum at `at`.
+fn is_blank(frame: &[u8], headers: &Headers, at: usize) -> bool {
+    let end = headers.length.min(frame.len());
+    let is_zero = |range| {
+        let octets: Option<&[u8]> = frame.get(range);
+        octets.is_none_or(|octets| octets.iter().all(|octet| *octet == 0))
+    };
+    is_zero(headers.transport_at..at) && is_zero(at + 2..end)
 }
 
 /// Takes one from the time to live or hop limit. The caller has seen that it

@@ -1,4 +1,4 @@
-//! The commands of `docs/tour.md`, as a reader would paste them.
+//! The tour in the README, as a reader would paste it.
 
 use std::env;
 use std::fs;
@@ -12,9 +12,13 @@ use crate::lab::{Directory, checked};
 fn the_tour_does_what_it_says() {
     let programs = ["bash", "vsftpd", "curl", "sysctl", "mktemp", "cmp"];
     in_own_namespaces("tour::the_tour_does_what_it_says", &programs, || {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tour.md");
-        let text = fs::read_to_string(file).expect("the tour is there");
-        let mut script = shell_blocks(&text);
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+        let text = fs::read_to_string(file).expect("the README is there");
+        let (_, behind) = text.split_once("\n## Live").expect("the tour is there");
+        let (tour, _) = behind
+            .split_once("\n## ")
+            .expect("a section follows the tour");
+        let mut script = shell_blocks(tour);
         if is_the_only_user() {
             // The server cannot become another user where there is none.
             let alone = "background=NO\nrun_as_launching_user=YES\n";

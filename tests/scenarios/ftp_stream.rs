@@ -354,7 +354,7 @@ fn t_1123_pipe__several_lines_in_one_segment_are_all_read() {
 }
 
 #[test]
-fn t_slip_ttl__a_line_that_dies_here_leaves_no_trace() {
+fn a_line_that_dies_here_leaves_no_trace() {
     let (mut lab, mut ftp) = masqueraded();
     let before = lab.snapshot();
     let dying = ftp.client.segment().data(LINE).ttl(1);

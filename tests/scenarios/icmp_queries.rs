@@ -174,3 +174,27 @@ fn an_identifier_is_not_a_port_and_a_request_not_a_reply() {
     let _ = elsewhere.expect(drop_for(Reason::NoSession));
     assert_eq!(lab.snapshot(), before);
 }
+
+#[test]
+fn an_echo_reply_of_nothing_but_zeros_keeps_a_right_checksum() {
+    // Its sum is zero, which no sum over a header ever is (RFC 1624 section 3).
+    let mut lab = Lab::new(OFFICE);
+    for host in ["10.0.0.7", "10.0.0.8"] {
+        let left = lab
+            .at(0.0)
+            .from(LAN)
+            .send(echo(host, SERVER, 0))
+            .forwarded
+            .unwrap()
+            .1;
+        let identifier = super::packets::endpoint(&left.source).port().to_be_bytes();
+        for data in [0, 1, 64] {
+            let reply = icmp(SERVER, "203.0.113.2", 0, 0);
+            let reply = reply
+                .rest([identifier, [0, 0]].concat())
+                .data(vec![0; data]);
+            let want = forward_to(LAN).source("198.51.100.9:0").destination(host);
+            let _ = lab.at(1.0).from(WAN).send(reply).expect(want);
+        }
+    }
+}

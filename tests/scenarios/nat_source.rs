@@ -418,7 +418,7 @@ fn t_3022_s2_2_proto__other_protocols_are_translated_by_address_pair() {
 }
 
 #[test]
-fn t_6092_rec_25__esp_is_tracked_by_addresses_and_protocol() {
+fn t_6092_rec_21__esp_is_tracked_by_addresses_and_protocol() {
     let mut lab = Lab::new(PLAIN);
     let (inside, outside) = ("2001:db8:10::7", "2001:db8:5::9");
     let sent = lab.at(0.0).from(LAN).send(protocol(50, inside, outside));
@@ -446,7 +446,7 @@ fn a_new_session_never_takes_a_port_that_another_ones_answers_use() {
 }
 
 #[test]
-fn t_3022_s3_1__a_static_address_serves_all_sessions_of_a_host() {
+fn a_static_address_serves_all_sessions_of_a_host() {
     let address = OFFICE.replace(r#"as = "masquerade""#, r#"as = "203.0.113.77""#);
     let mut lab = Lab::new(&address);
     for server in ["198.51.100.9:53", "198.51.100.10:53"] {

@@ -1,0 +1,30 @@
+//! What holds for all packets and all sequences of them.
+//!
+//! Owns the laws of rewriting (there and back is identity; a checksum carried
+//! along equals one computed anew), the agreement with other people's code
+//! about what a packet says, and the invariants of the engine under anything
+//! that can arrive. Packets come from etherparse; pnet checks their sums a
+//! second time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)] // a test may fail so
+#![allow(non_snake_case)] // two underscores end a requirement's ID in a test's name
+
+#[path = "scenarios/packets.rs"]
+#[allow(dead_code)] // the scenarios use more of it
+mod packets;
+#[path = "scenarios/seen.rs"]
+#[allow(dead_code)]
+mod seen;
+
+#[path = "properties/any_packet.rs"]
+mod any_packet;
+#[path = "properties/any_sequence.rs"]
+mod any_sequence;
+#[path = "properties/reading.rs"]
+mod reading;
+#[path = "properties/rewriting.rs"]
+mod rewriting;
