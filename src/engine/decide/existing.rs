@@ -49,7 +49,12 @@ impl Engine {
                 session.deadline,
                 After::Lives,
             ),
-            Track::Ends => (session.tracked, session.heard, case.now, After::Ends),
+            Track::Ends => (
+                session.tracked,
+                session.heard,
+                session.deadline,
+                After::Ends,
+            ),
             Track::Reopens => return self.decide_new(case, tuple, Some(handle), why),
             Track::Invalid(why) => {
                 let refused = judgement(Verdict::Drop, reason_of(why), state);
