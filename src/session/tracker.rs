@@ -30,6 +30,16 @@ impl Tracked {
             Self::Flow(state) => State::Flow(*state),
         }
     }
+
+    /// How long a session lives that has just begun so: one that was picked up
+    /// no longer than its first answer may take.
+    #[must_use]
+    pub fn first_life(&self) -> Life {
+        match self.state() {
+            State::Tcp(TcpState::Established) => Life::Unacknowledged,
+            _ => Life::OfState,
+        }
+    }
 }
 
 /// What a packet does to its session.

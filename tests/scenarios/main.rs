@@ -21,6 +21,7 @@ mod bad_packets;
 mod dialogue;
 mod lab;
 mod packets;
+mod pick_up;
 mod policies;
 mod seen;
 mod wants;
