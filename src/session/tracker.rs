@@ -31,13 +31,13 @@ impl Tracked {
         }
     }
 
-    /// How long a session lives that has just begun so: one that was picked up
-    /// no longer than its first answer may take.
+    /// How long a session lives that has just begun like this: one from the
+    /// middle waits for an answer before its state counts.
     #[must_use]
     pub fn first_life(&self) -> Life {
         match self.state() {
             State::Tcp(TcpState::Established) => Life::Unacknowledged,
-            _ => Life::OfState,
+            State::Tcp(_) | State::Flow(_) => Life::OfState,
         }
     }
 }
