@@ -314,6 +314,9 @@ fn t_9293_win0__a_closed_window_lets_probes_acks_and_resets_by() {
         pass(&mut lab, at, LAN, client_at(110, ""), "established");
         pass(&mut lab, at, LAN, client_at(111, "").urg(), "established");
     }
+    // Behind the probe's octet, which the client counts as sent: in the window.
+    pass(&mut lab, 6.0, LAN, client_at(112, ""), "established");
+    assert_eq!(lab.session().deadline, moment(306.0));
     refuse(&mut lab, 6.0, LAN, client_at(200, "x"), BEYOND);
     pass(
         &mut lab,
