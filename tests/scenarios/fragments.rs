@@ -538,8 +538,7 @@ fn t_frag_opt__options_are_where_they_belong_after_cutting_again() {
         &[0],
     ]
     .concat();
-    let rules = PLAIN.replace(r#"tun = "wan0""#, r#"tun = "wan0", mtu = 576"#);
-    let mut lab = Lab::new(&rules);
+    let mut lab = narrow(PLAIN, 576);
     let sent = lab
         .at(0.0)
         .from(LAN)
@@ -601,8 +600,13 @@ fn t_3168_ecn__congestion_on_one_way_is_congestion_on_all() {
     }
 }
 
-fn narrow(mtu: u16) -> Lab {
-    Lab::new(&OFFICE.replace(r#"tun = "wan0""#, &format!(r#"tun = "wan0", mtu = {mtu}"#)))
+/// The way out takes packets of so many octets.
+fn narrow(rules: &str, mtu: u16) -> Lab {
+    let mut rules = rules.replace(r#"tun = "wan0""#, &format!(r#"tun = "wan0", mtu = {mtu}"#));
+    if mtu < 1280 {
+        rules = rules.replace(r#"["0.0.0.0/0", "::/0"]"#, r#""0.0.0.0/0""#);
+    }
+    Lab::new(&rules)
 }
 
 /// With DF cleared: routers may cut it.
@@ -620,7 +624,7 @@ fn unfragmented(packet: &Packet) -> Vec<u8> {
 
 #[test]
 fn t_4787_req_13__too_long_with_df_is_refused_with_the_mtu_and_the_senders_own_addresses() {
-    let mut lab = narrow(1280);
+    let mut lab = narrow(OFFICE, 1280);
     let long = unfragmented(&question().data([0; 1300]));
     let sent = lab.at(0.0).from(LAN).send(long.clone());
     assert_eq!(sent.judgement.verdict, Verdict::Reject);
@@ -647,7 +651,7 @@ fn t_4787_req_13__too_long_with_df_is_refused_with_the_mtu_and_the_senders_own_a
 
 #[test]
 fn t_1191_mtu__the_next_hops_mtu_stands_in_the_low_sixteen_bits() {
-    let mut lab = narrow(1492);
+    let mut lab = narrow(OFFICE, 1492);
     let sent = lab
         .at(0.0)
         .from(LAN)
@@ -657,7 +661,7 @@ fn t_1191_mtu__the_next_hops_mtu_stands_in_the_low_sixteen_bits() {
 
 #[test]
 fn ipv6_that_is_too_long_is_refused_with_the_mtu() {
-    let mut lab = narrow(1280);
+    let mut lab = narrow(OFFICE, 1280);
     let sent = lab.at(0.0).from(LAN).send(question_v6().data([0; 1233]));
     assert_eq!(sent.judgement.reason, Reason::PacketTooBig);
     let Body::Icmp(2, 0, message) = &sent.made[0].1.body else {
@@ -674,7 +678,7 @@ fn ipv6_that_is_too_long_is_refused_with_the_mtu() {
 
 #[test]
 fn t_4787_req_13a__too_long_without_df_leaves_in_pieces_in_order() {
-    let mut lab = narrow(1280);
+    let mut lab = narrow(OFFICE, 1280);
     let packet = question().data([5; 3000]);
     let sent = lab.at(0.0).from(LAN).send(loose(&packet));
     assert_eq!(lengths(&sent.pieces), [1276, 1276, 516]);
@@ -685,7 +689,7 @@ fn t_4787_req_13a__too_long_without_df_leaves_in_pieces_in_order() {
 
 #[test]
 fn t_1812_frag__the_least_number_of_pieces_in_order() {
-    let mut lab = narrow(1500);
+    let mut lab = narrow(OFFICE, 1500);
     let sent = lab
         .at(0.0)
         .from(LAN)
@@ -701,7 +705,7 @@ fn t_1812_frag__the_least_number_of_pieces_in_order() {
 
 #[test]
 fn t_frag_out__no_piece_is_longer_than_the_longest_received_or_than_the_link() {
-    let mut lab = narrow(576);
+    let mut lab = narrow(OFFICE, 576);
     let sent = send_all(&mut lab, LAN, &cut_bytes(&loose(&question()), &[800]));
     assert_eq!(lengths(&sent.pieces), [572, 476]);
     joined(&sent.pieces);

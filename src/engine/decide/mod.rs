@@ -53,7 +53,7 @@ impl Engine {
     ) -> Decision {
         let headers = match self.read(arrival, frame, why) {
             Ok(headers) => headers,
-            Err(refused) => return refused,
+            Err((ct, reason)) => return dropped(ct, reason),
         };
         let case = Case {
             now,
@@ -73,13 +73,13 @@ impl Engine {
         arrival: Arrival,
         frame: &[u8],
         why: &mut impl Observer,
-    ) -> Result<Headers, Decision> {
+    ) -> Result<Headers, (CtState, Reason)> {
         let headers = self
             .parse(arrival, frame)
-            .map_err(|reason| dropped(CtState::Invalid, reason))?;
+            .map_err(|reason| (CtState::Invalid, reason))?;
         why.step(Step::Read(&headers));
         match refused_unseen(&headers) {
-            Some((ct, reason)) => Err(dropped(ct, reason)),
+            Some(refused) => Err(refused),
             None => Ok(headers),
         }
     }

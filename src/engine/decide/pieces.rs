@@ -46,7 +46,7 @@ impl Engine {
                     octets: whole.len(),
                 });
                 let Decision { judgement, plan } = match self.read(case.arrival, &whole, why) {
-                    Err(refused) => refused,
+                    Err((ct, reason)) => dropped(ct, reason),
                     // Pieces within pieces: no honest sender makes them.
                     Ok(headers) if headers.fragment != Fragment::No => {
                         dropped(CtState::Invalid, Reason::BadHeader)
