@@ -401,6 +401,21 @@ fn t_lnx_frag_lim__ipv4_thirty_seconds_ipv6_sixty_in_silence() {
 }
 
 #[test]
+fn t_diff_13__pieces_wait_as_long_as_with_linux() {
+    given_up_after(&question(), 30.0);
+    given_up_after(&question_v6(), 60.0);
+}
+
+#[test]
+fn t_diff_15__tcp_in_tiny_pieces_is_refused_and_udp_is_not() {
+    let mut lab = Lab::new(PLAIN);
+    let tiny = cut(&tcp("10.0.0.7:5000", SERVER).syn().data([0; 9]), &[16]);
+    refuses(&mut lab, &tiny[0], Reason::FragmentTiny);
+    let sent = send_all(&mut lab, LAN, &cut(&question(), &[8]));
+    assert_eq!(sent.pieces.len(), 2);
+}
+
+#[test]
 fn t_6946_atomic__an_atomic_fragment_touches_no_queued_pieces() {
     let mut lab = Lab::new(PLAIN);
     let pieces = cut(&question_v6(), &[400]);
@@ -657,6 +672,43 @@ fn t_1191_mtu__the_next_hops_mtu_stands_in_the_low_sixteen_bits() {
         .from(LAN)
         .send(unfragmented(&question().data([0; 1465])));
     assert_eq!(sent.made[0].1.bytes[24..28], [0, 0, 0x05, 0xd4]);
+}
+
+#[test]
+fn t_5508_s7_1_1__a_query_that_does_not_fit_is_refused_with_df_and_cut_without() {
+    let mut lab = narrow(OFFICE, 1280);
+    let query = echo("10.0.0.7", "198.51.100.9", 5).data([9; 2000]);
+    let sent = lab.at(0.0).from(LAN).send(unfragmented(&query));
+    assert_eq!(sent.judgement.reason, Reason::PacketTooBig);
+    let sent = lab.at(0.0).from(LAN).send(loose(&query));
+    assert_eq!(joined(&sent.pieces).source, format!("{PUBLIC}:5"));
+}
+
+#[test]
+fn a_refused_packet_of_a_session_leaves_it_as_it_was() {
+    let mut lab = narrow(OFFICE, 1280);
+    let _ = lab
+        .at(0.0)
+        .from(LAN)
+        .send(question())
+        .expect(forward_to(WAN).source("203.0.113.2:5000"));
+    let before = lab.snapshot();
+    let sent = lab
+        .at(1.0)
+        .from(LAN)
+        .send(unfragmented(&question().data([0; 1300])));
+    assert_eq!(sent.judgement.reason, Reason::PacketTooBig);
+    assert!(sent.judgement.session.is_some());
+    assert_eq!(lab.snapshot(), before);
+}
+
+#[test]
+fn a_ping_in_pieces_for_the_gateway_itself_is_answered() {
+    let mut lab = Lab::new(OFFICE);
+    let ping = echo("10.0.0.7", "10.0.0.1", 5).data([9; 2000]);
+    let sent = send_all(&mut lab, LAN, &cut(&ping, &[1480]));
+    assert_eq!(sent.judgement.verdict, Verdict::Answer);
+    assert_eq!(sent.made[0].1.source, "10.0.0.1:5");
 }
 
 #[test]
