@@ -48,7 +48,7 @@ fn piece(packet: &[u8], start: usize, end: usize, more: bool) -> Vec<u8> {
         bytes.extend_from_slice(&packet[20 + start..20 + end]);
         let length = number(bytes.len());
         bytes[2..4].copy_from_slice(&length);
-        bytes[6..8].copy_from_slice(&number(start / 8 | usize::from(more) << 13));
+        bytes[6..8].copy_from_slice(&number((start / 8) | (usize::from(more) << 13)));
         return resummed(bytes);
     }
     let mut bytes = packet[..40].to_vec();

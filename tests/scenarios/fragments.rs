@@ -34,7 +34,7 @@ fn piece(packet: &[u8], start: usize, end: usize, more: bool) -> Vec<u8> {
         let length = u16::try_from(bytes.len()).unwrap();
         bytes[2..4].copy_from_slice(&length.to_be_bytes());
         let kept = u16::from_be_bytes([bytes[6], bytes[7]]) & 0xc000;
-        let field = kept | u16::from(more) << 13 | place / 8;
+        let field = kept | (u16::from(more) << 13) | (place / 8);
         bytes[6..8].copy_from_slice(&field.to_be_bytes());
         return resummed(bytes);
     }
