@@ -69,7 +69,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
         services: ServiceTable::read(services, problems),
     };
     let devices = devices::gather(&mut known.zones, problems);
-    let timeouts = timeouts::read(timeouts, problems);
+    let (timeouts, tcp) = timeouts::read(timeouts, problems);
     let (mut ids, mut spans) = (Ids::default(), Spans::default());
     let policy = rules::read(policy.as_ref(), &known, &mut ids, &mut spans, problems);
     let nat = nat::read(nat.as_ref(), &known, &mut ids, &mut spans, problems);
@@ -89,6 +89,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
             services: known.services.services,
             rules: RuleSet::new(rules, policy.default),
             nat: nat.policy,
+            tcp,
             timeouts,
         },
         devices,

@@ -1,19 +1,20 @@
-//! `[timeouts]`: how long sessions live without traffic.
+//! `[timeouts]`: how long sessions live without traffic, and what may begin one.
 
 use std::time::Duration;
 
 use toml::de::DeTable;
 
 use super::diagnostic::Problems;
+use super::names;
 use super::services::read_duration;
-use super::table::Row;
-use crate::session::Timeouts;
+use super::table::{self, Row};
+use crate::session::{PickUp, TcpChecks, Timeouts};
 
 /// A timeout by the name that the file gives it.
 type Field = fn(&mut Timeouts) -> &mut Duration;
 
 /// Every key of the section with what it sets.
-pub(super) const FIELDS: [(&str, Field); 13] = [
+pub(super) const FIELDS: [(&str, Field); 15] = [
     ("tcp-syn-sent", |t| &mut t.tcp_syn_sent),
     ("tcp-syn-recv", |t| &mut t.tcp_syn_recv),
     ("tcp-established", |t| &mut t.tcp_established),
@@ -22,6 +23,8 @@ pub(super) const FIELDS: [(&str, Field); 13] = [
     ("tcp-last-ack", |t| &mut t.tcp_last_ack),
     ("tcp-time-wait", |t| &mut t.tcp_time_wait),
     ("tcp-close", |t| &mut t.tcp_close),
+    ("tcp-unacknowledged", |t| &mut t.tcp_unacknowledged),
+    ("tcp-max-retrans", |t| &mut t.tcp_max_retrans),
     ("udp", |t| &mut t.udp),
     ("udp-stream", |t| &mut t.udp_stream),
     ("icmp", |t| &mut t.icmp),
@@ -29,13 +32,22 @@ pub(super) const FIELDS: [(&str, Field); 13] = [
     ("expectation", |t| &mut t.expectation),
 ];
 
+const PICK_UPS: [(&str, PickUp); 2] = [("never", PickUp::Never), ("loose", PickUp::Loose)];
+
 /// Reads the section `[timeouts]`; what it leaves out keeps its default.
-pub(super) fn read<'t>(section: Option<&'t DeTable<'t>>, problems: &mut Problems) -> Timeouts {
-    let mut timeouts = Timeouts::default();
+pub(super) fn read<'t>(
+    section: Option<&'t DeTable<'t>>,
+    problems: &mut Problems,
+) -> (Timeouts, TcpChecks) {
+    let (mut timeouts, mut checks) = (Timeouts::default(), TcpChecks::default());
     let Some(section) = section else {
-        return timeouts;
+        return (timeouts, checks);
     };
-    let keys = FIELDS.map(|(key, _)| key);
+    let keys: Vec<_> = FIELDS
+        .iter()
+        .map(|(key, _)| *key)
+        .chain(["pick-up"])
+        .collect();
     let row = Row::of(section, 0..0, "`[timeouts]`", &keys, problems);
     for (key, field) in FIELDS {
         let duration = row
@@ -45,5 +57,10 @@ pub(super) fn read<'t>(section: Option<&'t DeTable<'t>>, problems: &mut Problems
             *field(&mut timeouts) = duration;
         }
     }
-    timeouts
+    let pick_up = row.get("pick-up").and_then(|value| {
+        let word = table::text(value, "\"never\" or \"loose\"", problems)?;
+        names::choose(&word, &PICK_UPS, "pick-up", problems)
+    });
+    checks.pick_up = pick_up.unwrap_or_default();
+    (timeouts, checks)
 }

@@ -280,7 +280,8 @@ impl Fragments {
     /// Gives up the next datagram that is due by `now`; `None` in the inner
     /// place for one that was spoiled before.
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Option<Unfinished>> {
-        let (at, key) = *self.due.first().filter(|(at, _)| *at <= now)?;
+        self.due.first().filter(|(at, _)| *at <= now)?;
+        let (at, key) = self.due.pop_first()?;
         Some(self.give_up(&key, at, Reason::FragmentTimeout))
     }
 

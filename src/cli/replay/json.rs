@@ -97,7 +97,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
         let line = match event {
             Event::Began(_)
             | Event::Ended {
-                ending: Ending::Replaced,
+                ending: Ending::Replaced | Ending::Refused,
                 ..
             } => return Ok(()),
             // What had to make room is no work of time: counters show it.
@@ -121,7 +121,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
                 timer: "session-expired",
                 time: at.to_string(),
                 session: session.id.0,
-                state: Some(session.state.name()),
+                state: Some(session.state().name()),
             },
             Event::Unmet(expectation) => TimerLine {
                 timer: "expectation-expired",

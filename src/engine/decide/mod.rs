@@ -13,7 +13,9 @@ mod pieces;
 mod plan;
 mod refuse;
 
-pub(super) use plan::{Admission, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan};
+pub(super) use plan::{
+    Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan,
+};
 
 use self::refuse::refused_unseen;
 use super::observer::{Observer, Step};

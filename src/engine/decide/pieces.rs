@@ -6,6 +6,7 @@ use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Answer, Decision, Gathered, Plan};
 use super::{Case, answered, dropped};
 use crate::packet::{self, BadPiece, Complaint, Cutting, Fragment, Piece};
+use crate::session::Session;
 
 impl Engine {
     /// A piece of a datagram: kept, or with the last one the whole datagram
@@ -87,7 +88,7 @@ impl Engine {
             return decision;
         }
         let state = match &decision.plan {
-            Plan::Pass(_, pass) => self.sessions.get(pass.handle).map(|session| session.state),
+            Plan::Pass(_, pass) => self.sessions.get(pass.handle).map(Session::state),
             Plan::Error(..) => decision.judgement.state,
             _ => None,
         };
