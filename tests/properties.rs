@@ -20,6 +20,8 @@ mod packets;
 #[allow(dead_code)]
 mod seen;
 
+#[path = "properties/any_cutting.rs"]
+mod any_cutting;
 #[path = "properties/any_packet.rs"]
 mod any_packet;
 #[path = "properties/any_sequence.rs"]

@@ -117,6 +117,7 @@ fn live_through(events: &[Event], mut sent: impl FnMut(Judgement, Vec<(ZoneId, V
         let mut packets: Vec<_> = made.collect();
         if let Verdict::Forward(to) = judgement.verdict {
             packets.push((to, frame));
+            packets.extend(out.more.drain(..).map(|piece| (to, piece)));
         }
         for (to, packet) in &packets {
             check_sent(*to, packet, bytes);

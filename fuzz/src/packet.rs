@@ -34,12 +34,12 @@ fn translated(data: &[u8], headers: &Headers, cut: bool) {
     }
     let again = Headers::read(&frame, cut).expect("translated, it reads as before");
     let expected = match headers.fragment {
-        Fragment::Later => Tuple::new(
+        Fragment::First | Fragment::Later => Tuple::new(
             tuple.protocol,
             Endpoint::new(to.source.address, tuple.source.port),
             Endpoint::new(to.destination.address, tuple.destination.port),
         ),
-        _ => to,
+        Fragment::No => to,
     };
     assert_eq!(again.tuple(), Some(expected));
     assert!(intact == again.verify_checksums(&frame).is_ok() || is_all_zeros(data, headers));

@@ -55,6 +55,8 @@ pub struct PacketReport<'a> {
     pub extent: Extent,
     /// The packet as it leaves; as it came where it does not leave.
     pub frame: &'a [u8],
+    /// Where it leaves in pieces: those behind the first, which is `frame`.
+    pub more: &'a [Vec<u8>],
     /// What the gateway itself sent because of it.
     pub made: &'a [Made],
 }
@@ -69,13 +71,17 @@ impl PacketReport<'_> {
                 let length = whole.map_or(self.frame.len(), |headers| headers.length);
                 Some((zone, self.frame, length))
             }
-            Verdict::Drop | Verdict::Reject | Verdict::Answer => None,
+            Verdict::Hold | Verdict::Drop | Verdict::Reject | Verdict::Answer => None,
         };
         let made = self
             .made
             .iter()
             .map(|made| (made.zone, made.bytes.as_slice(), made.bytes.len()));
-        forwarded.into_iter().chain(made)
+        let more = forwarded.into_iter().flat_map(|(zone, ..)| {
+            let more = self.more.iter();
+            more.map(move |piece| (zone, piece.as_slice(), piece.len()))
+        });
+        forwarded.into_iter().chain(more).chain(made)
     }
 }
 
@@ -161,6 +167,7 @@ pub fn replay<S: Sink>(
             readdressed,
             extent,
             frame: &frame,
+            more: &out.more,
             made: &out.made,
         };
         sink.packet(engine, &report).map_err(Stopped::Sink)?;

@@ -54,7 +54,7 @@ pub(super) fn run(args: &Explain, out: &mut impl Write, err: &mut impl Write) ->
     match print(&expression, &steps.lines, out) {
         Err(error) => output_failed(&error, err),
         Ok(()) => match judgement.verdict {
-            Verdict::Forward(_) | Verdict::Answer => Exit::Fine,
+            Verdict::Forward(_) | Verdict::Hold | Verdict::Answer => Exit::Fine,
             Verdict::Drop | Verdict::Reject => Exit::No,
         },
     }
@@ -267,7 +267,7 @@ impl Steps<'_> {
     fn decided(&mut self, judgement: &Judgement) {
         let zone = match judgement.verdict {
             Verdict::Forward(zone) => format!(" by zone {}", self.zone_name(zone)),
-            Verdict::Drop | Verdict::Reject | Verdict::Answer => String::new(),
+            Verdict::Hold | Verdict::Drop | Verdict::Reject | Verdict::Answer => String::new(),
         };
         let (verdict, ct) = (judgement.verdict.name(), judgement.ct.name());
         let reason = match judgement.reason {
@@ -285,6 +285,12 @@ impl Observer for Steps<'_> {
     fn step(&mut self, step: Step<'_>) {
         match step {
             Step::Read(headers) => self.read(headers),
+            Step::Gathered { pieces, octets } => {
+                self.say(
+                    "gather",
+                    format!("whole now: {octets} octets in {pieces} pieces"),
+                );
+            }
             Step::NoSession => self.say("track", "no session has it, and none announced it"),
             Step::InSession { session, state, .. } => {
                 self.say("track", format!("session {session}, {state}"));

@@ -46,12 +46,20 @@ const LONGEST_NAME: usize = 15;
 const ABOUT_THE_DEVICE: [&str; 4] = ["mtu", "interfaces", "host-address", "routes"];
 
 /// Gathers the devices that the zones name.
-pub(super) fn gather(zones: &ZoneTable<'_>, problems: &mut Problems) -> Vec<Device> {
+/// Zones on a device whose MTU is written have that MTU.
+pub(super) fn gather(zones: &mut ZoneTable<'_>, problems: &mut Problems) -> Vec<Device> {
     let mut all = Gathered::default();
     for (id, row) in &zones.rows {
         all.zone(*id, row, zones, problems);
     }
     all.interfaces_are_no_devices(problems);
+    for (index, device) in all.devices.iter().enumerate() {
+        if all.mtu_places.contains_key(&index) {
+            for zone in &device.zones {
+                zones.zones.set_mtu(*zone, device.mtu);
+            }
+        }
+    }
     all.devices
 }
 

@@ -63,12 +63,12 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     let policy = section("policy", "`[policy]`");
     let nat = section("nat", "`[nat]`");
 
-    let known = Known {
+    let mut known = Known {
         zones: ZoneTable::read(zones, problems),
         sets: Sets::read(sets, problems),
         services: ServiceTable::read(services, problems),
     };
-    let devices = devices::gather(&known.zones, problems);
+    let devices = devices::gather(&mut known.zones, problems);
     let (timeouts, tcp) = timeouts::read(timeouts, problems);
     let (mut ids, mut spans) = (Ids::default(), Spans::default());
     let policy = rules::read(policy.as_ref(), &known, &mut ids, &mut spans, problems);

@@ -55,6 +55,7 @@ impl<'t> ZoneTable<'t> {
                 name: name.get_ref().to_string(),
                 nets: Vec::new(),
                 addresses: Vec::new(),
+                mtu: None,
             };
             if let Some(row) = row {
                 zone.nets = nets(&row, &mut claims, problems);

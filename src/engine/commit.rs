@@ -1,10 +1,10 @@
 //! Committing: carrying out what was decided. Nothing here decides.
 
 use super::control::Control;
-use super::decide::{Admission, After, Answer, Decision, ErrorPass, Opening, Pass, Plan};
-use super::{Arrival, Ending, Engine, Event, Made, Output};
-use crate::net::{Direction, Family, Timestamp};
-use crate::packet::{self, Complaint, Headers};
+use super::decide::{Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan};
+use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
+use crate::net::{Direction, Family, Timestamp, ZoneId};
+use crate::packet::{self, Complaint, Cuts, Cutting, Headers};
 use crate::session::{Handle, Session};
 
 impl Engine {
@@ -17,8 +17,84 @@ impl Engine {
         decision: Decision,
         out: &mut Output,
     ) {
+        let verdict = decision.judgement.verdict;
         match decision.plan {
-            Plan::Nothing => {}
+            Plan::Gathered(gathered) => {
+                self.gathered(now, arrival, frame, verdict, *gathered, out);
+            }
+            plan => {
+                self.carry_out(now, arrival, frame, plan, out);
+                if let (Verdict::Forward(zone), Extent::Whole) = (verdict, arrival.extent) {
+                    self.cut_to_fit(zone, frame, out);
+                }
+            }
+        }
+    }
+
+    /// A datagram that is whole goes, and leaves in pieces as it came.
+    fn gathered(
+        &mut self,
+        now: Timestamp,
+        arrival: Arrival,
+        frame: &mut Vec<u8>,
+        verdict: Verdict,
+        gathered: Gathered,
+        out: &mut Output,
+    ) {
+        let Gathered {
+            key,
+            mut whole,
+            cuts,
+            plan,
+        } = gathered;
+        self.fragments.forget(&key);
+        self.carry_out(now, arrival, &mut whole, plan, out);
+        if let Verdict::Forward(zone) = verdict {
+            let limit = self.mtu(zone).map_or(usize::MAX, usize::from);
+            leave_in_pieces(cuts.cut(&whole, limit), frame, out);
+        }
+    }
+
+    /// Cuts what came whole, where it is too long for its link.
+    fn cut_to_fit(&self, zone: ZoneId, frame: &mut Vec<u8>, out: &mut Output) {
+        let limit = self.mtu(zone).map_or(usize::MAX, usize::from);
+        if frame.len() > limit
+            && packet::cutting(frame) == Cutting::Allowed
+            && let Ok(headers) = Headers::read(frame, false)
+        {
+            leave_in_pieces(Cuts::new(&headers, limit).cut(frame, limit), frame, out);
+        }
+    }
+
+    /// The longest packet that may leave by this zone, where that is known.
+    pub(super) fn mtu(&self, zone: ZoneId) -> Option<u16> {
+        self.policy.zones.get(zone)?.mtu
+    }
+
+    fn carry_out(
+        &mut self,
+        now: Timestamp,
+        arrival: Arrival,
+        frame: &mut Vec<u8>,
+        plan: Plan,
+        out: &mut Output,
+    ) {
+        match plan {
+            Plan::Nothing | Plan::Gathered(_) => {}
+            Plan::Keep(key, piece) => {
+                let counters = &mut self.counters;
+                self.fragments.keep(now, key, &piece, frame, |unfinished| {
+                    counters.count_unfinished(&unfinished);
+                    out.events.push(Event::Unfinished(unfinished));
+                });
+            }
+            Plan::Spoil(key, reason) => {
+                let counters = &mut self.counters;
+                self.fragments.spoil(now, key, reason, |unfinished| {
+                    counters.count_unfinished(&unfinished);
+                    out.events.push(Event::Unfinished(unfinished));
+                });
+            }
             Plan::Answer(headers, answer) => self.answer(arrival, frame, &headers, answer, out),
             Plan::Pass(headers, pass) => self.pass(now, frame, &headers, pass, out),
             Plan::Open(headers, opening) => self.open_session(now, frame, &headers, &opening, out),
@@ -184,6 +260,15 @@ fn rewrite_stream(
         // octets, and what it is in came through a link's MTU.
         let replaced = packet::replace_payload(frame, headers, payload);
         debug_assert!(replaced, "a control segment outgrew IP");
+    }
+}
+
+/// The first piece takes the packet's place, the others follow.
+fn leave_in_pieces(pieces: Vec<Vec<u8>>, frame: &mut Vec<u8>, out: &mut Output) {
+    let mut pieces = pieces.into_iter();
+    if let Some(first) = pieces.next() {
+        *frame = first;
+        out.more.extend(pieces);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the engine counts.
 
-use super::{Judgement, Reason, Verdict};
+use super::{Judgement, Reason, Unfinished, Verdict};
 use crate::rules::RuleId;
 
 /// Packets by what came of them.
@@ -35,6 +35,15 @@ impl Counters {
             }
             (Reason::DefaultPolicy, _) => self.default_policy += 1,
             _ => {}
+        }
+    }
+
+    /// Counts the pieces of a datagram that was given up. Each was counted as
+    /// held before.
+    pub(super) fn count_unfinished(&mut self, unfinished: &Unfinished) {
+        let row = self.reasons.get_mut(unfinished.reason as usize);
+        if let Some(cell) = row.and_then(|row| row.get_mut(Verdict::Drop.index())) {
+            *cell += unfinished.pieces as u64;
         }
     }
 

@@ -10,6 +10,9 @@ use crate::session::{SessionId, State};
 pub enum Verdict {
     /// It goes out by this zone, rewritten in place.
     Forward(ZoneId),
+    /// It is a piece of a datagram and waits for the others: with the last of
+    /// them all leave, or none. Called `forward`.
+    Hold,
     /// It goes nowhere.
     Drop,
     /// It goes nowhere, and the sender is told so.
@@ -25,7 +28,7 @@ impl Verdict {
     /// The place of its word in [`NAMES`](Self::NAMES).
     pub(super) fn index(self) -> usize {
         match self {
-            Self::Forward(_) => 0,
+            Self::Forward(_) | Self::Hold => 0,
             Self::Drop => 1,
             Self::Reject => 2,
             Self::Answer => 3,

@@ -1,7 +1,7 @@
 //! The engine: the path of a packet.
 //!
 //! ```text
-//! read -> track (session, expectation, or new) -> destination NAT -> route and zones -> rules
+//! read -> gather pieces -> track (session, expectation, or new) -> destination NAT -> route and zones -> rules
 //!      -> source NAT -> ALG -> [decide ends, commit begins] -> store -> rewrite -> out
 //! ```
 //!
@@ -18,6 +18,7 @@ mod control;
 mod counters;
 mod decide;
 mod far_end;
+mod fragments;
 mod judgement;
 mod observer;
 mod output;
@@ -26,6 +27,7 @@ mod reason;
 
 pub use counters::Counters;
 pub use far_end::FarEnd;
+pub use fragments::Unfinished;
 pub use judgement::{CtState, Judgement, Verdict};
 pub use observer::{Observer, Silent, Step, Unread};
 pub use output::{Ending, Event, Made, Output};
@@ -37,6 +39,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use self::control::Control;
+use self::fragments::Fragments;
 use crate::net::{Timestamp, ZoneId};
 use crate::session::{Session, SessionId, Sessions, TupleHash};
 
@@ -84,6 +87,7 @@ pub struct Engine {
     hash: TupleHash,
     sessions: Sessions,
     controls: HashMap<SessionId, Control, TupleHash>,
+    fragments: Fragments,
     counters: Counters,
     /// The latest moment that was given: time never runs backwards here.
     now: Timestamp,
@@ -103,6 +107,7 @@ impl Engine {
             hash,
             sessions: Sessions::new(options.seed),
             controls: HashMap::with_hasher(hash),
+            fragments: Fragments::new(hash),
             counters,
             now,
             payload: Vec::new(),
@@ -128,7 +133,7 @@ impl Engine {
     }
 
     /// One packet, from its IP header on. A forwarded packet is rewritten in
-    /// `frame`; what the gateway itself sends and what happened to sessions
+    /// `frame`, where it leaves in pieces the first of them; the others and what the gateway itself sends and what happened to sessions
     /// goes to `out`; every step is told to `why`. Everything due by `now`
     /// happens first.
     pub fn packet(
@@ -182,6 +187,8 @@ impl Engine {
             // ends takes what it announced with it, but not what ended before.
             let next_unmet = self.sessions.expectations().next_deadline();
             let until = next_unmet.map_or(self.now, |unmet| unmet.min(self.now));
+            let next_unfinished = self.fragments.next_deadline();
+            let until = next_unfinished.map_or(until, |unfinished| unfinished.min(until));
             if let Some((_, session)) = self.sessions.pop_expired(until) {
                 self.forget_control(&session);
                 let at = session.deadline;
@@ -196,6 +203,11 @@ impl Engine {
                     parent.pending = None;
                 }
                 out.events.push(Event::Unmet(unmet));
+            } else if let Some(unfinished) = self.fragments.pop_due(until) {
+                if let Some(unfinished) = unfinished {
+                    self.counters.count_unfinished(&unfinished);
+                    out.events.push(Event::Unfinished(unfinished));
+                }
             } else if until == self.now {
                 return;
             }
@@ -207,6 +219,8 @@ impl Engine {
     /// session that went on is looked at, and left.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.sessions.next_deadline()
+        let sessions = self.sessions.next_deadline();
+        let deadlines = [sessions, self.fragments.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 }

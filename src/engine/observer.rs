@@ -13,6 +13,14 @@ use crate::session::{Expectation, SessionId, State, Track};
 pub enum Step<'a> {
     /// The packet was read.
     Read(&'a Headers),
+    /// It was the last piece of a datagram, which is whole now; from here on
+    /// the steps are about that.
+    Gathered {
+        /// How many pieces it came in.
+        pieces: usize,
+        /// Its length.
+        octets: usize,
+    },
     /// It belongs to a session.
     InSession {
         /// Which one.

@@ -1,5 +1,6 @@
 //! What the engine gives back besides the verdict.
 
+use super::Unfinished;
 use crate::net::{Timestamp, ZoneId};
 use crate::session::{Expectation, Session, SessionId};
 
@@ -23,7 +24,7 @@ pub enum Ending {
     Replaced,
 }
 
-/// Something that happened to a session.
+/// Something that happened to a session, or to a datagram in pieces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::large_enum_variant,
@@ -43,12 +44,17 @@ pub enum Event {
     },
     /// A data session that an ALG announced never came.
     Unmet(Expectation),
+    /// A datagram never became whole, or had to make room for others.
+    Unfinished(Unfinished),
 }
 
 /// What one call of the engine produced. Complete when the call returns; the
 /// caller empties it (keeping its memory) before the next.
 #[derive(Debug, Default)]
 pub struct Output {
+    /// Where a forwarded packet leaves in several pieces: those behind the first,
+    /// in order. The first is in place of the packet.
+    pub more: Vec<Vec<u8>>,
     /// Packets made by the gateway, in order. The forwarded packet is not
     /// among them: it was rewritten in place.
     pub made: Vec<Made>,
@@ -59,6 +65,7 @@ pub struct Output {
 impl Output {
     /// Forgets everything but the memory.
     pub fn clear(&mut self) {
+        self.more.clear();
         self.made.clear();
         self.events.clear();
     }

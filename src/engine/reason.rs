@@ -64,15 +64,26 @@ reasons! {
     NoSession => "no-session",
     /// An ICMP error that quotes no session.
     IcmpUnrelated => "icmp-unrelated",
-    /// A fragment: not gathered yet.
-    Fragment => "fragment",
     /// The session table is full.
     SessionLimit => "session-limit",
+    // --- fragments
+    /// A piece of a datagram, kept until the others are there.
+    FragmentHeld => "fragment-held",
+    /// Pieces that overlap, or that contradict each other.
+    FragmentOverlap => "fragment-overlap",
+    /// A piece with a part of a TCP header.
+    FragmentTiny => "fragment-tiny",
+    /// More pieces than are kept.
+    FragmentLimit => "fragment-limit",
+    /// A piece whose datagram did not become whole in time.
+    FragmentTimeout => "fragment-timeout",
     // --- the way on
     /// No zone holds the destination.
     NoRoute => "no-route",
     /// The time to live (or hop limit) ran out here.
     TtlExpired => "ttl-expired",
+    /// Too long for the link that it would leave by, and not to be cut.
+    PacketTooBig => "packet-too-big",
     // --- translation
     /// Every port of the public address is in use towards this server.
     NatPortsExhausted => "nat-ports-exhausted",

@@ -167,7 +167,10 @@ impl Forwarder {
             self.engine
                 .packet(now, arrival, &mut self.frame, &mut self.out, &mut Silent);
         if let Verdict::Forward(zone) = judgement.verdict {
-            send(&mut self.counters, &self.egress, ports, zone, &self.frame);
+            let pieces = self.out.more.iter().map(Vec::as_slice);
+            for packet in std::iter::once(self.frame.as_slice()).chain(pieces) {
+                send(&mut self.counters, &self.egress, ports, zone, packet);
+            }
         }
         self.deliver(now, ports);
     }

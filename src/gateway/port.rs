@@ -76,6 +76,7 @@ mod tests {
             name: name.into(),
             nets: nets.iter().map(|net| net.parse().unwrap()).collect(),
             addresses: Vec::new(),
+            mtu: None,
         };
         Zones::new(vec![
             zone("lan", &["10.0.0.0/24", "2001:db8:10::/64"]),

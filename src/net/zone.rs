@@ -20,6 +20,8 @@ pub struct Zone {
     pub nets: Vec<IpNet>,
     /// The gateway's own addresses towards this zone.
     pub addresses: Vec<IpAddr>,
+    /// The longest packet that its link takes, where the operator says so.
+    pub mtu: Option<u16>,
 }
 
 /// Where a packet is bound for once its final destination is known.
@@ -51,6 +53,13 @@ impl Zones {
             .collect();
         prefixes.sort_by_key(|(net, _)| std::cmp::Reverse(net.prefix_len()));
         Self { zones, prefixes }
+    }
+
+    /// Says how long a packet the link of a zone takes.
+    pub fn set_mtu(&mut self, zone: ZoneId, mtu: u16) {
+        if let Some(zone) = self.zones.get_mut(usize::from(zone.0)) {
+            zone.mtu = Some(mtu);
+        }
     }
 
     /// The zone of this number.
@@ -132,6 +141,7 @@ mod tests {
             name: name.into(),
             nets: nets.iter().map(|n| n.parse().unwrap()).collect(),
             addresses: addresses.iter().map(|a| a.parse().unwrap()).collect(),
+            mtu: None,
         }
     }
 

@@ -8,12 +8,14 @@
 
 mod bytes;
 pub mod checksum;
+mod fragment;
 mod icmp_error;
 mod parse;
 mod reply;
 mod rewrite;
 mod tcp;
 
+pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, ecn};
 pub use icmp_error::{quoted, translate_error};
 pub use parse::{BadPacket, Fragment, Headers, Quoted, Transport};
 pub use reply::{Complaint, echo_reply, icmp_error, reset};

@@ -16,7 +16,8 @@ pub struct Headers {
     pub source: IpAddr,
     /// Who is to have it.
     pub destination: IpAddr,
-    /// The transport protocol, behind all extension headers.
+    /// The transport protocol, behind all extension headers; in a fragment,
+    /// whatever comes behind the fragment header.
     pub protocol: Protocol,
     /// Time to live or hop limit.
     pub ttl: u8,
@@ -35,7 +36,7 @@ pub struct Headers {
 pub enum Fragment {
     /// It is whole.
     No,
-    /// The first piece: it holds the transport header.
+    /// The first piece: the transport header begins in it.
     First,
     /// A later piece.
     Later,
@@ -62,7 +63,7 @@ pub enum Transport {
         /// The message type.
         kind: u8,
     },
-    /// Not read further: another protocol, or a later fragment.
+    /// Not read further: another protocol, or a fragment.
     Other,
 }
 
@@ -169,12 +170,11 @@ impl Headers {
             if at > length {
                 return Err(BadPacket::Length);
             }
-            if piece == Fragment::Later {
+            if piece != Fragment::No {
                 break;
             }
         }
-        if piece != Fragment::Later && matches!(next, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION)
-        {
+        if piece == Fragment::No && matches!(next, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION) {
             return Err(BadPacket::Header);
         }
         Self {
@@ -195,8 +195,8 @@ impl Headers {
         if at_hand < self.length && !cut {
             return Err(BadPacket::Length);
         }
-        if self.fragment == Fragment::Later {
-            return Ok(self);
+        if self.fragment != Fragment::No {
+            return Ok(self); // the whole datagram says what its transport is
         }
         let segment = bytes
             .get(self.transport_at..at_hand)

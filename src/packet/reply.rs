@@ -26,6 +26,9 @@ pub enum Complaint {
     NoRoute,
     /// Time to live or hop limit ran out.
     TimeExceeded,
+    /// It is too long for the next link, which takes this many octets, and may
+    /// not be cut (RFC 1191 section 4, RFC 4443 section 3.2).
+    TooBig(u16),
 }
 
 /// Whether the sender of this packet may be told of its fate by an error: not
@@ -107,6 +110,9 @@ pub fn icmp_error(
             Complaint::TimeExceeded => {
                 Icmpv4Type::TimeExceeded(icmpv4::TimeExceededCode::TtlExceededInTransit)
             }
+            Complaint::TooBig(next_hop_mtu) => Icmpv4Type::DestinationUnreachable(
+                icmpv4::DestUnreachableHeader::FragmentationNeeded { next_hop_mtu },
+            ),
         };
         step.icmpv4(message)
             .write(&mut bytes, quote(MAX_V4_ERROR, 28)?)
@@ -122,6 +128,7 @@ pub fn icmp_error(
             Complaint::TimeExceeded => {
                 Icmpv6Type::TimeExceeded(icmpv6::TimeExceededCode::HopLimitExceeded)
             }
+            Complaint::TooBig(mtu) => Icmpv6Type::PacketTooBig { mtu: mtu.into() },
         };
         step.icmpv6(message)
             .write(&mut bytes, quote(MAX_V6_ERROR, 48)?)

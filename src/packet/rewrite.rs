@@ -65,7 +65,7 @@ pub fn translate(frame: &mut [u8], headers: &Headers, to: &Tuple) {
         Some((_, Covers::Addresses)) => addresses,
         _ => Sum::default(),
     };
-    if headers.fragment != Fragment::Later {
+    if headers.fragment == Fragment::No {
         let at = headers.transport_at;
         match headers.transport {
             Transport::Tcp(_) | Transport::Udp(..) => {

@@ -14,6 +14,7 @@ mod common;
 mod damage;
 mod determinism;
 mod formats;
+mod fragments;
 mod index;
 mod json;
 mod packets;

@@ -209,48 +209,6 @@ fn t_6092_rec_1_3__multicast_and_local_addresses_of_ipv6_are_refused() {
 }
 
 #[test]
-fn fragments_are_refused_whole_and_in_pieces() {
-    let piece = |flags: u8, offset: u8| {
-        with(
-            udp(CLIENT, SERVER).data("12345678"),
-            &[(6, flags), (7, offset)],
-        )
-    };
-    refused(
-        [
-            piece(0x20, 0),
-            piece(0x20, 1),
-            piece(0, 1),
-            piece(0x1f, 0xff),
-        ],
-        Reason::Fragment,
-    );
-    let ipv6 = |offset: u16, more: bool| {
-        let fragment = etherparse::Ipv6FragmentHeader {
-            next_header: etherparse::ip_number::UDP,
-            fragment_offset: offset.try_into().unwrap(),
-            more_fragments: more,
-            identification: 9,
-        };
-        let extensions = etherparse::Ipv6Extensions {
-            fragment: Some(fragment),
-            ..Default::default()
-        };
-        v6("12345678").extensions(extensions).bytes()
-    };
-    refused(
-        [ipv6(0, true), ipv6(1, true), ipv6(1, false)],
-        Reason::Fragment,
-    );
-}
-
-#[test]
-fn t_3128_fo1__a_piece_that_would_overwrite_ports_is_refused() {
-    let piece = with(tcp(CLIENT, SERVER).ack(1), &[(7, 1)]);
-    refused([piece], Reason::Fragment);
-}
-
-#[test]
 fn a_dont_fragment_bit_is_no_fragment() {
     let mut lab = Lab::new(OFFICE);
     let packet = with(udp(CLIENT, SERVER), &[(6, 0x40)]);

@@ -17,6 +17,7 @@ impl Observer for Steps {
     fn step(&mut self, step: Step<'_>) {
         self.0.push(match step {
             Step::Read(_) => "read".into(),
+            Step::Gathered { pieces, octets } => format!("{octets} octets of {pieces} pieces"),
             Step::InSession { state, .. } => format!("in a session that is {state}"),
             Step::Expected(_) => "expected".into(),
             Step::AboutSession(..) => "about a session".into(),

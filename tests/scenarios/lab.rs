@@ -197,6 +197,10 @@ impl From<'_> {
                 None
             }
         };
+        let mut pieces = out.more;
+        if !pieces.is_empty() {
+            pieces.insert(0, leaving);
+        }
         let made = out.made.iter();
         let made = made.map(|made| (lab.name(made.zone), Seen::read(&made.bytes, Sums::Right)));
         let rules = &lab.engine.policy().rules;
@@ -207,6 +211,7 @@ impl From<'_> {
             judgement,
             rule: rule.map(|rule| rule.name.clone()),
             forwarded,
+            pieces,
             made: made.collect(),
             events: out.events,
         }
@@ -224,6 +229,8 @@ pub(crate) struct Sent {
     pub(crate) rule: Option<String>,
     /// By which zone it left, and as what.
     pub(crate) forwarded: Option<(&'static str, Seen)>,
+    /// Where it left in pieces: all of them.
+    pub(crate) pieces: Vec<Vec<u8>>,
     pub(crate) made: Vec<(&'static str, Seen)>,
     pub(crate) events: Vec<Event>,
 }

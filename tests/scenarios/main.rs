@@ -28,6 +28,7 @@ mod wants;
 
 mod explain;
 mod forwards;
+mod fragments;
 mod ftp_active;
 mod ftp_admission;
 mod ftp_passive;

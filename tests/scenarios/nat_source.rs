@@ -6,7 +6,7 @@ use spigate::engine::Reason;
 use super::lab::{DMZ, LAN, Lab, WAN, moment};
 use super::packets::{endpoint, icmp, protocol, tcp, udp};
 use super::policies::{OFFICE, PLAIN, PUBLIC};
-use super::wants::{drop_for, forward_to};
+use super::wants::{drop_for, forward_to, hold};
 
 const SERVER: &str = "198.51.100.9:80";
 const PUBLIC_51000: &str = "203.0.113.2:51000";
@@ -350,7 +350,7 @@ fn t_2663_s9_leak__nothing_leaves_with_an_inside_address() {
     let mut lab = Lab::new(OFFICE);
     let client = "10.0.0.7:51000";
     let quote = tcp(SERVER, client).syn().bytes();
-    let mut fragment = udp(client, SERVER).bytes();
+    let mut fragment = udp(client, SERVER).data("12345678").bytes();
     fragment[6] = 0x20;
     for (packet, reason) in [
         (tcp(client, SERVER).ack(1).bytes(), Reason::NoSession),
@@ -369,10 +369,11 @@ fn t_2663_s9_leak__nothing_leaves_with_an_inside_address() {
             icmp("10.0.0.7", "198.51.100.9", 9, 0).bytes(),
             Reason::NoSession,
         ),
-        (super::packets::resummed(fragment), Reason::Fragment),
     ] {
         let _ = lab.at(0.0).from(LAN).send(packet).expect(drop_for(reason));
     }
+    let piece = super::packets::resummed(fragment);
+    let _ = lab.at(0.0).from(LAN).send(piece).expect(hold());
     for number in [4, 41, 47, 50, 132] {
         let sent = lab
             .at(0.0)

@@ -32,6 +32,25 @@ fn raw(bytes: Vec<u8>) -> Reached {
     Reached::By(office().at(0.0).from(LAN).send(bytes).judgement)
 }
 
+/// The last of several packets as octets.
+fn raws(packets: &[Vec<u8>]) -> Reached {
+    let mut lab = office();
+    let send = |bytes: &Vec<u8>| lab.at(0.0).from(LAN).send(bytes.clone()).judgement;
+    Reached::By(packets.iter().map(send).last().unwrap())
+}
+
+/// A piece of an IPv4 packet: not the last, so many octets from there on.
+fn piece(packet: &Packet, offset: usize, octets: usize) -> Vec<u8> {
+    let bytes = packet.bytes();
+    let mut piece = bytes[..20].to_vec();
+    piece.extend_from_slice(&bytes[20 + offset..20 + offset + octets]);
+    let length = u16::try_from(piece.len()).unwrap();
+    piece[2..4].copy_from_slice(&length.to_be_bytes());
+    let field = 0x2000 | u16::try_from(offset / 8).unwrap();
+    piece[6..8].copy_from_slice(&field.to_be_bytes());
+    resummed(piece)
+}
+
 /// The last of several packets from these zones.
 fn after(packets: &[(&'static str, Packet)]) -> Reached {
     let mut lab = office();
@@ -90,10 +109,19 @@ fn reach(reason: Reason) -> Reached {
         ]),
         Reason::NoSession => from_lan(tcp(CLIENT, SERVER).ack(9)),
         Reason::IcmpUnrelated => from_lan(icmp("10.0.0.7", "198.51.100.9", 3, 3)),
-        Reason::Fragment => {
-            let mut bytes = ask().bytes();
-            bytes[6] = 0x20;
-            raw(resummed(bytes))
+        Reason::FragmentHeld => raw(piece(&ask(), 0, 8)),
+        Reason::FragmentOverlap => raws(&[piece(&ask(), 0, 8), piece(&ask(), 0, 16)]),
+        Reason::FragmentTiny => raw(piece(&tcp(CLIENT, SERVER).syn(), 0, 8)),
+        Reason::FragmentLimit => {
+            let long = ask().data([0; 8 * 300]);
+            let pieces: Vec<_> = (0..257).map(|n| piece(&long, 8 * n, 8)).collect();
+            raws(&pieces)
+        }
+        Reason::FragmentTimeout => Reached::Not("time alone does it; fragments.rs shows it"),
+        Reason::PacketTooBig => {
+            let narrow = OFFICE.replace(r#"tun = "wan0""#, r#"tun = "wan0", mtu = 1280"#);
+            let long = udp("[2001:db8:10::7]:5000", "[2001:db8:5::9]:53").data([0; 1400]);
+            Reached::By(Lab::new(&narrow).at(0.0).from(LAN).send(long).judgement)
         }
         Reason::SessionLimit => Reached::Not("takes four million sessions"),
         Reason::NoRoute => {
@@ -142,7 +170,11 @@ fn every_reason_is_reached() {
     let exceptions: Vec<_> = not_reached.iter().map(|(reason, _)| *reason).collect();
     assert_eq!(
         exceptions,
-        [Reason::SessionLimit, Reason::Internal],
+        [
+            Reason::SessionLimit,
+            Reason::FragmentTimeout,
+            Reason::Internal
+        ],
         "{not_reached:?}"
     );
 }

@@ -24,6 +24,7 @@ pub(crate) struct Want {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fate {
     Forward(&'static str),
+    Hold,
     Drop,
     Reject,
     Answer,
@@ -55,6 +56,11 @@ fn want(fate: Fate, reason: Option<Reason>) -> Want {
 /// It leaves by this zone, unchanged but for its time to live.
 pub(crate) fn forward_to(zone: &'static str) -> Want {
     want(Fate::Forward(zone), None)
+}
+
+/// It waits for the other pieces of its datagram.
+pub(crate) fn hold() -> Want {
+    want(Fate::Hold, Some(Reason::FragmentHeld))
 }
 
 /// It goes nowhere, and nobody hears of it.
@@ -151,6 +157,7 @@ impl Want {
         let fate = match sent.forwarded.as_ref() {
             Some((zone, _)) => Fate::Forward(zone),
             None => match judgement.verdict.name() {
+                "forward" => Fate::Hold,
                 "drop" => Fate::Drop,
                 "reject" => Fate::Reject,
                 _ => Fate::Answer,

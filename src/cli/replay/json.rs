@@ -1,11 +1,12 @@
 //! `--json`: one object per packet.
 
 use std::io::{self, Write};
+use std::net::IpAddr;
 
 use serde::Serialize;
 
 use crate::capture::{PacketReport, Readdressed};
-use crate::engine::{Ending, Engine, Event, Extent};
+use crate::engine::{Ending, Engine, Event, Extent, Reason};
 
 /// Writes JSON lines.
 pub(super) struct JsonLines<'a, W: Write> {
@@ -51,6 +52,15 @@ struct TimerLine {
     state: Option<&'static str>,
 }
 
+#[derive(Serialize)]
+struct UnfinishedLine {
+    timer: &'static str,
+    time: String,
+    source: IpAddr,
+    destination: IpAddr,
+    pieces: usize,
+}
+
 impl<'a, W: Write> JsonLines<'a, W> {
     pub(super) fn new(to: &'a mut W, bytes: bool) -> Self {
         Self { to, bytes }
@@ -90,6 +100,19 @@ impl<'a, W: Write> JsonLines<'a, W> {
                 ending: Ending::Replaced | Ending::Refused,
                 ..
             } => return Ok(()),
+            // What had to make room is no work of time: counters show it.
+            Event::Unfinished(unfinished) if unfinished.reason != Reason::FragmentTimeout => {
+                return Ok(());
+            }
+            Event::Unfinished(unfinished) => {
+                return self.write(&UnfinishedLine {
+                    timer: unfinished.reason.name(),
+                    time: unfinished.at.to_string(),
+                    source: unfinished.source,
+                    destination: unfinished.destination,
+                    pieces: unfinished.pieces,
+                });
+            }
             Event::Ended {
                 at,
                 session,

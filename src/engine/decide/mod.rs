@@ -9,16 +9,19 @@ mod error;
 mod existing;
 mod expected;
 mod fresh;
+mod pieces;
 mod plan;
 mod refuse;
 
-pub(super) use plan::{Admission, After, Answer, Decision, ErrorPass, Opening, Pass, Plan};
+pub(super) use plan::{
+    Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan,
+};
 
 use self::refuse::refused_unseen;
 use super::observer::{Observer, Step};
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
 use crate::net::Timestamp;
-use crate::packet::{BadPacket, Complaint, Headers, Transport};
+use crate::packet::{BadPacket, Complaint, Headers, Piece, Transport};
 
 /// A packet under decision.
 #[derive(Clone, Copy)]
@@ -50,34 +53,62 @@ impl Engine {
         frame: &[u8],
         why: &mut impl Observer,
     ) -> Decision {
-        let headers = match self.parse(arrival, frame) {
+        let headers = match self.read(arrival, frame, why) {
             Ok(headers) => headers,
-            Err(reason) => return dropped(CtState::Invalid, reason),
+            Err((ct, reason)) => return dropped(ct, reason),
         };
-        why.step(Step::Read(&headers));
-        if let Some((ct, reason)) = refused_unseen(&headers) {
-            return dropped(ct, reason);
-        }
         let case = Case {
             now,
             arrival,
             frame,
             headers: &headers,
         };
+        if let Some(piece) = Piece::read(frame, &headers) {
+            return self.decide_piece(&case, &piece, why);
+        }
+        self.decide_whole(&case, headers.length, why)
+    }
+
+    /// Reads a packet, and refuses what nobody need look at further.
+    fn read(
+        &self,
+        arrival: Arrival,
+        frame: &[u8],
+        why: &mut impl Observer,
+    ) -> Result<Headers, (CtState, Reason)> {
+        let headers = self
+            .parse(arrival, frame)
+            .map_err(|reason| (CtState::Invalid, reason))?;
+        why.step(Step::Read(&headers));
+        match refused_unseen(&headers) {
+            Some(refused) => Err(refused),
+            None => Ok(headers),
+        }
+    }
+
+    /// A whole packet; `longest` is the length of the longest piece that it
+    /// came in.
+    fn decide_whole(&self, case: &Case<'_>, longest: usize, why: &mut impl Observer) -> Decision {
+        let decision = self.track(case, why);
+        self.fitting(case, decision, longest)
+    }
+
+    fn track(&self, case: &Case<'_>, why: &mut impl Observer) -> Decision {
+        let headers = case.headers;
         let Some(tuple) = headers.tuple() else {
             return match headers.transport {
-                Transport::Error { .. } => self.decide_error(&case, why),
+                Transport::Error { .. } => self.decide_error(case, why),
                 _ => dropped(CtState::Invalid, Reason::NoSession),
             };
         };
         if let Some((handle, session, direction)) = self.sessions.lookup(&tuple) {
-            return self.decide_existing(&case, &tuple, (handle, session, direction), why);
+            return self.decide_existing(case, &tuple, (handle, session, direction), why);
         }
-        if let Some((expectation, parent)) = self.expectation_for(arrival, &tuple) {
-            return self.decide_expected(&case, &tuple, expectation, parent, why);
+        if let Some((expectation, parent)) = self.expectation_for(case.arrival, &tuple) {
+            return self.decide_expected(case, &tuple, expectation, parent, why);
         }
         why.step(Step::NoSession);
-        self.decide_new(&case, &tuple, None, why)
+        self.decide_new(case, &tuple, None, why)
     }
 
     fn parse(&self, arrival: Arrival, frame: &[u8]) -> Result<Headers, Reason> {

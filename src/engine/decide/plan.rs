@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::super::Judgement;
 use super::super::control::ControlStep;
+use super::super::fragments::Key;
+use super::super::{Judgement, Reason};
 use crate::net::{AlgKind, Tuple};
-use crate::packet::{Complaint, Headers, Quoted};
+use crate::packet::{Complaint, Cuts, Headers, Piece, Quoted};
 use crate::rules::Permit;
 use crate::session::{ExpectedTuple, Handle, Origin, Update};
 
@@ -29,6 +30,21 @@ pub(in crate::engine) enum Plan {
     Open(Headers, Opening),
     /// An ICMP error about a session passes.
     Error(Headers, ErrorPass),
+    /// A piece of a datagram is kept.
+    Keep(Key, Piece),
+    /// A piece spoils its datagram.
+    Spoil(Key, Reason),
+    /// A datagram is whole.
+    Gathered(Box<Gathered>),
+}
+
+/// A datagram that is whole, and what is to be done with it.
+#[derive(Debug)]
+pub(in crate::engine) struct Gathered {
+    pub(in crate::engine) key: Key,
+    pub(in crate::engine) whole: Vec<u8>,
+    pub(in crate::engine) cuts: Cuts,
+    pub(in crate::engine) plan: Plan,
 }
 
 /// What the gateway itself sends back to where the packet came from.

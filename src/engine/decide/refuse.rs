@@ -3,15 +3,12 @@
 use std::net::IpAddr;
 
 use super::super::{CtState, Reason};
-use crate::packet::{Fragment, Headers};
+use crate::packet::Headers;
 
 /// What is refused before anybody looks at sessions.
 pub(super) fn refused_unseen(headers: &Headers) -> Option<(CtState, Reason)> {
     if !may_be_forwarded(headers.source, headers.destination) {
         return Some((CtState::Untracked, Reason::BadAddress));
-    }
-    if headers.fragment != Fragment::No {
-        return Some((CtState::Untracked, Reason::Fragment));
     }
     if headers.tcp().is_some_and(|tcp| !tcp.flags.are_valid()) {
         return Some((CtState::Invalid, Reason::TcpBadFlags));

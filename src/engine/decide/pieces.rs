@@ -1,0 +1,110 @@
+//! A piece of a datagram; and what is too long for the link it leaves by.
+
+use super::super::fragments::{Fate, Key};
+use super::super::observer::{Observer, Step};
+use super::super::{CtState, Engine, Judgement, Reason, Verdict};
+use super::plan::{Answer, Decision, Gathered, Plan};
+use super::{Case, answered, dropped};
+use crate::packet::{self, BadPiece, Complaint, Cutting, Fragment, Piece};
+use crate::session::Session;
+
+impl Engine {
+    /// A piece of a datagram: kept, or with the last one the whole datagram
+    /// goes the path as one packet.
+    pub(super) fn decide_piece(
+        &self,
+        case: &Case<'_>,
+        piece: &Piece,
+        why: &mut impl Observer,
+    ) -> Decision {
+        let key = Key::new(case.arrival.zone, case.headers, piece);
+        let refused = |reason| dropped(ct_of(reason), reason);
+        let spoiled = |reason| Decision {
+            plan: Plan::Spoil(key, reason),
+            ..refused(reason)
+        };
+        match piece.check(case.headers) {
+            Ok(()) => {}
+            Err(BadPiece::Misaligned | BadPiece::TooLong) => return refused(Reason::BadLength),
+            Err(BadPiece::Empty) => return spoiled(Reason::BadLength),
+            Err(BadPiece::Tiny) => return spoiled(Reason::FragmentTiny),
+        }
+        let held = |plan| Decision {
+            judgement: Judgement {
+                verdict: Verdict::Hold,
+                ..dropped(CtState::Untracked, Reason::FragmentHeld).judgement
+            },
+            plan,
+        };
+        match self.fragments.judge(&key, piece, case.frame) {
+            Fate::Kept => held(Plan::Keep(key, *piece)),
+            Fate::Repeated => held(Plan::Nothing),
+            Fate::Refused(reason) => refused(reason),
+            Fate::Spoils(reason) => spoiled(reason),
+            Fate::Completes(whole, cuts) => {
+                why.step(Step::Gathered {
+                    pieces: cuts.sizes.len(),
+                    octets: whole.len(),
+                });
+                let Decision { judgement, plan } = match self.read(case.arrival, &whole, why) {
+                    Err((ct, reason)) => dropped(ct, reason),
+                    // Pieces within pieces: no honest sender makes them.
+                    Ok(headers) if headers.fragment != Fragment::No => {
+                        dropped(CtState::Invalid, Reason::BadHeader)
+                    }
+                    Ok(headers) => {
+                        let case = Case {
+                            frame: &whole,
+                            headers: &headers,
+                            ..*case
+                        };
+                        self.decide_whole(&case, cuts.largest, why)
+                    }
+                };
+                let gathered = Gathered {
+                    key,
+                    whole,
+                    cuts,
+                    plan,
+                };
+                Decision {
+                    judgement,
+                    plan: Plan::Gathered(Box::new(gathered)),
+                }
+            }
+        }
+    }
+
+    /// The decision, unless that would send what is too long for the link and
+    /// may not be cut. `longest` is what the link would have to take in one.
+    pub(super) fn fitting(&self, case: &Case<'_>, decision: Decision, longest: usize) -> Decision {
+        let Verdict::Forward(zone) = decision.judgement.verdict else {
+            return decision;
+        };
+        let Some(mtu) = self.mtu(zone) else {
+            return decision;
+        };
+        if longest <= usize::from(mtu) || packet::cutting(case.frame) == Cutting::Allowed {
+            return decision;
+        }
+        let state = match &decision.plan {
+            Plan::Pass(_, pass) => self.sessions.get(pass.handle).map(Session::state),
+            Plan::Error(..) => decision.judgement.state,
+            _ => None,
+        };
+        let refused = Judgement {
+            verdict: Verdict::Reject,
+            reason: Reason::PacketTooBig,
+            state,
+            ..decision.judgement
+        };
+        answered(case, refused, Answer::Error(Complaint::TooBig(mtu)))
+    }
+}
+
+fn ct_of(reason: Reason) -> CtState {
+    match reason {
+        Reason::FragmentLimit => CtState::Untracked,
+        _ => CtState::Invalid,
+    }
+}

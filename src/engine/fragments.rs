@@ -1,0 +1,486 @@
+//! The pieces of datagrams that are not whole yet.
+//!
+//! It keeps pieces until their datagram is whole, refuses what overlaps
+//! (RFC 5722; the same for IPv4, RFC 1858), and gives up what is too old or
+//! too much. Nobody behind it ever sees a part: tracking, rules, translation
+//! and ALGs get whole datagrams only.
+//!
+//! **What tells datagrams apart** is [`Key`]: source, destination, number,
+//! protocol (IPv4) and the zone of arrival.
+//!
+//! **A spoiled datagram stays spoiled**: its pieces are gone, its key remains
+//! until its time is over, so that pieces that come later find it.
+//!
+//! **Limits** hold whatever arrives. A source that has its share gets no more;
+//! where the whole store is full, the datagram that would be given up next
+//! makes room. So a flood of pieces pushes out what is incomplete for long,
+//! and a datagram whose pieces come one after the other passes.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+
+use super::Reason;
+use crate::net::{Timestamp, ZoneId};
+use crate::packet::{self, Cuts, Cutting, Follows, Headers, Piece};
+use crate::session::TupleHash;
+
+/// How long an incomplete datagram is kept, from its first piece on, as Linux
+/// has it (`ipfrag_time`, `ip6frag_time`). RFC 8200 section 4.5 wants 60 s.
+const PATIENCE_V4: Duration = Duration::from_secs(30);
+const PATIENCE_V6: Duration = Duration::from_secs(60);
+
+/// Octets that all pieces may take, with what keeping them costs.
+const MAX_OCTETS: usize = 4 << 20;
+/// Octets that the pieces of one source in one zone may take.
+const MAX_OCTETS_OF_SOURCE: usize = 1 << 20;
+/// Incomplete datagrams at one time.
+const MAX_DATAGRAMS: usize = 4096;
+/// Incomplete datagrams of one source in one zone.
+const MAX_DATAGRAMS_OF_SOURCE: usize = 256;
+/// Pieces of one datagram: the longest one in pieces of 576 octets has 119.
+const MAX_PIECES: usize = 256;
+/// What keeping a piece costs besides its payload, and a datagram besides its
+/// pieces, in octets.
+const COST_OF_PIECE: usize = 64;
+const COST_OF_DATAGRAM: usize = 320;
+
+/// Bits of [`Datagram::ecn`]: what the pieces said.
+const NOT_ECT: u8 = 1;
+const CE: u8 = 8;
+
+/// What tells datagrams apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Key {
+    zone: ZoneId,
+    source: IpAddr,
+    destination: IpAddr,
+    id: u32,
+    protocol: u8,
+}
+
+impl Key {
+    pub(super) fn new(zone: ZoneId, headers: &Headers, piece: &Piece) -> Self {
+        Self {
+            zone,
+            source: headers.source,
+            destination: headers.destination,
+            id: piece.id,
+            // In IPv6 only the first piece says what the others carry.
+            protocol: match headers.source {
+                IpAddr::V4(_) => headers.protocol.0,
+                IpAddr::V6(_) => 0,
+            },
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        match self.source {
+            IpAddr::V4(_) => PATIENCE_V4,
+            IpAddr::V6(_) => PATIENCE_V6,
+        }
+    }
+}
+
+/// What becomes of a piece.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// It is kept until the others are there.
+    Kept,
+    /// It was there before.
+    Repeated,
+    /// It was the last one missing: the datagram, and how it came apart.
+    Completes(Vec<u8>, Cuts),
+    /// It goes; the others stay.
+    Refused(Reason),
+    /// It goes, and with it the whole datagram.
+    Spoils(Reason),
+}
+
+/// A datagram that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfinished {
+    /// When.
+    pub at: Timestamp,
+    /// Whose it was.
+    pub source: IpAddr,
+    /// For whom.
+    pub destination: IpAddr,
+    /// How many pieces had been kept.
+    pub pieces: usize,
+    /// Why: `fragment-timeout`, or `fragment-limit`.
+    pub reason: Reason,
+}
+
+#[derive(Debug)]
+struct Held {
+    offset: usize,
+    end: usize,
+    follows: Follows,
+    payload: Box<[u8]>,
+}
+
+#[derive(Debug)]
+struct Datagram {
+    deadline: Timestamp,
+    /// By offset, without overlap.
+    pieces: Vec<Held>,
+    /// All of the first piece before its payload.
+    header: Option<Box<[u8]>>,
+    /// Octets of payload: all that is known, once the last piece is there.
+    length: Option<usize>,
+    /// Octets of payload that are here.
+    here: usize,
+    /// The longest piece, and whether that one might have been cut.
+    largest: (usize, Cutting),
+    /// One bit for each value of ECN that a piece had.
+    ecn: u8,
+    /// What its pieces cost.
+    cost: usize,
+    /// Why nothing of it will ever pass.
+    spoiled: Option<Reason>,
+}
+
+/// What a source keeps here.
+#[derive(Debug, Default)]
+struct Share {
+    datagrams: usize,
+    cost: usize,
+}
+
+/// The store.
+#[derive(Debug)]
+pub(super) struct Fragments {
+    datagrams: HashMap<Key, Datagram, TupleHash>,
+    /// Every datagram by its deadline.
+    due: BTreeSet<(Timestamp, Key)>,
+    shares: HashMap<(ZoneId, IpAddr), Share, TupleHash>,
+    cost: usize,
+}
+
+impl Fragments {
+    pub(super) fn new(hash: TupleHash) -> Self {
+        Self {
+            datagrams: HashMap::with_hasher(hash),
+            due: BTreeSet::new(),
+            shares: HashMap::with_hasher(hash),
+            cost: 0,
+        }
+    }
+
+    /// When the next datagram is given up.
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// What would become of this piece of `frame`. Only reads.
+    pub(super) fn judge(&self, key: &Key, piece: &Piece, frame: &[u8]) -> Fate {
+        let Some(payload) = frame.get(piece.payload_at..piece.length) else {
+            return Fate::Refused(Reason::BadLength); // a capture cut it
+        };
+        let cost = payload.len() + COST_OF_PIECE;
+        let share = self.shares.get(&(key.zone, key.source));
+        let (kept, spent) = share.map_or((0, 0), |share| (share.datagrams, share.cost));
+        let Some(datagram) = self.datagrams.get(key) else {
+            let is_over = kept >= MAX_DATAGRAMS_OF_SOURCE
+                || spent + cost + COST_OF_DATAGRAM > MAX_OCTETS_OF_SOURCE;
+            return if is_over {
+                Fate::Refused(Reason::FragmentLimit)
+            } else {
+                Fate::Kept
+            };
+        };
+        if let Some(reason) = datagram.spoiled {
+            return Fate::Refused(reason);
+        }
+        let place = match datagram.place(piece, payload) {
+            Place::Free(place) => place,
+            Place::Same => return Fate::Repeated,
+            Place::Taken => return Fate::Spoils(Reason::FragmentOverlap),
+        };
+        if datagram.is_completed_by(piece) {
+            return datagram.put_together(piece, place, frame);
+        }
+        if datagram.pieces.len() >= MAX_PIECES {
+            Fate::Spoils(Reason::FragmentLimit)
+        } else if spent + cost > MAX_OCTETS_OF_SOURCE {
+            Fate::Refused(Reason::FragmentLimit)
+        } else {
+            Fate::Kept
+        }
+    }
+
+    /// Keeps a piece that was judged so; tells what had to make room for it.
+    pub(super) fn keep(
+        &mut self,
+        now: Timestamp,
+        key: Key,
+        piece: &Piece,
+        frame: &[u8],
+        mut given_up: impl FnMut(Unfinished),
+    ) {
+        let Some(payload) = frame.get(piece.payload_at..piece.length) else {
+            return;
+        };
+        let cost = payload.len() + COST_OF_PIECE;
+        self.make_room(now, &key, cost, &mut given_up);
+        let datagram = self.open(now, key);
+        let place = datagram
+            .pieces
+            .partition_point(|held| held.offset < piece.offset);
+        let held = Held {
+            offset: piece.offset,
+            end: piece.end,
+            follows: piece.follows,
+            payload: payload.into(),
+        };
+        datagram.pieces.insert(place, held);
+        datagram.note(piece);
+        if piece.offset == 0 {
+            datagram.header = frame.get(..piece.payload_at).map(Into::into);
+        }
+        datagram.cost += cost;
+        self.spend(&key, cost);
+    }
+
+    /// Throws away what is there of a datagram, and what will come of it.
+    pub(super) fn spoil(
+        &mut self,
+        now: Timestamp,
+        key: Key,
+        reason: Reason,
+        mut given_up: impl FnMut(Unfinished),
+    ) {
+        if !self.datagrams.contains_key(&key) {
+            let share = self.shares.get(&(key.zone, key.source));
+            if share.is_some_and(|share| share.datagrams >= MAX_DATAGRAMS_OF_SOURCE) {
+                return; // nothing more of this source is kept anyway
+            }
+            self.make_room(now, &key, 0, &mut given_up);
+        }
+        let datagram = self.open(now, key);
+        let cost = datagram.cost - COST_OF_DATAGRAM;
+        datagram.pieces = Vec::new();
+        datagram.header = None;
+        datagram.cost -= cost;
+        datagram.spoiled = Some(reason);
+        self.cost -= cost;
+        if let Some(share) = self.shares.get_mut(&(key.zone, key.source)) {
+            share.cost -= cost;
+        }
+    }
+
+    /// Forgets a datagram.
+    pub(super) fn forget(&mut self, key: &Key) {
+        self.remove(key);
+    }
+
+    /// Gives up the next datagram that is due by `now`; `None` in the inner
+    /// place for one that was spoiled before.
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Option<Unfinished>> {
+        self.due.first().filter(|(at, _)| *at <= now)?;
+        let (at, key) = self.due.pop_first()?;
+        Some(self.give_up(&key, at, Reason::FragmentTimeout))
+    }
+
+    fn make_room(
+        &mut self,
+        now: Timestamp,
+        for_one: &Key,
+        cost: usize,
+        given_up: &mut impl FnMut(Unfinished),
+    ) {
+        let is_new = !self.datagrams.contains_key(for_one);
+        let (more, cost) = if is_new {
+            (1, cost + COST_OF_DATAGRAM)
+        } else {
+            (0, cost)
+        };
+        while self.cost + cost > MAX_OCTETS || self.datagrams.len() + more > MAX_DATAGRAMS {
+            let next = self
+                .due
+                .iter()
+                .map(|(_, key)| *key)
+                .find(|key| key != for_one);
+            let Some(next) = next else {
+                return; // one datagram alone never fills the store
+            };
+            if let Some(unfinished) = self.give_up(&next, now, Reason::FragmentLimit) {
+                given_up(unfinished);
+            }
+        }
+    }
+
+    fn give_up(&mut self, key: &Key, at: Timestamp, reason: Reason) -> Option<Unfinished> {
+        let datagram = self.remove(key)?;
+        datagram.spoiled.is_none().then_some(Unfinished {
+            at,
+            source: key.source,
+            destination: key.destination,
+            pieces: datagram.pieces.len(),
+            reason,
+        })
+    }
+
+    fn open(&mut self, now: Timestamp, key: Key) -> &mut Datagram {
+        if !self.datagrams.contains_key(&key) {
+            self.due.insert((now.after(key.patience()), key));
+            self.shares
+                .entry((key.zone, key.source))
+                .or_default()
+                .datagrams += 1;
+            self.spend(&key, COST_OF_DATAGRAM);
+        }
+        self.datagrams
+            .entry(key)
+            .or_insert_with(|| Datagram::new(now.after(key.patience())))
+    }
+
+    fn spend(&mut self, key: &Key, cost: usize) {
+        self.cost += cost;
+        self.shares.entry((key.zone, key.source)).or_default().cost += cost;
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Datagram> {
+        let datagram = self.datagrams.remove(key)?;
+        self.due.remove(&(datagram.deadline, *key));
+        self.cost -= datagram.cost;
+        let source = (key.zone, key.source);
+        if let Some(share) = self.shares.get_mut(&source) {
+            share.datagrams -= 1;
+            share.cost -= datagram.cost;
+            if share.datagrams == 0 {
+                self.shares.remove(&source);
+            }
+        }
+        Some(datagram)
+    }
+}
+
+/// Where a piece belongs among those that are here.
+enum Place {
+    /// Before the piece of this number.
+    Free(usize),
+    /// The same is here.
+    Same,
+    /// Something else is here, or it contradicts what is known.
+    Taken,
+}
+
+impl Datagram {
+    fn new(deadline: Timestamp) -> Self {
+        Self {
+            deadline,
+            pieces: Vec::new(),
+            header: None,
+            length: None,
+            here: 0,
+            largest: (0, Cutting::Allowed),
+            ecn: 0,
+            cost: COST_OF_DATAGRAM,
+            spoiled: None,
+        }
+    }
+
+    fn place(&self, piece: &Piece, payload: &[u8]) -> Place {
+        let place = self
+            .pieces
+            .partition_point(|held| held.offset < piece.offset);
+        let at = self.pieces.get(place);
+        if let Some(held) = at.filter(|held| held.offset == piece.offset) {
+            let is_same =
+                (held.end, held.follows) == (piece.end, piece.follows) && *held.payload == *payload;
+            return if is_same { Place::Same } else { Place::Taken };
+        }
+        let before = place
+            .checked_sub(1)
+            .and_then(|place| self.pieces.get(place));
+        let overlaps = before.is_some_and(|held| held.end > piece.offset)
+            || at.is_some_and(|held| held.offset < piece.end);
+        // A second end, something behind the end, or an end before something.
+        let contradicts = self.length.is_some_and(|length| piece.end > length)
+            || (piece.follows == Follows::Nothing && (self.length.is_some() || at.is_some()));
+        if overlaps || contradicts {
+            Place::Taken
+        } else {
+            Place::Free(place)
+        }
+    }
+
+    fn length_with(&self, piece: &Piece) -> Option<usize> {
+        match piece.follows {
+            Follows::Nothing => Some(piece.end),
+            Follows::More => self.length,
+        }
+    }
+
+    /// Pieces never overlap: all is there when there is as much as all.
+    fn is_completed_by(&self, piece: &Piece) -> bool {
+        let here = self.here + (piece.end - piece.offset);
+        self.length_with(piece) == Some(here)
+    }
+
+    fn largest_with(&self, piece: &Piece) -> (usize, Cutting) {
+        let (largest, cutting) = self.largest;
+        match piece.length.cmp(&largest) {
+            std::cmp::Ordering::Less => self.largest,
+            std::cmp::Ordering::Greater => (piece.length, piece.cutting),
+            std::cmp::Ordering::Equal if cutting == Cutting::Forbidden => self.largest,
+            std::cmp::Ordering::Equal => (largest, piece.cutting),
+        }
+    }
+
+    fn note(&mut self, piece: &Piece) {
+        self.here += piece.end - piece.offset;
+        self.length = self.length_with(piece);
+        self.largest = self.largest_with(piece);
+        self.ecn |= 1 << piece.ecn;
+    }
+
+    /// The datagram with this last piece, which belongs at `place`.
+    fn put_together(&self, piece: &Piece, place: usize, frame: &[u8]) -> Fate {
+        let header = match piece.offset {
+            0 => frame.get(..piece.payload_at),
+            _ => self.header.as_deref(),
+        };
+        let (Some(header), Some(payload)) = (header, frame.get(piece.payload_at..piece.length))
+        else {
+            return Fate::Spoils(Reason::Internal);
+        };
+        // RFC 3168 section 5.3: congestion on the way of one is congestion on
+        // the way of all; what mixes ECN with none was tampered with.
+        let ecn = self.ecn | 1 << piece.ecn;
+        let ecn = match ecn {
+            _ if ecn & NOT_ECT != 0 && ecn != NOT_ECT => {
+                return Fate::Spoils(Reason::FragmentOverlap);
+            }
+            _ if ecn & CE != 0 => 3,
+            NOT_ECT => 0,
+            _ => packet::ecn(header),
+        };
+        let (before, behind) = self.pieces.split_at(place.min(self.pieces.len()));
+        let payloads = || {
+            before
+                .iter()
+                .map(|held| &*held.payload)
+                .chain([payload])
+                .chain(behind.iter().map(|held| &*held.payload))
+        };
+        let (largest, cutting) = self.largest_with(piece);
+        let Some(whole) = packet::assemble(header, payloads(), cutting, ecn) else {
+            return Fate::Spoils(Reason::BadLength);
+        };
+        let length = self.length_with(piece).unwrap_or_default();
+        let cuts = Cuts {
+            id: piece.id,
+            header: whole.len() - length,
+            sizes: payloads()
+                .map(|payload| u16::try_from(payload.len()).unwrap_or(u16::MAX))
+                .collect(),
+            largest,
+        };
+        Fate::Completes(whole, cuts)
+    }
+}
