@@ -19,6 +19,7 @@ use super::zones::ZoneTable;
 use super::{Compiled, nat, rules, syntax, timeouts};
 use crate::engine::Policy;
 use crate::rules::RuleSet;
+use crate::session::TcpChecks;
 
 const SECTIONS: [&str; 7] = [
     "version", "zones", "sets", "services", "timeouts", "policy", "nat",
@@ -89,6 +90,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
             services: known.services.services,
             rules: RuleSet::new(rules, policy.default),
             nat: nat.policy,
+            tcp: TcpChecks::default(),
             timeouts,
         },
         devices,

@@ -13,7 +13,7 @@ use crate::session::Timeouts;
 type Field = fn(&mut Timeouts) -> &mut Duration;
 
 /// Every key of the section with what it sets.
-pub(super) const FIELDS: [(&str, Field); 13] = [
+pub(super) const FIELDS: [(&str, Field); 15] = [
     ("tcp-syn-sent", |t| &mut t.tcp_syn_sent),
     ("tcp-syn-recv", |t| &mut t.tcp_syn_recv),
     ("tcp-established", |t| &mut t.tcp_established),
@@ -22,6 +22,8 @@ pub(super) const FIELDS: [(&str, Field); 13] = [
     ("tcp-last-ack", |t| &mut t.tcp_last_ack),
     ("tcp-time-wait", |t| &mut t.tcp_time_wait),
     ("tcp-close", |t| &mut t.tcp_close),
+    ("tcp-unacknowledged", |t| &mut t.tcp_unacknowledged),
+    ("tcp-max-retrans", |t| &mut t.tcp_max_retrans),
     ("udp", |t| &mut t.udp),
     ("udp-stream", |t| &mut t.udp_stream),
     ("icmp", |t| &mut t.icmp),

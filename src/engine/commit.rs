@@ -1,11 +1,11 @@
 //! Committing: carrying out what was decided. Nothing here decides.
 
 use super::control::Control;
-use super::decide::{Admission, Answer, Decision, ErrorPass, Opening, Pass, Plan};
+use super::decide::{Admission, After, Answer, Decision, ErrorPass, Opening, Pass, Plan};
 use super::{Arrival, Ending, Engine, Event, Made, Output};
 use crate::net::{Direction, Family, Timestamp};
 use crate::packet::{self, Complaint, Headers};
-use crate::session::{Handle, Session, Update};
+use crate::session::{Handle, Session};
 
 impl Engine {
     /// Carries out a decision about the packet in `frame`.
@@ -20,7 +20,7 @@ impl Engine {
         match decision.plan {
             Plan::Nothing => {}
             Plan::Answer(headers, answer) => self.answer(arrival, frame, &headers, answer, out),
-            Plan::Pass(headers, pass) => self.pass(frame, &headers, pass),
+            Plan::Pass(headers, pass) => self.pass(now, frame, &headers, pass, out),
             Plan::Open(headers, opening) => self.open_session(now, frame, &headers, &opening, out),
             Plan::Error(headers, pass) => forward_error(frame, &headers, &pass),
         }
@@ -52,26 +52,24 @@ impl Engine {
         }));
     }
 
-    fn pass(&mut self, frame: &mut Vec<u8>, headers: &Headers, pass: Pass) {
+    fn pass(
+        &mut self,
+        now: Timestamp,
+        frame: &mut Vec<u8>,
+        headers: &Headers,
+        pass: Pass,
+        out: &mut Output,
+    ) {
         let Pass {
             handle,
-            direction,
-            state,
-            deadline,
+            update,
+            after,
             leaves,
             alg,
             control,
         } = pass;
-        let bytes = headers.length;
-        self.sessions.update(
-            handle,
-            &Update {
-                direction,
-                state,
-                deadline,
-                bytes,
-            },
-        );
+        let direction = update.direction;
+        self.sessions.update(handle, &update);
         if let Some(step) = control {
             if let Some(expectation) = step.expectation {
                 if let Some(old) = step.next.pending {
@@ -94,6 +92,16 @@ impl Engine {
                 rewrite_stream(frame, headers, control, direction, &mut self.payload);
             }
         }
+        if after == After::Ends
+            && let Some(session) = self.end(handle)
+        {
+            let ending = Ending::Refused;
+            out.events.push(Event::Ended {
+                at: now,
+                session,
+                ending,
+            });
+        }
     }
 
     fn open_session(
@@ -106,8 +114,7 @@ impl Engine {
     ) {
         let Opening {
             origin,
-            state,
-            deadline,
+            first,
             replaces,
             by,
         } = opening;
@@ -124,18 +131,8 @@ impl Engine {
                 parent.pending = None;
             }
         }
-        let handle = self.sessions.insert(*origin, *state, now, *deadline);
-        let direction = Direction::Original;
-        let (state, deadline, bytes) = (*state, *deadline, headers.length);
-        self.sessions.update(
-            handle,
-            &Update {
-                direction,
-                state,
-                deadline,
-                bytes,
-            },
-        );
+        let handle = self.sessions.insert(*origin, now, first);
+        let direction = first.direction;
         if let Some(kind) = origin.alg {
             let mut control = Control::new(kind);
             control.synchronize(direction, headers);

@@ -95,6 +95,12 @@ impl Control {
         }
     }
 
+    /// What an acknowledgement of the changed stream acknowledges of the stream
+    /// as its sender counts.
+    pub(super) fn as_sent(&self, stream: Direction, ack: SeqNumber) -> SeqNumber {
+        self.rewrites[stream].ack(ack)
+    }
+
     /// What a receiver of the changed stream acknowledges, given what it would
     /// have acknowledged of the unchanged one.
     pub(super) fn as_received(&self, stream: Direction, ack: SeqNumber) -> SeqNumber {
@@ -154,7 +160,7 @@ pub(super) fn read(
     // receiver has said so: whoever forges one must not make the reader lose
     // its place.
     let is_met = !matches!(
-        session.state,
+        session.state(),
         State::Tcp(TcpState::SynSent | TcpState::SynSent2)
     );
     if is_met && tcp.flags.has(TcpFlags::SYN) {

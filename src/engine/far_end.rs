@@ -11,7 +11,6 @@ use super::Engine;
 use super::control::Control;
 use crate::net::{Direction, SeqNumber, Tuple, ZoneId};
 use crate::packet::Renumber;
-use crate::session::SessionId;
 
 /// How a far end's packet has to be re-addressed.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +38,7 @@ impl Engine {
         // What reaches an end is the reverse of what that end sends.
         let (_, session, sends) = self.sessions.lookup(&seen.reversed())?;
         let control = self
-            .control_of(session.id)
+            .control_of(session)
             .filter(|control| !control.is_plain());
         Some(FarEnd {
             tuple: session.origin.tuples[!sends],
@@ -55,10 +54,6 @@ impl Engine {
         let (_, session, direction) = self.sessions.lookup(quoted)?;
         let left_as = session.origin.outgoing(direction);
         (left_as != *quoted).then_some((left_as.source.address, left_as))
-    }
-
-    fn control_of(&self, session: SessionId) -> Option<&Control> {
-        self.controls.get(&session)
     }
 
     /// The first packet of an announced data session.

@@ -38,7 +38,7 @@ use hashbrown::HashMap;
 
 use self::control::Control;
 use crate::net::{Timestamp, ZoneId};
-use crate::session::{SessionId, Sessions, TupleHash};
+use crate::session::{Session, SessionId, Sessions, TupleHash};
 
 /// How an engine is set up besides its policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -146,6 +146,12 @@ impl Engine {
         self.counters.count(&judgement);
         self.commit(now, arrival, frame, decision, out);
         judgement
+    }
+
+    /// The reader of a control session; `None` for all others.
+    fn control_of(&self, session: &Session) -> Option<&Control> {
+        session.origin.alg?;
+        self.controls.get(&session.id)
     }
 
     /// Counts a packet that the shell could not bring in, and gives the

@@ -17,12 +17,18 @@ pub struct Made {
 pub enum Ending {
     /// Its time ran out.
     Expired,
+    /// Nothing but a reset ever answered.
+    Refused,
     /// It was over, and a new one has taken its tuple.
     Replaced,
 }
 
 /// Something that happened to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "events are rare, and kept in a list whose memory is used again"
+)]
 pub enum Event {
     /// A session began.
     Began(SessionId),

@@ -3,7 +3,7 @@
 use crate::nat::NatPolicy;
 use crate::net::{Services, Zones};
 use crate::rules::RuleSet;
-use crate::session::Timeouts;
+use crate::session::{TcpChecks, Timeouts};
 
 /// What an operator wrote, checked and resolved: the engine's whole knowledge
 /// of the world it guards.
@@ -17,6 +17,8 @@ pub struct Policy {
     pub rules: RuleSet,
     /// Translations.
     pub nat: NatPolicy,
+    /// How strictly TCP is tracked.
+    pub tcp: TcpChecks,
     /// How long sessions live.
     pub timeouts: Timeouts,
 }

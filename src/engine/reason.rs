@@ -56,6 +56,10 @@ reasons! {
     // --- tracking says no
     /// A TCP segment that its session's state does not allow.
     TcpInvalidState => "tcp-invalid-state",
+    /// A TCP segment outside of the windows that both ends have offered.
+    TcpOutOfWindow => "tcp-out-of-window",
+    /// A reset whose number was acknowledged long ago.
+    TcpInvalidRst => "tcp-invalid-rst",
     /// Neither part of a session nor fit to begin one.
     NoSession => "no-session",
     /// An ICMP error that quotes no session.

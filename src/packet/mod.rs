@@ -20,4 +20,4 @@ pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
     Renumber, decrement_ttl, renumber, repair_checksums, replace_payload, translate,
 };
-pub use tcp::TcpHeader;
+pub use tcp::{TcpHeader, TcpOptions};

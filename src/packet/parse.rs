@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::bytes::{array_at, u8_at, u16_at};
 use super::checksum::Sum;
-use super::tcp::{self, TcpHeader};
+use super::tcp::{self, TcpHeader, TcpOptions};
 use crate::net::{Endpoint, Family, IcmpQuery, Port, Protocol, Tuple};
 
 /// What the engine reads of a packet. Offsets hold for the bytes it was read
@@ -260,6 +260,15 @@ impl Headers {
             Transport::Tcp(tcp) => Some(tcp),
             _ => None,
         }
+    }
+
+    /// The options of a TCP segment; none for all else.
+    #[must_use]
+    pub fn tcp_options(&self, bytes: &[u8]) -> TcpOptions {
+        let header = self
+            .tcp()
+            .and_then(|tcp| bytes.get(self.transport_at..self.transport_at + tcp.length));
+        header.map(TcpOptions::read).unwrap_or_default()
     }
 
     /// Whether the checksums are right: the IP header's always, the

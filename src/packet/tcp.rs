@@ -62,14 +62,80 @@ pub(super) fn read(segment: &[u8], length: usize) -> Option<TcpHeader> {
     })
 }
 
-/// Where the edges of SACK blocks stand in a TCP header (RFC 2018 section 3),
-/// as pairs of four octets each, relative to the header.
-pub(super) fn sack_blocks(header: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
-    const END: u8 = 0;
-    const NOP: u8 = 1;
-    const SACK: u8 = 5;
+/// The options of a TCP header that tracking needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TcpOptions {
+    window_scale: Option<u8>,
+    sack: SackOption,
+    /// Right edges of SACK blocks; a header has room for four.
+    edges: [Option<SeqNumber>; 4],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum SackOption {
+    #[default]
+    Absent,
+    Permitted,
+}
+
+impl TcpOptions {
+    /// By how many bits the sender shifts its windows (RFC 7323 section 2.3:
+    /// fourteen at most).
+    #[must_use]
+    pub fn window_scale(&self) -> Option<u8> {
+        self.window_scale
+    }
+
+    /// Whether the sender takes selective acknowledgements (RFC 2018 section 2).
+    #[must_use]
+    pub fn permits_sack(&self) -> bool {
+        self.sack == SackOption::Permitted
+    }
+
+    /// The right edges of what is acknowledged selectively.
+    pub fn sack_edges(&self) -> impl Iterator<Item = SeqNumber> {
+        self.edges.into_iter().flatten()
+    }
+
+    /// Reads the options of a whole TCP header.
+    pub(super) fn read(header: &[u8]) -> Self {
+        // What most segments carry, and nothing else: two NOPs and a time stamp.
+        const TIME_STAMP_ALONE: [u8; 4] = [NOP, NOP, 8, 10];
+        let mut read = Self::default();
+        if header.len() == 20
+            || (header.len() == 32 && array_at(header, 20) == Some(TIME_STAMP_ALONE))
+        {
+            return read;
+        }
+        for (kind, body) in options(header) {
+            match (kind, body.len()) {
+                (WINDOW_SCALE, 1) => {
+                    read.window_scale = u8_at(header, body.start).map(|scale| scale.min(14));
+                }
+                (SACK_PERMITTED, 0) => read.sack = SackOption::Permitted,
+                (SACK, _) => {
+                    let blocks = (body.start..body.end).step_by(8);
+                    for (place, block) in read.edges.iter_mut().zip(blocks) {
+                        *place = u32_at(header, block + 4).map(SeqNumber);
+                    }
+                }
+                _ => {}
+            }
+        }
+        read
+    }
+}
+
+const END: u8 = 0;
+const NOP: u8 = 1;
+const WINDOW_SCALE: u8 = 3;
+const SACK_PERMITTED: u8 = 4;
+const SACK: u8 = 5;
+
+/// The options of a TCP header: their kind, and where their body is.
+fn options(header: &[u8]) -> impl Iterator<Item = (u8, Range<usize>)> + '_ {
     let mut at = 20;
-    let options = std::iter::from_fn(move || {
+    std::iter::from_fn(move || {
         loop {
             match u8_at(header, at)? {
                 END => return None,
@@ -85,11 +151,16 @@ pub(super) fn sack_blocks(header: &[u8]) -> impl Iterator<Item = Range<usize>> +
                 }
             }
         }
-    });
-    options
+    })
+}
+
+/// Where the edges of SACK blocks stand in a TCP header (RFC 2018 section 3),
+/// as pairs of four octets each, relative to the header.
+pub(super) fn sack_blocks(header: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
+    options(header)
         .filter(|(kind, _)| *kind == SACK)
         .flat_map(|(_, body)| {
-            body.clone()
+            (body.start..body.end)
                 .step_by(8)
                 .map(move |at| at..(at + 8).min(body.end))
         })

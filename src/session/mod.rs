@@ -23,5 +23,6 @@ pub use expectation::{Expectation, Expectations, ExpectedTuple};
 pub use hash::TupleHash;
 pub use state::{FlowState, SessionId, State, TcpState};
 pub use table::{Counter, Handle, Origin, Session, Sessions, Update};
+pub use tcp::{Connection, Heard, Life, PickUp, Resets, TcpChecks, Windows};
 pub use timeouts::Timeouts;
-pub use tracker::{CannotBegin, Heard, Track, begin, lifetime, track};
+pub use tracker::{CannotBegin, Invalid, Seen, Track, Tracked, begin, lifetime, track};

@@ -9,7 +9,8 @@ use super::deadline::DeadlineQueue;
 use super::expectation::{Expectation, Expectations, ExpectedTuple};
 use super::hash::TupleHash;
 use super::state::{SessionId, State};
-use super::tracker::Heard;
+use super::tcp::Heard;
+use super::tracker::Tracked;
 use crate::net::{AlgKind, Direction, PerDirection, ServiceId, Timestamp, Tuple, ZoneId};
 
 /// A session in the table. It is worth nothing once the session is gone, even
@@ -73,8 +74,8 @@ pub struct Session {
     pub id: SessionId,
     /// What was fixed when it began.
     pub origin: Origin,
-    /// Its state.
-    pub state: State,
+    /// What tracking knows of it.
+    pub tracked: Tracked,
     /// Whether both ends have been heard.
     pub heard: Heard,
     /// When it began.
@@ -87,13 +88,23 @@ pub struct Session {
     look_at: Timestamp,
 }
 
+impl Session {
+    /// Its state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.tracked.state()
+    }
+}
+
 /// What one packet does to its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Update {
     /// The way it travels.
     pub direction: Direction,
-    /// The state from now on.
-    pub state: State,
+    /// What tracking knows from now on.
+    pub tracked: Tracked,
+    /// Whether both ends have been heard by now.
+    pub heard: Heard,
     /// When the session ends unless another packet comes.
     pub deadline: Timestamp,
     /// The packet's length in octets.
@@ -197,15 +208,10 @@ impl Sessions {
         SessionId(self.last_id + 1)
     }
 
-    /// Stores a session that begins at `now`. The caller has seen that neither
+    /// Stores a session that begins at `now` with a packet that does `first` to
+    /// it. The caller has seen that neither
     /// of its tuples [is taken](Self::is_taken).
-    pub fn insert(
-        &mut self,
-        origin: Origin,
-        state: State,
-        now: Timestamp,
-        deadline: Timestamp,
-    ) -> Handle {
+    pub fn insert(&mut self, origin: Origin, now: Timestamp, first: &Update) -> Handle {
         debug_assert!(
             Direction::BOTH
                 .iter()
@@ -217,12 +223,12 @@ impl Sessions {
         let slot = self.slots.insert(Session {
             id,
             origin,
-            state,
-            heard: Heard::OneEnd,
+            tracked: first.tracked,
+            heard: first.heard,
             began: now,
-            deadline,
+            deadline: first.deadline,
             counters: PerDirection::default(),
-            look_at: deadline,
+            look_at: first.deadline,
         });
         // 2^32 sessions would need a terabyte before this could fail.
         let entry_slot = u32::try_from(slot).unwrap_or(u32::MAX);
@@ -243,7 +249,8 @@ impl Sessions {
             index.insert_unique(hash.of(&origin.tuples[direction]), entry, hash_of);
         }
         let handle = Handle { id, slot };
-        self.deadlines.push(deadline, handle);
+        self.deadlines.push(first.deadline, handle);
+        self.update(handle, first);
         handle
     }
 
@@ -257,11 +264,9 @@ impl Sessions {
             debug_assert!(false, "an update for a session that is gone");
             return;
         };
-        session.state = update.state;
+        session.tracked = update.tracked;
+        session.heard = update.heard;
         session.deadline = update.deadline;
-        if update.direction == Direction::Reply {
-            session.heard = Heard::BothEnds;
-        }
         let counter = &mut session.counters[update.direction];
         counter.packets += 1;
         counter.bytes += update.bytes as u64;
@@ -348,7 +353,7 @@ mod tests {
     use crate::net::{Protocol, Timestamp};
     use crate::session::state::FlowState;
 
-    const STATE: State = State::Flow(FlowState::Unreplied);
+    const TRACKED: Tracked = Tracked::Flow(FlowState::Unreplied);
 
     fn origin(port: u16) -> Origin {
         let tuple = Tuple::new(
@@ -375,6 +380,25 @@ mod tests {
         }
     }
 
+    /// One packet of a hundred octets.
+    fn packet(direction: Direction, deadline: Timestamp) -> Update {
+        Update {
+            direction,
+            tracked: TRACKED,
+            heard: Heard::OneEnd,
+            deadline,
+            bytes: 100,
+        }
+    }
+
+    fn begin(table: &mut Sessions, port: u16, deadline: u64) -> Handle {
+        table.insert(
+            origin(port),
+            at(0),
+            &packet(Direction::Original, at(deadline)),
+        )
+    }
+
     fn at(secs: u64) -> Timestamp {
         Timestamp::from_secs(secs)
     }
@@ -382,9 +406,7 @@ mod tests {
     #[test]
     fn a_session_is_found_by_both_of_its_tuples_until_it_is_removed() {
         let mut table = Sessions::new(1);
-        let handles: Vec<_> = (0..1000)
-            .map(|p| table.insert(origin(p), STATE, at(0), at(30)))
-            .collect();
+        let handles: Vec<_> = (0..1000).map(|port| begin(&mut table, port, 30)).collect();
         for (port, handle) in (0u16..).zip(&handles) {
             for direction in Direction::BOTH {
                 let (found, session, way) = table.lookup(&origin(port).tuples[direction]).unwrap();
@@ -398,7 +420,7 @@ mod tests {
         assert!(!table.is_taken(&origin(3).tuples.reply));
         assert_eq!(table.len(), 999);
         // Another session in the same slot is not reached by the old handle.
-        let newer = table.insert(origin(3), STATE, at(0), at(30));
+        let newer = begin(&mut table, 3, 30);
         assert!(table.get(handles[3]).is_none());
         assert_eq!(table.get(newer).unwrap().id, SessionId(1001));
     }
@@ -406,15 +428,10 @@ mod tests {
     #[test]
     fn sessions_end_in_the_order_in_which_they_are_due() {
         let mut table = Sessions::new(1);
-        let a = table.insert(origin(1), STATE, at(0), at(30));
-        let b = table.insert(origin(2), STATE, at(0), at(20));
-        let c = table.insert(origin(3), STATE, at(0), at(10));
-        let later = |deadline| Update {
-            direction: Direction::Reply,
-            state: STATE,
-            deadline,
-            bytes: 100,
-        };
+        let a = begin(&mut table, 1, 30);
+        let b = begin(&mut table, 2, 20);
+        let c = begin(&mut table, 3, 10);
+        let later = |deadline| packet(Direction::Reply, deadline);
         table.update(c, &later(at(25))); // moved away: the queue learns it late
         table.update(a, &later(at(15))); // moved nearer: the queue learns it at once
         assert_eq!(table.pop_expired(at(9)), None);
@@ -428,18 +445,12 @@ mod tests {
     #[test]
     fn a_session_that_goes_on_does_not_end() {
         let mut table = Sessions::new(1);
-        let handle = table.insert(origin(1), STATE, at(0), at(30));
+        let handle = begin(&mut table, 1, 30);
         for second in 1..100 {
-            let update = Update {
-                direction: Direction::Original,
-                state: STATE,
-                deadline: at(second + 30),
-                bytes: 1,
-            };
-            table.update(handle, &update);
+            table.update(handle, &packet(Direction::Original, at(second + 30)));
             assert_eq!(table.pop_expired(at(second)), None);
         }
-        assert_eq!(table.get(handle).unwrap().counters.original.packets, 99);
+        assert_eq!(table.get(handle).unwrap().counters.original.packets, 100);
         assert_eq!(
             table.pop_expired(at(129)).map(|(handle, _)| handle),
             Some(handle)

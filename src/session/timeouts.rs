@@ -23,6 +23,10 @@ pub struct Timeouts {
     pub tcp_time_wait: Duration,
     /// The connection was reset.
     pub tcp_close: Duration,
+    /// Data stays without acknowledgement.
+    pub tcp_unacknowledged: Duration,
+    /// An end repeats itself, or its window stays closed.
+    pub tcp_max_retrans: Duration,
     /// UDP without an answer yet.
     pub udp: Duration,
     /// UDP with traffic both ways.
@@ -46,6 +50,8 @@ impl Default for Timeouts {
             tcp_last_ack: Duration::from_secs(30),
             tcp_time_wait: Duration::from_secs(120),
             tcp_close: Duration::from_secs(10),
+            tcp_unacknowledged: Duration::from_secs(300),
+            tcp_max_retrans: Duration::from_secs(300),
             udp: Duration::from_secs(30),
             udp_stream: Duration::from_secs(120),
             icmp: Duration::from_secs(30),

@@ -1,94 +1,144 @@
-//! How a session's state moves with its packets, for every protocol.
+//! How a session moves with its packets, for every protocol.
 
 use std::time::Duration;
 
 use super::state::{FlowState, State, TcpState};
-use super::tcp::{SegmentKind, Transition, transition};
+use super::tcp::{Connection, Heard, Life, Segment, TcpChecks, Verdict};
 use super::timeouts::Timeouts;
-use crate::net::{Direction, Protocol, Timestamp};
+use crate::net::{Direction, Protocol, SeqNumber, Timestamp};
 use crate::packet::{Headers, Transport};
-
-/// Whether both ends have been heard (conntrack: `IPS_SEEN_REPLY`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Heard {
-    /// Only the end that began.
-    OneEnd,
-    /// Both ends.
-    BothEnds,
-}
 
 /// A UDP session is a stream when it is answered and older than this
 /// (conntrack: two seconds).
 const STREAM_AFTER: Duration = Duration::from_secs(2);
 
-/// What a packet would do to its session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What tracking knows of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tracked {
+    /// A TCP connection.
+    Tcp(Connection),
+    /// Anything without a handshake.
+    Flow(FlowState),
+}
+
+impl Tracked {
+    /// The session's state.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self {
+            Self::Tcp(connection) => State::Tcp(connection.state()),
+            Self::Flow(state) => State::Flow(*state),
+        }
+    }
+}
+
+/// What a packet does to its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Track {
-    /// It belongs; from now on the session is in this state.
-    Belongs(State),
-    /// It belongs and changes nothing.
-    Ignored,
+    /// It belongs, and renews the session.
+    Belongs(Tracked, Heard, Life),
+    /// It passes, and renews nothing.
+    Passes(Tracked),
+    /// It passes, and the session is over.
+    Ends,
     /// Its session is over, and it begins a new one.
     Reopens,
-    /// It cannot belong to the session in its state.
-    Invalid,
+    /// It cannot belong to the session.
+    Invalid(Invalid),
+}
+
+/// Why a packet cannot belong to the session whose tuple it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Invalid {
+    /// Its session's state does not allow it.
+    State,
+    /// It lies outside of the windows.
+    Window,
+    /// It is a reset with a number that was acknowledged long ago.
+    Reset,
 }
 
 /// Why a packet that belongs to no session cannot begin one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CannotBegin;
 
-/// The state in which a session begins with this packet.
+/// A packet under tracking.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// What was read of it.
+    pub headers: &'a Headers,
+    /// Its bytes.
+    pub frame: &'a [u8],
+    /// When it came.
+    pub now: Timestamp,
+    /// How strictly TCP is tracked.
+    pub checks: TcpChecks,
+}
+
+/// What tracking knows of a session that begins with this packet.
 ///
 /// # Errors
-/// When it is not fit to begin one: a TCP segment without SYN (no pick-up
-/// from the middle), an ICMP answer that nobody asked for.
-pub fn begin(headers: &Headers) -> Result<State, CannotBegin> {
-    match headers.transport {
-        Transport::Tcp(tcp) => match SegmentKind::of(tcp.flags) {
-            Some(SegmentKind::Syn) => Ok(State::Tcp(TcpState::SynSent)),
-            _ => Err(CannotBegin),
-        },
+/// When it is not fit to begin one: a TCP segment from the middle (unless
+/// pick-up is on), an ICMP answer that nobody asked for.
+pub fn begin(seen: &Seen<'_>) -> Result<Tracked, CannotBegin> {
+    match seen.headers.transport {
+        Transport::Tcp(_) => {
+            let segment = Segment::read(seen.headers, seen.frame, |ack| ack).ok_or(CannotBegin)?;
+            let begun = Connection::begin(&segment, seen.checks).ok_or(CannotBegin)?;
+            Ok(Tracked::Tcp(begun))
+        }
         Transport::Query(query, _) if !query.is_request() => Err(CannotBegin),
         Transport::Error { .. } | Transport::Icmp { .. } => Err(CannotBegin),
         Transport::Udp(..) | Transport::Query(..) | Transport::Other => {
-            Ok(State::Flow(FlowState::Unreplied))
+            Ok(Tracked::Flow(FlowState::Unreplied))
         }
     }
 }
 
-/// What this packet, travelling in `direction` at `now`, does to a session
-/// that began at `began` and is in `state`.
+/// What this packet, travelling in `direction`, does to a session that began
+/// at `began` and of which `tracked` and `heard` are known. `as_sent` turns an
+/// acknowledgement into the numbers of the end that it acknowledges.
 #[must_use]
 pub fn track(
-    state: State,
-    began: Timestamp,
+    (tracked, heard, began): (&Tracked, Heard, Timestamp),
     direction: Direction,
-    headers: &Headers,
-    now: Timestamp,
+    seen: &Seen<'_>,
+    as_sent: impl Fn(SeqNumber) -> SeqNumber,
 ) -> Track {
-    match (state, &headers.transport) {
-        (State::Tcp(state), Transport::Tcp(tcp)) => {
-            let Some(kind) = SegmentKind::of(tcp.flags) else {
-                return Track::Invalid;
+    let answered = match direction {
+        Direction::Original => heard,
+        Direction::Reply => heard.max(Heard::BothEnds),
+    };
+    match tracked {
+        Tracked::Tcp(connection) => {
+            let Some(segment) = Segment::read(seen.headers, seen.frame, as_sent) else {
+                return Track::Invalid(Invalid::State);
             };
-            match transition(state, direction, kind) {
-                Transition::To(next) => Track::Belongs(State::Tcp(next)),
-                Transition::Ignore => Track::Ignored,
-                Transition::Reopen => Track::Reopens,
-                Transition::Invalid => Track::Invalid,
+            match connection.segment(direction, &segment, heard, seen.checks) {
+                Verdict::Belongs(next, life) => {
+                    let assured = heard != Heard::OneEnd && next.assures(connection.state());
+                    let heard = if assured { Heard::Assured } else { answered };
+                    Track::Belongs(Tracked::Tcp(next), heard, life)
+                }
+                Verdict::Passes(next) => Track::Passes(Tracked::Tcp(next)),
+                Verdict::Ends => Track::Ends,
+                Verdict::Reopens => Track::Reopens,
+                Verdict::WrongState => Track::Invalid(Invalid::State),
+                Verdict::OutOfWindow => Track::Invalid(Invalid::Window),
+                Verdict::WrongReset => Track::Invalid(Invalid::Reset),
             }
         }
-        (State::Flow(state), transport) => {
-            let answered = direction == Direction::Reply || state != FlowState::Unreplied;
-            let is_udp = matches!(transport, Transport::Udp(..));
-            Track::Belongs(State::Flow(match (answered, is_udp) {
-                (false, _) => FlowState::Unreplied,
-                (true, true) if now.since(began) > STREAM_AFTER => FlowState::Stream,
-                (true, _) => FlowState::Replied,
-            }))
+        Tracked::Flow(_) => {
+            let is_udp = matches!(seen.headers.transport, Transport::Udp(..));
+            let (state, heard) = match (answered, is_udp) {
+                (Heard::OneEnd, _) => (FlowState::Unreplied, answered),
+                (_, true) if seen.now.since(began) > STREAM_AFTER => {
+                    (FlowState::Stream, Heard::Assured)
+                }
+                (_, _) => (FlowState::Replied, answered),
+            };
+            Track::Belongs(Tracked::Flow(state), heard, Life::OfState)
         }
-        (State::Tcp(_), _) => Track::Invalid,
     }
 }
 
@@ -96,6 +146,22 @@ pub fn track(
 /// service says for established sessions.
 #[must_use]
 pub fn lifetime(
+    state: State,
+    life: Life,
+    protocol: Protocol,
+    idle: Option<Duration>,
+    timeouts: &Timeouts,
+) -> Duration {
+    let of_state = of_state(state, protocol, idle, timeouts);
+    match life {
+        Life::OfState => of_state,
+        Life::Unacknowledged => of_state.min(timeouts.tcp_unacknowledged),
+        Life::Repeating => of_state.min(timeouts.tcp_max_retrans),
+        Life::OfReset => timeouts.tcp_close,
+    }
+}
+
+fn of_state(
     state: State,
     protocol: Protocol,
     idle: Option<Duration>,
@@ -113,7 +179,11 @@ pub fn lifetime(
             TcpState::Close => timeouts.tcp_close,
         },
         State::Flow(state) => match (protocol, state) {
-            (Protocol::UDP, FlowState::Unreplied) => timeouts.udp,
+            // A short-lived service gives up sooner; a long-lived one waits for
+            // its first answer no longer than others do.
+            (Protocol::UDP, FlowState::Unreplied) => {
+                idle.map_or(timeouts.udp, |idle| idle.min(timeouts.udp))
+            }
             (Protocol::UDP, FlowState::Replied) => idle.unwrap_or(timeouts.udp),
             (Protocol::UDP, FlowState::Stream) => idle.unwrap_or(timeouts.udp_stream),
             (Protocol::ICMP | Protocol::ICMPV6, _) => timeouts.icmp,

@@ -383,7 +383,9 @@ impl World {
     fn check_leak(&self, session: Option<SessionId>, left: &Seen) {
         let all = self.engine.sessions().sorted();
         let session = all.into_iter().find(|known| Some(known.id) == session);
-        let origin = session.expect("forwarded packets have one").origin;
+        let Some(origin) = session.map(|session| session.origin) else {
+            return; // a reset has just ended it
+        };
         if ZONES[self.place(origin.egress.original)] == "wan"
             && ZONES[self.place(origin.egress.reply)] != "wan"
             && origin.parent.is_none()

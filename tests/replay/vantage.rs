@@ -124,9 +124,12 @@ fn without_the_alg_no_data_session_gets_in() {
             "{} {told:#?}",
             recording.name
         );
-        assert!(
-            count("forward session") > 30,
-            "the control connection passes"
-        );
+        // In these pairs Linux made PORT or 227 longer on the way. Without the
+        // ALG they are not, and octets are acknowledged that never left here.
+        let (passing, beyond) = (count("forward session"), count("drop tcp-out-of-window"));
+        match recording.name {
+            "ftp-active-nat" | "ftp-forward-passive" => assert!(beyond > 0, "{told:#?}"),
+            _ => assert!(passing > 30 && beyond == 0, "the control connection passes"),
+        }
     }
 }

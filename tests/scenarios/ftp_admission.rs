@@ -124,9 +124,13 @@ fn the_same_announcement_again_keeps_its_port() {
 fn t_ftp_expire__an_announcement_that_nobody_follows_ends_after_300_seconds() {
     let (mut lab, mut ftp) = masqueraded();
     ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    // What is not acknowledged would end the control session first.
+    ftp.server_says(&mut lab, 1.0, "200 ok\r\n");
+    let _ = lab.at(1.0).from(LAN).send(ftp.client.segment());
     let mut in_time = Lab::new(OFFICE);
     let mut other = Dialogue::open(&mut in_time, 0.0, (LAN, CLIENT), SERVER);
     other.client_says(&mut in_time, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    other.server_says(&mut in_time, 1.0, "200 ok\r\n");
     let sent = data_syn(&mut in_time, 301.0 - 1e-6, DATA, "203.0.113.2:51210");
     let _ = sent.expect(forward_to(LAN).destination("10.0.0.7:51210").ct("related"));
 

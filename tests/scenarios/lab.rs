@@ -90,7 +90,7 @@ impl Lab {
         let line = |session: &&Session| {
             let tuples = &session.origin.tuples;
             let (original, reply) = (tuples.original, tuples.reply);
-            format!("{original} | {reply} | {}", session.state)
+            format!("{original} | {reply} | {}", session.state())
         };
         self.engine.sessions().sorted().iter().map(line).collect()
     }

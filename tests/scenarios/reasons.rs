@@ -10,6 +10,8 @@ use super::policies::OFFICE;
 
 const CLIENT: &str = "10.0.0.7:51000";
 const SERVER: &str = "198.51.100.21:21";
+/// The client as its server sees it.
+const OUTSIDE: &str = "203.0.113.2:51000";
 
 /// How a reason is reached.
 enum Reached {
@@ -74,6 +76,17 @@ fn reach(reason: Reason) -> Reached {
         Reason::TcpInvalidState => after(&[
             (LAN, tcp(CLIENT, SERVER).syn()),
             (LAN, tcp(CLIENT, SERVER).fin().ack(9)),
+        ]),
+        Reason::TcpOutOfWindow => after(&[
+            (LAN, tcp(CLIENT, SERVER).syn().seq(100)),
+            (WAN, tcp(SERVER, OUTSIDE).syn().seq(500).ack(101)),
+            (LAN, tcp(CLIENT, SERVER).seq(5_000_000).ack(501)),
+        ]),
+        Reason::TcpInvalidRst => after(&[
+            (LAN, tcp(CLIENT, SERVER).syn().seq(100)),
+            (WAN, tcp(SERVER, OUTSIDE).syn().seq(500).ack(101)),
+            (LAN, tcp(CLIENT, SERVER).seq(101).ack(501)),
+            (WAN, tcp(SERVER, OUTSIDE).seq(400).rst()),
         ]),
         Reason::NoSession => from_lan(tcp(CLIENT, SERVER).ack(9)),
         Reason::IcmpUnrelated => from_lan(icmp("10.0.0.7", "198.51.100.9", 3, 3)),

@@ -99,7 +99,7 @@ fn t_lnx_tcp_timers__each_state_lasts_its_time_and_not_a_moment_longer() {
 #[test]
 fn t_lnx_tcp_open__both_handshakes_go_through_their_states_by_name() {
     let mut lab = lab_after(&[SYN, SYN_ACK, ACK]);
-    assert_eq!(lab.session().state.name(), "established");
+    assert_eq!(lab.session().state().name(), "established");
     // Simultaneous open: the other end's SYN crosses ours.
     lab = lab_after(&SIMULTANEOUS[..4]);
     play(

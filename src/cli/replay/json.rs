@@ -87,7 +87,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
         let line = match event {
             Event::Began(_)
             | Event::Ended {
-                ending: Ending::Replaced,
+                ending: Ending::Replaced | Ending::Refused,
                 ..
             } => return Ok(()),
             Event::Ended {
@@ -98,7 +98,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
                 timer: "session-expired",
                 time: at.to_string(),
                 session: session.id.0,
-                state: Some(session.state.name()),
+                state: Some(session.state().name()),
             },
             Event::Unmet(expectation) => TimerLine {
                 timer: "expectation-expired",

@@ -194,6 +194,7 @@ fn row(told: &Told, policy: &Policy, branch: &str) -> Vec<String> {
     let end = match told.end {
         End::Live => "",
         End::Ended(Ending::Expired) => ", expired",
+        End::Ended(Ending::Refused) => ", refused",
         End::Ended(Ending::Replaced) => ", replaced",
     };
     let [client, server] = ends(&original).map(|end| end.to_string());
@@ -203,7 +204,7 @@ fn row(told: &Told, policy: &Policy, branch: &str) -> Vec<String> {
         client,
         server,
         translation(origin.outgoing(crate::net::Direction::Original), &original),
-        format!("{}{end}", session.state),
+        format!("{}{end}", session.state()),
         format!(
             "{} > {} <",
             counters.original.packets, counters.reply.packets

@@ -30,7 +30,7 @@ impl Engine {
             reason,
             rule: origin.rule.map(RuleId),
             session: Some(session.id),
-            state: Some(session.state),
+            state: Some(session.state()),
         };
         if case.headers.ttl <= 1 {
             return ttl_expired(case, judgement(Verdict::Reject, Reason::TtlExpired));

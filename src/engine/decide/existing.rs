@@ -3,11 +3,11 @@
 use super::super::control::{Circumstances, read as read_control};
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
-use super::plan::{Decision, Pass, Plan};
+use super::plan::{After, Decision, Pass, Plan};
 use super::{Case, nothing, ttl_expired};
 use crate::net::{Direction, Tuple};
 use crate::rules::RuleId;
-use crate::session::{Handle, Heard, Session, Track, track};
+use crate::session::{Handle, Heard, Invalid, Session, State, TcpState, Track, Update, track};
 
 impl Engine {
     pub(super) fn decide_existing(
@@ -17,17 +17,17 @@ impl Engine {
         (handle, session, direction): (Handle, &Session, Direction),
         why: &mut impl Observer,
     ) -> Decision {
-        let Session {
-            origin,
-            state,
-            began,
-            ..
-        } = session;
-        let track = track(*state, *began, direction, case.headers, case.now);
+        let origin = &session.origin;
+        let control = self.control_of(session);
+        // A changed stream is acknowledged in its receiver's numbers.
+        let as_sent = |ack| control.map_or(ack, |control| control.as_sent(!direction, ack));
+        let known = (&session.tracked, session.heard, session.began);
+        let track = track(known, direction, &self.seen(case), as_sent);
+        let state = session.state();
         why.step(Step::InSession {
             session: session.id,
             direction,
-            state: *state,
+            state,
             track,
         });
         let judgement = |verdict, reason, state| Judgement {
@@ -38,28 +38,42 @@ impl Engine {
             session: Some(session.id),
             state: Some(state),
         };
-        let (next, deadline) = match track {
-            Track::Belongs(next) => (next, self.deadline(case.now, next, origin)),
-            Track::Ignored => (*state, session.deadline),
+        let (tracked, heard, deadline, after) = match track {
+            Track::Belongs(next, heard, life) => {
+                let deadline = self.deadline(case.now, next.state(), life, origin);
+                (next, heard, deadline, After::Lives)
+            }
+            Track::Passes(next) => (
+                next,
+                heard_of(session, direction),
+                session.deadline,
+                After::Lives,
+            ),
+            Track::Ends => (
+                session.tracked,
+                session.heard,
+                session.deadline,
+                After::Ends,
+            ),
             Track::Reopens => return self.decide_new(case, tuple, Some(handle), why),
-            Track::Invalid => {
-                let refused = judgement(Verdict::Drop, Reason::TcpInvalidState, *state);
+            Track::Invalid(why) => {
+                let refused = judgement(Verdict::Drop, reason_of(why), state);
                 return nothing(Judgement {
                     ct: CtState::Invalid,
                     ..refused
                 });
             }
         };
+        let next = match after {
+            After::Lives => tracked.state(),
+            After::Ends => State::Tcp(TcpState::Close),
+        };
         if case.headers.ttl <= 1 {
-            return ttl_expired(case, judgement(Verdict::Reject, Reason::TtlExpired, *state));
+            return ttl_expired(case, judgement(Verdict::Reject, Reason::TtlExpired, state));
         }
         let leaves = origin.outgoing(direction);
         why.step(Step::Leaves(&leaves));
-        let control = match self
-            .controls
-            .get(&session.id)
-            .filter(|_| origin.alg.is_some())
-        {
+        let control = match control {
             None => None,
             Some(control) => {
                 let circumstances = Circumstances {
@@ -78,7 +92,7 @@ impl Engine {
                     why,
                 ) {
                     Ok(step) => step,
-                    Err(_) => return nothing(judgement(Verdict::Drop, Reason::AlgRefused, *state)),
+                    Err(_) => return nothing(judgement(Verdict::Drop, Reason::AlgRefused, state)),
                 }
             }
         };
@@ -92,9 +106,14 @@ impl Engine {
                 *case.headers,
                 Pass {
                     handle,
-                    direction,
-                    state: next,
-                    deadline,
+                    update: Update {
+                        direction,
+                        tracked,
+                        heard,
+                        deadline,
+                        bytes: case.headers.length,
+                    },
+                    after,
                     leaves,
                     alg: origin.alg,
                     control,
@@ -107,8 +126,24 @@ impl Engine {
 /// What tracking says of a packet of this session.
 fn ct_of(session: &Session, direction: Direction) -> CtState {
     match (direction, session.heard, session.origin.parent) {
-        (Direction::Reply, _, _) | (_, Heard::BothEnds, _) => CtState::Established,
         (Direction::Original, Heard::OneEnd, Some(_)) => CtState::Related,
         (Direction::Original, Heard::OneEnd, None) => CtState::New,
+        (_, _, _) => CtState::Established,
+    }
+}
+
+/// Whether both ends have been heard once this packet has passed.
+fn heard_of(session: &Session, direction: Direction) -> Heard {
+    match direction {
+        Direction::Original => session.heard,
+        Direction::Reply => session.heard.max(Heard::BothEnds),
+    }
+}
+
+fn reason_of(invalid: Invalid) -> Reason {
+    match invalid {
+        Invalid::State => Reason::TcpInvalidState,
+        Invalid::Window => Reason::TcpOutOfWindow,
+        Invalid::Reset => Reason::TcpInvalidRst,
     }
 }

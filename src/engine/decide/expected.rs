@@ -41,7 +41,7 @@ impl Engine {
             session: None,
             state,
         };
-        let Ok(state) = begin(case.headers) else {
+        let Ok(tracked) = begin(&self.seen(case)) else {
             return dropped(CtState::Invalid, Reason::NoSession);
         };
         if case.headers.ttl <= 1 {
@@ -72,15 +72,18 @@ impl Engine {
             alg: None,
             parent: Some(parent.id),
         };
-        let judgement = judgement(Verdict::Forward(egress), Reason::Expected, Some(state));
+        let judgement = judgement(
+            Verdict::Forward(egress),
+            Reason::Expected,
+            Some(tracked.state()),
+        );
         let by = Admission::Expected(expectation.tuple, expectation.parent);
         self.open(
             case,
             judgement,
             Opening {
                 origin,
-                state,
-                deadline: self.deadline(case.now, state, &origin),
+                first: self.first(case, tracked, &origin),
                 replaces: None,
                 by,
             },

@@ -6,10 +6,10 @@ use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, dropped, nothing, ttl_expired};
 use crate::nat::{SourceChoice, unique_source};
-use crate::net::{Asking, PerDirection, Place, Timestamp, Tuple};
+use crate::net::{Asking, Direction, PerDirection, Place, Timestamp, Tuple};
 use crate::packet::{Complaint, Transport};
 use crate::rules::{Permit, Refusal, RuleId, Ruling};
-use crate::session::{Handle, Origin, State, begin, lifetime};
+use crate::session::{Handle, Heard, Life, Origin, Seen, State, Tracked, Update, begin, lifetime};
 
 /// The most sessions that an engine keeps.
 const MAX_SESSIONS: usize = 1 << 22;
@@ -26,7 +26,7 @@ impl Engine {
     ) -> Decision {
         let policy = &self.policy;
         let from = case.arrival.zone;
-        let Ok(state) = begin(case.headers) else {
+        let Ok(tracked) = begin(&self.seen(case)) else {
             return dropped(CtState::Invalid, Reason::NoSession);
         };
         let judgement = |verdict, reason, rule, state| Judgement {
@@ -126,17 +126,21 @@ impl Engine {
                 .filter(|_| case.headers.tcp().is_some()),
             parent: None,
         };
-        let deadline = self.deadline(case.now, state, &origin);
+        let first = self.first(case, tracked, &origin);
         let reason = reason_of(permit.rule());
-        let allowed = judgement(Verdict::Forward(egress), reason, permit.rule(), Some(state));
+        let allowed = judgement(
+            Verdict::Forward(egress),
+            reason,
+            permit.rule(),
+            Some(tracked.state()),
+        );
         let by = Admission::Permit(permit);
         self.open(
             case,
             allowed,
             Opening {
                 origin,
-                state,
-                deadline,
+                first,
                 replaces,
                 by,
             },
@@ -201,10 +205,38 @@ impl Engine {
         unique_source(wanted, self.hash.of(&(arrives, wanted)), is_taken)
     }
 
-    pub(super) fn deadline(&self, now: Timestamp, state: State, origin: &Origin) -> Timestamp {
+    /// The packet as tracking wants it.
+    pub(super) fn seen<'a>(&self, case: &Case<'a>) -> Seen<'a> {
+        Seen {
+            headers: case.headers,
+            frame: case.frame,
+            now: case.now,
+            checks: self.policy.tcp,
+        }
+    }
+
+    /// What the first packet of a session does to it.
+    pub(super) fn first(&self, case: &Case<'_>, tracked: Tracked, origin: &Origin) -> Update {
+        Update {
+            direction: Direction::Original,
+            tracked,
+            heard: Heard::OneEnd,
+            deadline: self.deadline(case.now, tracked.state(), Life::OfState, origin),
+            bytes: case.headers.length,
+        }
+    }
+
+    pub(super) fn deadline(
+        &self,
+        now: Timestamp,
+        state: State,
+        life: Life,
+        origin: &Origin,
+    ) -> Timestamp {
         let protocol = origin.tuples.original.protocol;
         now.after(lifetime(
             state,
+            life,
             protocol,
             origin.idle,
             &self.policy.timeouts,

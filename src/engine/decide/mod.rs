@@ -12,7 +12,7 @@ mod fresh;
 mod plan;
 mod refuse;
 
-pub(super) use plan::{Admission, Answer, Decision, ErrorPass, Opening, Pass, Plan};
+pub(super) use plan::{Admission, After, Answer, Decision, ErrorPass, Opening, Pass, Plan};
 
 use self::refuse::refused_unseen;
 use super::observer::{Observer, Step};

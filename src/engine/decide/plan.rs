@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use super::super::Judgement;
 use super::super::control::ControlStep;
-use crate::net::{AlgKind, Direction, Timestamp, Tuple};
+use crate::net::{AlgKind, Tuple};
 use crate::packet::{Complaint, Headers, Quoted};
 use crate::rules::Permit;
-use crate::session::{ExpectedTuple, Handle, Origin, State};
+use crate::session::{ExpectedTuple, Handle, Origin, Update};
 
 /// What was decided about a packet, with all that carrying it out needs.
 #[derive(Debug)]
@@ -46,12 +46,20 @@ pub(in crate::engine) enum Answer {
 #[derive(Debug)]
 pub(in crate::engine) struct Pass {
     pub(in crate::engine) handle: Handle,
-    pub(in crate::engine) direction: Direction,
-    pub(in crate::engine) state: State,
-    pub(in crate::engine) deadline: Timestamp,
+    pub(in crate::engine) update: Update,
+    pub(in crate::engine) after: After,
     pub(in crate::engine) leaves: Tuple,
     pub(in crate::engine) alg: Option<AlgKind>,
     pub(in crate::engine) control: Option<Box<ControlStep>>,
+}
+
+/// What becomes of a session when its packet has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum After {
+    /// It lives on.
+    Lives,
+    /// It is over: nothing but a reset ever answered.
+    Ends,
 }
 
 /// How a session begins. There is none without a permit: its own, or that of
@@ -59,8 +67,7 @@ pub(in crate::engine) struct Pass {
 #[derive(Debug)]
 pub(in crate::engine) struct Opening {
     pub(in crate::engine) origin: Origin,
-    pub(in crate::engine) state: State,
-    pub(in crate::engine) deadline: Timestamp,
+    pub(in crate::engine) first: Update,
     pub(in crate::engine) replaces: Option<Handle>,
     pub(in crate::engine) by: Admission,
 }

@@ -12,12 +12,12 @@
 //!                                                           TimeWait
 //! ```
 
-use super::state::TcpState;
+use super::super::state::TcpState;
 use crate::net::{Direction, TcpFlags};
 
 /// What a segment is to the state machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum SegmentKind {
+pub(in crate::session) enum SegmentKind {
     /// SYN alone.
     Syn,
     /// SYN with ACK.
@@ -34,7 +34,7 @@ impl SegmentKind {
     /// The kind of a segment with these flags; RST outranks SYN, SYN outranks
     /// FIN (`get_conntrack_index`). `None` for a segment with none of them.
     #[must_use]
-    pub(super) fn of(flags: TcpFlags) -> Option<Self> {
+    pub(in crate::session) fn of(flags: TcpFlags) -> Option<Self> {
         Some(if flags.has(TcpFlags::RST) {
             Self::Rst
         } else if flags.has(TcpFlags::SYN | TcpFlags::ACK) {
@@ -53,13 +53,14 @@ impl SegmentKind {
 
 /// What a segment does to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Transition {
+pub(in crate::session) enum Transition {
     /// It belongs, and this is the state from now on.
     To(TcpState),
     /// It passes, and changes nothing: its effect is not known before the
     /// other end has answered.
     Ignore,
-    /// The old session is over: the segment begins a new one with its tuple.
+    /// The old session may be over, and the segment begin a new one with its
+    /// tuple.
     Reopen,
     /// It cannot belong to a session in this state.
     Invalid,
@@ -67,7 +68,7 @@ pub(super) enum Transition {
 
 /// The next state of a session in `state` when `segment` comes in `direction`.
 #[must_use]
-pub(super) fn transition(
+pub(in crate::session) fn transition(
     state: TcpState,
     direction: Direction,
     segment: SegmentKind,
@@ -79,11 +80,8 @@ pub(super) fn transition(
     };
     use Transition::{Ignore, Invalid, Reopen, To};
     match (segment, direction, state) {
-        // SYN from the initiator: retransmitted, or a connection begun anew. A
-        // retransmission restarts no timer, so that nobody can keep a half-open
-        // session alive alone (`nf_conntrack_tcp_packet`: "do not renew timeout
-        // on SYN retransmit").
-        (Syn, Original, SynSent) => Ignore,
+        // SYN from the initiator: retransmitted, or a connection begun anew.
+        (Syn, Original, SynSent) => To(SynSent),
         (Syn, Original, SynSent2) => To(SynSent2),
         (Syn, Original, TimeWait | Close) => Reopen,
         (Syn, Original, _) => Ignore,

@@ -1,0 +1,497 @@
+//! What is known of one TCP connection, and what each segment does to it.
+//!
+//! Follows `nf_conntrack_tcp_packet` of `nf_conntrack_proto_tcp.c`: first the
+//! state table, then the exceptions that it cannot hold (a SYN that the
+//! firewall let by, challenge ACKs, resets), then the window check. A segment
+//! that is refused changes nothing.
+
+use super::super::state::TcpState;
+use super::segment::Segment;
+use super::table::{SegmentKind, Transition, transition};
+use super::window::{Check, Closing, End, Fit, Sent, check};
+use crate::net::{Direction, PerDirection, SeqNumber};
+
+/// How strictly TCP is tracked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct TcpChecks {
+    /// Whether a session may begin in the middle.
+    pub pick_up: PickUp,
+    /// What a segment outside of its window is.
+    pub windows: Windows,
+    /// What a reset with a wrong number is.
+    pub resets: Resets,
+}
+
+/// Whether a session may begin with a segment from the middle of a connection
+/// (conntrack: `nf_conntrack_tcp_loose`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PickUp {
+    /// Only a SYN begins a session.
+    #[default]
+    Never,
+    /// An ACK does too, if the rules allow it. Whoever can guess a tuple that
+    /// they allow needs no handshake then.
+    Loose,
+}
+
+/// What a segment outside of its window is (`nf_conntrack_tcp_be_liberal`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Windows {
+    /// Invalid.
+    #[default]
+    Strict,
+    /// Part of its session all the same.
+    Liberal,
+}
+
+/// What a reset behind what was acknowledged is
+/// (`nf_conntrack_tcp_ignore_invalid_rst`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Resets {
+    /// Invalid.
+    #[default]
+    Checked,
+    /// Passed on, without ending the session.
+    Lenient,
+}
+
+/// Whether both ends have been heard, and whether their session has shown that
+/// it is real.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Heard {
+    /// Only the end that began.
+    OneEnd,
+    /// Both ends (`IPS_SEEN_REPLY`).
+    BothEnds,
+    /// Both, and what they said fits together: never given up for a stranger's
+    /// sake (`IPS_ASSURED`).
+    Assured,
+}
+
+/// What is known of a TCP connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection {
+    state: TcpState,
+    ends: PerDirection<End>,
+    last: Last,
+    /// A SYN that was let by while the session was in another state: what it
+    /// said, in case that the other end takes it up.
+    passed_syn: Option<PassedSyn>,
+    opening: Opened,
+    /// How often the last segment came again.
+    repeated: u8,
+}
+
+/// Whether both ends sent a SYN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opened {
+    ByOne,
+    ByBoth,
+}
+
+/// The last segment that counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Last {
+    /// `None` before the first.
+    kind: Option<SegmentKind>,
+    direction: Direction,
+    seq: SeqNumber,
+    ack: SeqNumber,
+    end: SeqNumber,
+    window: u16,
+}
+
+/// What a SYN that was let by said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PassedSyn {
+    end: End,
+    /// In `LastAck`, a challenge ACK (RFC 5961 section 4) may answer it.
+    challenge: Challenge,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Challenge {
+    No,
+    Expected,
+}
+
+/// What a segment is to its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::session) enum Verdict {
+    /// It belongs; the session goes on as told, and lives that long.
+    Belongs(Connection, Life),
+    /// It passes without renewing the session.
+    Passes(Connection),
+    /// It passes, and the session is over at once.
+    Ends,
+    /// The connection is over; the segment begins a new one.
+    Reopens,
+    /// It cannot belong to the connection in its state.
+    WrongState,
+    /// It lies outside of what both ends have said.
+    OutOfWindow,
+    /// A reset with a number that was acknowledged long ago.
+    WrongReset,
+}
+
+/// How long the connection lives without another segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Life {
+    /// As its state says.
+    OfState,
+    /// At most as long as data may stay without acknowledgement.
+    Unacknowledged,
+    /// At most as long as an end may go on repeating itself.
+    Repeating,
+    /// As after a reset.
+    OfReset,
+}
+
+/// `nf_conntrack_tcp_max_retrans`.
+const MOST_REPEATED: u8 = 3;
+
+impl Connection {
+    /// The connection that begins with this segment. `None`: it cannot begin
+    /// one.
+    pub(in crate::session) fn begin(segment: &Segment, checks: TcpChecks) -> Option<Self> {
+        let (state, ends) = match (segment.kind, checks.pick_up) {
+            (SegmentKind::Syn, _) => {
+                let original = End::of_syn(segment);
+                (
+                    TcpState::SynSent,
+                    PerDirection {
+                        original,
+                        reply: End::default(),
+                    },
+                )
+            }
+            (SegmentKind::Ack, PickUp::Loose) => {
+                let ends = PerDirection {
+                    original: End::of_middle(segment),
+                    reply: End::unseen_of_middle(),
+                };
+                (TcpState::Established, ends)
+            }
+            _ => return None,
+        };
+        let mut begun = Self {
+            state,
+            ends,
+            last: Last::first(segment.kind),
+            passed_syn: None,
+            opening: Opened::ByOne,
+            repeated: 0,
+        };
+        // The first segment is checked as all others are, and cannot fail.
+        let liberal = Check::Liberal;
+        check(
+            &mut begun.ends,
+            TcpState::SynSent,
+            Direction::Original,
+            segment,
+            liberal,
+        );
+        Some(begun)
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> TcpState {
+        self.state
+    }
+
+    /// What this segment does to the connection.
+    pub(in crate::session) fn segment(
+        &self,
+        direction: Direction,
+        segment: &Segment,
+        heard: Heard,
+        checks: TcpChecks,
+    ) -> Verdict {
+        let mut next = *self;
+        let kind = segment.kind;
+        let mut to = match transition(self.state, direction, kind) {
+            Transition::Invalid => return Verdict::WrongState,
+            Transition::To(state) => state,
+            Transition::Reopen if self.is_over(direction) => return Verdict::Reopens,
+            Transition::Reopen | Transition::Ignore => {
+                if !self.answers_passed_syn(direction, segment) {
+                    next.let_by(direction, segment);
+                    return Verdict::Passes(next);
+                }
+                next.resynchronize(direction);
+                TcpState::SynRecv
+            }
+        };
+        match to {
+            TcpState::TimeWait if self.is_challenge_ack(direction, kind) => {
+                if let Some(syn) = &mut next.passed_syn {
+                    syn.challenge = Challenge::No;
+                }
+                return Verdict::Passes(next);
+            }
+            TcpState::SynSent2 => next.opening = Opened::ByBoth,
+            TcpState::SynRecv
+                if direction == Direction::Reply
+                    && kind == SegmentKind::Ack
+                    && self.opening == Opened::ByBoth =>
+            {
+                to = TcpState::Established;
+            }
+            TcpState::Close if kind == SegmentKind::Rst => {
+                match self.reset(direction, segment, heard, checks) {
+                    Reset::Wrong => return Verdict::WrongReset,
+                    Reset::Inexact => to = self.state,
+                    Reset::Checked => {}
+                    Reset::Trusted => {
+                        return next.accept(direction, segment, TcpState::Close, heard);
+                    }
+                }
+            }
+            _ => {}
+        }
+        let liberal = match checks.windows {
+            Windows::Strict => Check::Strict,
+            Windows::Liberal => Check::Liberal,
+        };
+        match check(&mut next.ends, next.state, direction, segment, liberal) {
+            Fit::OutOfWindow => Verdict::OutOfWindow,
+            Fit::Ignored => Verdict::Passes(next),
+            Fit::InWindow => {
+                next.note_repetition(direction, segment);
+                next.accept(direction, segment, to, heard)
+            }
+        }
+    }
+
+    /// Whether a new SYN may take the tuple: the connection was closed, or
+    /// reset from the same side (RFC 1122 section 4.2.2.13).
+    fn is_over(&self, direction: Direction) -> bool {
+        let closed = |direction| self.ends[direction].closing == Closing::Initiated;
+        closed(Direction::Original)
+            || closed(Direction::Reply)
+            || (self.last.direction == direction && self.last.kind == Some(SegmentKind::Rst))
+    }
+
+    /// Whether this SYN/ACK answers a SYN that was let by: both ends agree, and
+    /// only the firewall was wrong about them.
+    fn answers_passed_syn(&self, direction: Direction, segment: &Segment) -> bool {
+        segment.kind == SegmentKind::SynAck
+            && self.last.kind == Some(SegmentKind::Syn)
+            && self.last.direction != direction
+            && segment.raw_ack == self.last.end
+    }
+
+    fn resynchronize(&mut self, direction: Direction) {
+        let said = self
+            .passed_syn
+            .take()
+            .map(|syn| syn.end)
+            .unwrap_or_default();
+        self.ends[self.last.direction] = End {
+            end: self.last.end,
+            max_end: self.last.end,
+            max_window: u32::from(self.last.window).max(1),
+            ..said
+        };
+        self.ends[direction] = End::default();
+        self.state = TcpState::SynSent;
+    }
+
+    /// Remembers a segment that passes because it may say more than is known.
+    fn let_by(&mut self, direction: Direction, segment: &Segment) {
+        let ack = self.last.ack;
+        self.last = Last {
+            ack,
+            ..Last::of(direction, segment)
+        };
+        match (segment.kind, direction) {
+            (SegmentKind::Syn, Direction::Original) => {
+                let mut end = End::default();
+                end.take_options(segment);
+                let challenge = match self.state {
+                    TcpState::LastAck => Challenge::Expected,
+                    _ => Challenge::No,
+                };
+                self.passed_syn = Some(PassedSyn { end, challenge });
+            }
+            (SegmentKind::Ack, Direction::Reply) if self.state == TcpState::SynSent => {
+                self.last.ack = segment.raw_ack; // a challenge ACK, perhaps
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether this ACK challenges a SYN that was let by, and so does not
+    /// acknowledge the last FIN.
+    fn is_challenge_ack(&self, direction: Direction, kind: SegmentKind) -> bool {
+        self.state == TcpState::LastAck
+            && kind == SegmentKind::Ack
+            && self.last.direction != direction
+            && self.last.kind == Some(SegmentKind::Syn)
+            && self
+                .passed_syn
+                .is_some_and(|syn| syn.challenge == Challenge::Expected)
+    }
+
+    /// What a reset is worth (RFC 5961 section 3, as a middlebox can tell).
+    fn reset(
+        &self,
+        direction: Direction,
+        segment: &Segment,
+        heard: Heard,
+        checks: TcpChecks,
+    ) -> Reset {
+        let mut inexact = false;
+        let acknowledged = self.ends[!direction].max_ack;
+        if self.may_give_way() {
+            return Reset::Checked;
+        }
+        if let Some(expected) = acknowledged.filter(|_| self.last.kind != Some(SegmentKind::Syn)) {
+            let established = self.state == TcpState::Established;
+            if segment.seq == SeqNumber(0) && !established {
+                return Reset::Checked; // an answer to a SYN that was let by
+            }
+            if segment.seq.is_before(expected) && checks.resets == Resets::Checked {
+                return Reset::Wrong;
+            }
+            let follows_own = self.last.kind == Some(SegmentKind::Ack)
+                && self.last.direction == direction
+                && segment.seq == self.last.end;
+            if !established || segment.seq == expected || follows_own {
+                return Reset::Checked;
+            }
+            inexact = true;
+        }
+        let last = &self.last;
+        let answers_let_by = (heard != Heard::OneEnd && last.kind == Some(SegmentKind::Syn))
+            || (heard != Heard::Assured && last.kind == Some(SegmentKind::Ack));
+        let answers_challenge = self.state == TcpState::SynSent
+            && last.kind == Some(SegmentKind::Ack)
+            && last.direction == Direction::Reply
+            && segment.seq == last.ack;
+        if inexact {
+            Reset::Inexact
+        } else if (answers_let_by && segment.raw_ack == last.end) || answers_challenge {
+            Reset::Trusted
+        } else {
+            Reset::Checked
+        }
+    }
+
+    /// States that make room when the table is full (`tcp_can_early_drop`).
+    fn may_give_way(&self) -> bool {
+        matches!(
+            self.state,
+            TcpState::FinWait
+                | TcpState::LastAck
+                | TcpState::TimeWait
+                | TcpState::Close
+                | TcpState::CloseWait
+        )
+    }
+
+    fn note_repetition(&mut self, direction: Direction, segment: &Segment) {
+        if segment.kind != SegmentKind::Ack {
+            return;
+        }
+        let this = Last {
+            kind: self.last.kind,
+            ..Last::of(direction, segment)
+        };
+        if this == self.last {
+            self.repeated = self.repeated.saturating_add(1);
+        } else {
+            self.last = this;
+            self.repeated = 0;
+        }
+    }
+
+    /// A segment that belongs: the session goes on in state `to`.
+    fn accept(
+        mut self,
+        direction: Direction,
+        segment: &Segment,
+        to: TcpState,
+        heard: Heard,
+    ) -> Verdict {
+        let from = self.state;
+        let kind = segment.kind;
+        self.last.kind = Some(kind);
+        self.last.direction = direction;
+        self.state = to;
+        if from != to && to == TcpState::FinWait {
+            self.ends[direction].closing = Closing::Initiated;
+        }
+        let unheard = heard == Heard::OneEnd;
+        if unheard && kind == SegmentKind::Rst {
+            // Nothing but a reset ever came back: there was no connection.
+            return Verdict::Ends;
+        }
+        if unheard && kind == SegmentKind::Syn && from == TcpState::SynSent {
+            // A repeated SYN renews nothing, lest a client that nobody answers
+            // keeps its session for ever.
+            return Verdict::Passes(self);
+        }
+        let unacknowledged = Direction::BOTH
+            .iter()
+            .any(|direction| self.ends[*direction].sent == Sent::Unacknowledged);
+        let life = if self.repeated >= MOST_REPEATED {
+            Life::Repeating
+        } else if kind == SegmentKind::Rst {
+            Life::OfReset
+        } else if unacknowledged {
+            Life::Unacknowledged
+        } else if self.last.window == 0 {
+            Life::Repeating
+        } else if unheard && to == TcpState::Established {
+            Life::Unacknowledged // picked up, and nobody answered yet
+        } else {
+            Life::OfState
+        };
+        Verdict::Belongs(self, life)
+    }
+
+    /// Whether a segment that belongs assures its session: an answer fits an
+    /// established connection.
+    pub(in crate::session) fn assures(&self, before: TcpState) -> bool {
+        self.state == TcpState::Established
+            && matches!(before, TcpState::SynRecv | TcpState::Established)
+    }
+}
+
+enum Reset {
+    /// It ends the session, if it lies in the window.
+    Checked,
+    /// It ends the session: it answers something that was let by.
+    Trusted,
+    /// It may draw a challenge ACK: it passes, and ends nothing.
+    Inexact,
+    /// It is a forgery, or very old.
+    Wrong,
+}
+
+impl Last {
+    /// Before any segment was remembered but for its kind.
+    fn first(kind: SegmentKind) -> Self {
+        Self {
+            kind: Some(kind),
+            direction: Direction::Original,
+            seq: SeqNumber(0),
+            ack: SeqNumber(0),
+            end: SeqNumber(0),
+            window: 0,
+        }
+    }
+
+    fn of(direction: Direction, segment: &Segment) -> Self {
+        Self {
+            kind: Some(segment.kind),
+            direction,
+            seq: segment.seq,
+            ack: segment.ack,
+            end: segment.end,
+            window: segment.window,
+        }
+    }
+}
