@@ -5,16 +5,26 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::net::{Protocol, Service};
-use crate::session::Timeouts;
+use crate::session::{PickUp, Resets, TcpChecks, Timeouts, Windows};
 
 /// The settings of the kernel that go with the ruleset, as comments.
-pub(super) fn sysctls(timeouts: &Timeouts, missing: &mut Vec<String>) -> String {
-    let mut text = String::from(
-        "# The ruleset relies on these settings; set them before it is loaded:\n\
-         #   net.netfilter.nf_conntrack_tcp_loose = 0\n\
-         #   net.netfilter.nf_conntrack_tcp_be_liberal = 0\n\
-         #   net.netfilter.nf_conntrack_checksum = 1\n",
-    );
+pub(super) fn sysctls(timeouts: &Timeouts, checks: TcpChecks, missing: &mut Vec<String>) -> String {
+    let mut text =
+        "# The ruleset relies on these settings; set them before it is loaded:\n".to_owned();
+    for (sysctl, value) in [
+        ("checksum", 1),
+        ("tcp_loose", u8::from(checks.pick_up == PickUp::Loose)),
+        (
+            "tcp_be_liberal",
+            u8::from(checks.windows == Windows::Liberal),
+        ),
+        (
+            "tcp_ignore_invalid_rst",
+            u8::from(checks.resets == Resets::Lenient),
+        ),
+    ] {
+        let _ = writeln!(text, "#   net.netfilter.nf_conntrack_{sysctl} = {value}");
+    }
     for (key, sysctls, lifetime) in table(timeouts) {
         let Some(seconds) = seconds(lifetime) else {
             missing.push(format!(
@@ -35,7 +45,7 @@ pub(super) fn sysctls(timeouts: &Timeouts, missing: &mut Vec<String>) -> String 
     text
 }
 
-fn table(t: &Timeouts) -> [(&'static str, &'static [&'static str], Duration); 12] {
+fn table(t: &Timeouts) -> [(&'static str, &'static [&'static str], Duration); 14] {
     [
         ("tcp-syn-sent", &["tcp_timeout_syn_sent"], t.tcp_syn_sent),
         ("tcp-syn-recv", &["tcp_timeout_syn_recv"], t.tcp_syn_recv),
@@ -53,6 +63,16 @@ fn table(t: &Timeouts) -> [(&'static str, &'static [&'static str], Duration); 12
         ("tcp-last-ack", &["tcp_timeout_last_ack"], t.tcp_last_ack),
         ("tcp-time-wait", &["tcp_timeout_time_wait"], t.tcp_time_wait),
         ("tcp-close", &["tcp_timeout_close"], t.tcp_close),
+        (
+            "tcp-unacknowledged",
+            &["tcp_timeout_unacknowledged"],
+            t.tcp_unacknowledged,
+        ),
+        (
+            "tcp-max-retrans",
+            &["tcp_timeout_max_retrans"],
+            t.tcp_max_retrans,
+        ),
         ("udp", &["udp_timeout"], t.udp),
         ("udp-stream", &["udp_timeout_stream"], t.udp_stream),
         ("icmp", &["icmp_timeout", "icmpv6_timeout"], t.icmp),

@@ -57,7 +57,8 @@ enum Life<'r> {
 
 impl Writer<'_> {
     fn everything(&mut self, compiled: &Compiled) {
-        let settings = lifetimes::sysctls(&self.policy.timeouts, &mut self.missing);
+        let settings =
+            lifetimes::sysctls(&self.policy.timeouts, self.policy.tcp, &mut self.missing);
         self.check_services();
         let mut body = String::new();
         std::mem::swap(&mut body, &mut self.text);

@@ -33,6 +33,8 @@ pub(crate) fn in_own_namespaces(test: &str, programs: &[&str], scenario: impl Fn
         eprintln!("{}", String::from_utf8_lossy(&child.stderr));
         panic!("{test} failed inside its namespaces ({})", child.status);
     }
+    // What it had to say, for those who run with --nocapture.
+    print!("{}", String::from_utf8_lossy(&child.stdout));
 }
 
 /// Whether one user is all there is here, as in a user namespace that an
