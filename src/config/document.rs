@@ -19,7 +19,6 @@ use super::zones::ZoneTable;
 use super::{Compiled, nat, rules, syntax, timeouts};
 use crate::engine::Policy;
 use crate::rules::RuleSet;
-use crate::session::TcpChecks;
 
 const SECTIONS: [&str; 7] = [
     "version", "zones", "sets", "services", "timeouts", "policy", "nat",
@@ -70,7 +69,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
         services: ServiceTable::read(services, problems),
     };
     let devices = devices::gather(&known.zones, problems);
-    let timeouts = timeouts::read(timeouts, problems);
+    let (timeouts, tcp) = timeouts::read(timeouts, problems);
     let (mut ids, mut spans) = (Ids::default(), Spans::default());
     let policy = rules::read(policy.as_ref(), &known, &mut ids, &mut spans, problems);
     let nat = nat::read(nat.as_ref(), &known, &mut ids, &mut spans, problems);
@@ -90,7 +89,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
             services: known.services.services,
             rules: RuleSet::new(rules, policy.default),
             nat: nat.policy,
-            tcp: TcpChecks::default(),
+            tcp,
             timeouts,
         },
         devices,

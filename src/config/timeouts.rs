@@ -1,13 +1,14 @@
-//! `[timeouts]`: how long sessions live without traffic.
+//! `[timeouts]`: how long sessions live without traffic, and what may begin one.
 
 use std::time::Duration;
 
 use toml::de::DeTable;
 
 use super::diagnostic::Problems;
+use super::names;
 use super::services::read_duration;
-use super::table::Row;
-use crate::session::Timeouts;
+use super::table::{self, Row};
+use crate::session::{PickUp, TcpChecks, Timeouts};
 
 /// A timeout by the name that the file gives it.
 type Field = fn(&mut Timeouts) -> &mut Duration;
@@ -31,13 +32,22 @@ pub(super) const FIELDS: [(&str, Field); 15] = [
     ("expectation", |t| &mut t.expectation),
 ];
 
+const PICK_UPS: [(&str, PickUp); 2] = [("never", PickUp::Never), ("loose", PickUp::Loose)];
+
 /// Reads the section `[timeouts]`; what it leaves out keeps its default.
-pub(super) fn read<'t>(section: Option<&'t DeTable<'t>>, problems: &mut Problems) -> Timeouts {
-    let mut timeouts = Timeouts::default();
+pub(super) fn read<'t>(
+    section: Option<&'t DeTable<'t>>,
+    problems: &mut Problems,
+) -> (Timeouts, TcpChecks) {
+    let (mut timeouts, mut checks) = (Timeouts::default(), TcpChecks::default());
     let Some(section) = section else {
-        return timeouts;
+        return (timeouts, checks);
     };
-    let keys = FIELDS.map(|(key, _)| key);
+    let keys: Vec<_> = FIELDS
+        .iter()
+        .map(|(key, _)| *key)
+        .chain(["pick-up"])
+        .collect();
     let row = Row::of(section, 0..0, "`[timeouts]`", &keys, problems);
     for (key, field) in FIELDS {
         let duration = row
@@ -47,5 +57,10 @@ pub(super) fn read<'t>(section: Option<&'t DeTable<'t>>, problems: &mut Problems
             *field(&mut timeouts) = duration;
         }
     }
-    timeouts
+    let pick_up = row.get("pick-up").and_then(|value| {
+        let word = table::text(value, "\"never\" or \"loose\"", problems)?;
+        names::choose(&word, &PICK_UPS, "pick-up", problems)
+    });
+    checks.pick_up = pick_up.unwrap_or_default();
+    (timeouts, checks)
 }

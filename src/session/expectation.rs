@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 
 use super::deadline::DeadlineQueue;
 use super::hash::TupleHash;
-use super::table::Handle;
+use super::state::Handle;
 use crate::net::{Direction, Endpoint, Protocol, Timestamp, Tuple};
 
 /// What the first packet of an expected data session looks like on arrival.

@@ -21,8 +21,8 @@ mod tracker;
 
 pub use expectation::{Expectation, Expectations, ExpectedTuple};
 pub use hash::TupleHash;
-pub use state::{FlowState, SessionId, State, TcpState};
-pub use table::{Counter, Handle, Origin, Session, Sessions, Update};
+pub use state::{FlowState, Handle, SessionId, State, TcpState};
+pub use table::{Counter, Origin, Session, Sessions, Update};
 pub use tcp::{Connection, Heard, Life, PickUp, Resets, TcpChecks, Windows};
 pub use timeouts::Timeouts;
 pub use tracker::{CannotBegin, Invalid, Seen, Track, Tracked, begin, lifetime, track};

@@ -1,4 +1,4 @@
-//! The states that sessions go through.
+//! How sessions are named, and the states that they go through.
 
 use std::fmt;
 
@@ -10,6 +10,22 @@ pub struct SessionId(pub u64);
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// A session in the table. It is worth nothing once the session is gone, even
+/// if another has taken its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Handle {
+    pub(super) id: SessionId,
+    pub(super) slot: usize,
+}
+
+impl Handle {
+    /// The session's number.
+    #[must_use]
+    pub fn id(self) -> SessionId {
+        self.id
     }
 }
 

@@ -8,26 +8,10 @@ use slab::Slab;
 use super::deadline::DeadlineQueue;
 use super::expectation::{Expectation, Expectations, ExpectedTuple};
 use super::hash::TupleHash;
-use super::state::{SessionId, State};
+use super::state::{Handle, SessionId, State};
 use super::tcp::Heard;
 use super::tracker::Tracked;
 use crate::net::{AlgKind, Direction, PerDirection, ServiceId, Timestamp, Tuple, ZoneId};
-
-/// A session in the table. It is worth nothing once the session is gone, even
-/// if another has taken its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Handle {
-    id: SessionId,
-    slot: usize,
-}
-
-impl Handle {
-    /// The session's number.
-    #[must_use]
-    pub fn id(self) -> SessionId {
-        self.id
-    }
-}
 
 /// Packets and octets of one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]

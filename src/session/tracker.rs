@@ -30,6 +30,16 @@ impl Tracked {
             Self::Flow(state) => State::Flow(*state),
         }
     }
+
+    /// How long a session lives that has just begun like this: one from the
+    /// middle waits for an answer before its state counts.
+    #[must_use]
+    pub fn first_life(&self) -> Life {
+        match self.state() {
+            State::Tcp(TcpState::Established) => Life::Unacknowledged,
+            State::Tcp(_) | State::Flow(_) => Life::OfState,
+        }
+    }
 }
 
 /// What a packet does to its session.

@@ -18,6 +18,7 @@ mod index;
 mod json;
 mod packets;
 mod pairs;
+mod readme;
 mod summaries;
 mod timers;
 mod tshark;

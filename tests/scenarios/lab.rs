@@ -8,7 +8,7 @@ use spigate::engine::{
     Arrival, Checksums, Engine, Event, Extent, Judgement, Observer, Options, Output, Silent,
 };
 use spigate::net::{Timestamp, ZoneId};
-use spigate::session::{Expectation, Session};
+use spigate::session::{Expectation, Session, TcpChecks};
 
 use super::packets::Frame;
 use super::seen::{Seen, Sums};
@@ -49,11 +49,22 @@ impl Lab {
 
     /// One that looks at checksums, or does not.
     pub(crate) fn with(rules: &str, checksums: Checksums) -> Self {
+        Self::tracking(rules, checksums, TcpChecks::default())
+    }
+
+    /// One that is more lenient with TCP.
+    pub(crate) fn lenient(rules: &str, checks: TcpChecks) -> Self {
+        Self::tracking(rules, Checksums::Verify, checks)
+    }
+
+    fn tracking(rules: &str, checksums: Checksums, checks: TcpChecks) -> Self {
         let compiled = spigate::config::compile(Path::new("lab.toml"), rules)
             .unwrap_or_else(|report| panic!("{}", report.render(spigate::config::Colour::Plain)));
+        let mut policy = compiled.policy;
+        policy.tcp = checks;
         let options = Options { seed: 7, checksums };
         Self {
-            engine: Engine::new(Arc::new(compiled.policy), options, START),
+            engine: Engine::new(Arc::new(policy), options, START),
             sums: match checksums {
                 Checksums::Verify => Sums::Right,
                 Checksums::Ignore => Sums::Unread,

@@ -171,6 +171,12 @@ impl Packet {
         self
     }
 
+    /// The window as its field says it, not scaled.
+    pub(crate) fn window(mut self, window: u16) -> Self {
+        self.header().window_size = window;
+        self
+    }
+
     /// Selective acknowledgements, behind two NOPs as stacks send them.
     pub(crate) fn sack(mut self, blocks: &[(u32, u32)]) -> Self {
         let mut more = [None; 3];

@@ -25,20 +25,37 @@ pub(crate) type Step = (&'static str, fn() -> Packet, &'static str);
 pub(crate) const SYN: Step = (LAN, || from_client().syn().seq(100), "syn-sent");
 pub(crate) const SYN_ACK: Step = (WAN, || from_server().syn().seq(500).ack(101), "syn-recv");
 pub(crate) const ACK: Step = (LAN, || from_client().seq(101).ack(501), "established");
-const FIN: Step = (LAN, || from_client().fin().seq(101).ack(501), "fin-wait");
-const ACK_OF_FIN: Step = (WAN, || from_server().seq(501).ack(102), "close-wait");
-const FIN_BACK: Step = (WAN, || from_server().fin().seq(501).ack(102), "last-ack");
-const LAST_ACK: Step = (LAN, || from_client().seq(102).ack(502), "time-wait");
-const RESET: Step = (WAN, || from_server().rst().seq(501), "close");
+pub(crate) const FIN: Step = (LAN, || from_client().fin().seq(101).ack(501), "fin-wait");
+pub(crate) const ACK_OF_FIN: Step = (WAN, || from_server().seq(501).ack(102), "close-wait");
+pub(crate) const FIN_BACK: Step = (WAN, || from_server().fin().seq(501).ack(102), "last-ack");
+pub(crate) const LAST_ACK: Step = (LAN, || from_client().seq(102).ack(502), "time-wait");
+pub(crate) const RESET: Step = (WAN, || from_server().rst().seq(501), "close");
 
 /// Plays one step: translated on its way, and then in the state it says.
 pub(crate) fn play(lab: &mut Lab, at: f64, (zone, packet, state): Step) {
-    let sent = lab.at(at).from(zone).send(packet());
+    pass(lab, at, zone, packet(), state);
+}
+
+/// Sends a segment that passes, translated; then the session is in this state.
+pub(crate) fn pass(
+    lab: &mut Lab,
+    at: f64,
+    zone: &'static str,
+    packet: Packet,
+    state: &'static str,
+) {
+    let sent = lab.at(at).from(zone).send(packet);
     let want = match zone {
         LAN => forward_to(WAN).source(MASQUERADE),
         _ => forward_to(LAN).destination(CLIENT),
     };
     let _ = sent.expect(want.state(state));
+}
+
+/// Sends a segment that is refused, and leaves no trace.
+pub(crate) fn refuse(lab: &mut Lab, at: f64, zone: &'static str, packet: Packet, why: Reason) {
+    let sent = lab.at(at).from(zone).send(packet);
+    let _ = sent.expect(drop_for(why).ct("invalid"));
 }
 
 pub(crate) fn lab_after(steps: &[Step]) -> Lab {
@@ -49,7 +66,7 @@ pub(crate) fn lab_after(steps: &[Step]) -> Lab {
     lab
 }
 
-const WHOLE_LIFE: [Step; 7] = [SYN, SYN_ACK, ACK, FIN, ACK_OF_FIN, FIN_BACK, LAST_ACK];
+pub(crate) const WHOLE_LIFE: [Step; 7] = [SYN, SYN_ACK, ACK, FIN, ACK_OF_FIN, FIN_BACK, LAST_ACK];
 
 #[test]
 fn t_lnx_tcp_close__a_connection_goes_through_its_states_by_name() {

@@ -87,7 +87,7 @@ impl Summary {
     }
 
     fn print_head(&self, to: &mut impl Write) -> io::Result<()> {
-        write!(to, "{} packets, {}", self.packets, octets(self.bytes))?;
+        write!(to, "{}, {}", packets(self.packets), octets(self.bytes))?;
         if let Some((first, last)) = self.span {
             write!(to, ", {first} + {:.3} s", last.since(first).as_secs_f64())?;
         }
@@ -145,16 +145,15 @@ impl Summary {
         let mut advice = Vec::new();
         if self.readdressed > 0 {
             advice.push(format!(
-                "{} packets of the far end were re-addressed to the translation, as the capture \
-                 shows only one side (--vantage).",
-                self.readdressed
+                "Of the far end, {} re-addressed to the translation, as the capture shows only \
+                 one side (--vantage).",
+                were(self.readdressed)
             ));
         }
         if self.cut > 0 {
             advice.push(format!(
-                "{} packets were cut by the capture's snap length: judged by their headers, and \
-                 cut they leave.",
-                self.cut
+                "{} cut by the capture's snap length: judged by the headers, and cut on leaving.",
+                were(self.cut)
             ));
         }
         let bad: u64 = engine
@@ -165,8 +164,9 @@ impl Summary {
             .sum();
         if bad > 0 {
             advice.push(format!(
-                "{bad} packets have a wrong checksum. If the capture was made on the sending \
-                 host, the hardware had not finished them yet: replay with --checksum repair."
+                "{} dropped for a wrong checksum. If the capture was made on the sending host, \
+                 the hardware had not finished them yet: replay with --checksum repair.",
+                were(bad)
             ));
         }
         if !advice.is_empty() {
@@ -318,6 +318,20 @@ fn print_table(to: &mut impl Write, mut table: Table, right: &[usize]) -> io::Re
         writeln!(to, " {}", line.trim_end())?;
     }
     Ok(())
+}
+
+/// A number of packets, for people.
+fn packets(count: u64) -> String {
+    match count {
+        1 => "1 packet".to_owned(),
+        _ => format!("{count} packets"),
+    }
+}
+
+/// A number of packets to which something was done, for people.
+fn were(count: u64) -> String {
+    let verb = if count == 1 { "was" } else { "were" };
+    format!("{} {verb}", packets(count))
 }
 
 /// A number of octets, for people.

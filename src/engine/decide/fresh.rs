@@ -221,7 +221,7 @@ impl Engine {
             direction: Direction::Original,
             tracked,
             heard: Heard::OneEnd,
-            deadline: self.deadline(case.now, tracked.state(), Life::OfState, origin),
+            deadline: self.deadline(case.now, tracked.state(), tracked.first_life(), origin),
             bytes: case.headers.length,
         }
     }

@@ -345,7 +345,9 @@ impl Connection {
         let mut inexact = false;
         let acknowledged = self.ends[!direction].max_ack;
         if self.may_give_way() {
-            return Reset::Checked;
+            // The tuple may be in use again already, unseen: what is known of
+            // the closing connection says nothing of such a reset.
+            return Reset::Trusted;
         }
         if let Some(expected) = acknowledged.filter(|_| self.last.kind != Some(SegmentKind::Syn)) {
             let established = self.state == TcpState::Established;
@@ -463,7 +465,8 @@ impl Connection {
 enum Reset {
     /// It ends the session, if it lies in the window.
     Checked,
-    /// It ends the session: it answers something that was let by.
+    /// It ends the session: it answers something that was let by, or nothing is
+    /// known that it could contradict.
     Trusted,
     /// It may draw a challenge ACK: it passes, and ends nothing.
     Inexact,
