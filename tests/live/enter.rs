@@ -107,6 +107,7 @@ fn run_inside(enter: &[&str], test: &str, proof: &Path) -> Output {
         .args(["sh", "-c", prepare])
         .arg(env::current_exe().expect("the test binary has a path"))
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .arg("--include-ignored")
         .env(INSIDE, proof)
         .env("PATH", path())
         .env("LC_ALL", "C")
