@@ -24,6 +24,8 @@ mod seen;
 mod any_packet;
 #[path = "properties/any_sequence.rs"]
 mod any_sequence;
+#[path = "properties/honest_tcp.rs"]
+mod honest_tcp;
 #[path = "properties/reading.rs"]
 mod reading;
 #[path = "properties/rewriting.rs"]

@@ -49,19 +49,19 @@ impl Lab {
 
     /// One that looks at checksums, or does not.
     pub(crate) fn with(rules: &str, checksums: Checksums) -> Self {
-        Self::tracking(rules, checksums, TcpChecks::default())
+        Self::tracking(rules, checksums, None)
     }
 
     /// One that is more lenient with TCP.
     pub(crate) fn lenient(rules: &str, checks: TcpChecks) -> Self {
-        Self::tracking(rules, Checksums::Verify, checks)
+        Self::tracking(rules, Checksums::Verify, Some(checks))
     }
 
-    fn tracking(rules: &str, checksums: Checksums, checks: TcpChecks) -> Self {
+    fn tracking(rules: &str, checksums: Checksums, checks: Option<TcpChecks>) -> Self {
         let compiled = spigate::config::compile(Path::new("lab.toml"), rules)
             .unwrap_or_else(|report| panic!("{}", report.render(spigate::config::Colour::Plain)));
         let mut policy = compiled.policy;
-        policy.tcp = checks;
+        policy.tcp = checks.unwrap_or(policy.tcp);
         let options = Options { seed: 7, checksums };
         Self {
             engine: Engine::new(Arc::new(policy), options, START),

@@ -40,6 +40,7 @@ mod ipv6;
 mod nat_source;
 mod reasons;
 mod refusals;
+mod tcp_lenient;
 mod tcp_life;
 mod tcp_lifetimes;
 mod tcp_resets;

@@ -236,3 +236,13 @@ fn t_lnx_tcp_rst_syn__a_closing_session_takes_any_reset() {
         assert_eq!(lab.session().deadline, moment(11.0));
     }
 }
+
+#[test]
+fn a_reset_without_a_number_counts_until_the_session_is_established() {
+    // Some stacks so refuse a SYN/ACK that they did not ask for.
+    let mut lab = lab_after(&[SYN, SYN_ACK]);
+    pass(&mut lab, 1.0, LAN, from_client().rst().seq(0), "close");
+    let mut lab = established();
+    let reset = from_client().rst().seq(0);
+    refuse(&mut lab, 1.0, LAN, reset, Reason::TcpInvalidRst);
+}
