@@ -8,6 +8,7 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod export;
 pub mod expression;
 pub mod gateway;
 pub mod nat;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Each room, and the rooms that it may use. Whoever adds a line here draws it
 /// in `docs/architecture.md` too.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("net", &[]),
     ("packet", &["net"]),
     ("session", &["packet", "net"]),
@@ -30,6 +30,10 @@ const ROOMS: [(&str, &[&str]); 12] = [
         "config",
         &["engine", "rules", "nat", "session", "alg", "net"],
     ),
+    (
+        "export",
+        &["config", "engine", "rules", "nat", "session", "net"],
+    ),
     ("capture", &["engine", "session", "packet", "net"]),
     ("gateway", &["engine", "config", "packet", "net"]),
     (
@@ -39,6 +43,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
             "capture",
             "config",
             "engine",
+            "export",
             "expression",
             "gateway",
             "nat",

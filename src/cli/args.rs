@@ -18,6 +18,7 @@ pub(super) enum Command {
     Check(Check),
     Explain(Explain),
     Run(Run),
+    Export(Export),
 }
 
 /// Send captured packets through the firewall, and see what comes of them.
@@ -155,4 +156,31 @@ pub(super) struct Run {
     /// The rule file.
     #[arg(value_name = "FILE")]
     pub(super) rules: PathBuf,
+}
+
+/// Print a rule file in another firewall's words.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  spigate export nftables rules/office.toml > office.nft
+  nft -c -f office.nft
+
+What has no equivalent is named on standard error, and in a comment.
+
+Exit status: 0 all of it is said, 1 something has no equivalent, 2 bad usage or
+an unreadable rule file.")]
+pub(super) struct Export {
+    /// For which firewall.
+    #[arg(value_name = "FORMAT")]
+    pub(super) format: Format,
+    /// The rule file.
+    #[arg(value_name = "FILE")]
+    pub(super) rules: PathBuf,
+}
+
+/// The firewalls whose words are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// A ruleset for `nft -f`.
+    Nftables,
 }

@@ -5,6 +5,7 @@
 mod args;
 mod check;
 mod explain;
+mod export;
 mod replay;
 mod run;
 
@@ -49,6 +50,7 @@ pub fn main() -> ExitCode {
             check::run(&check.files, colour, &mut out, &mut err)
         }
         Command::Explain(explain) => explain::run(&explain, &mut out, &mut err),
+        Command::Export(export) => export::run(&export, &mut out, &mut err),
         Command::Run(run) => run::run(&run.rules, &mut err),
     };
     ExitCode::from(exit)

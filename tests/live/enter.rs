@@ -33,6 +33,8 @@ pub(crate) fn in_own_namespaces(test: &str, programs: &[&str], scenario: impl Fn
         eprintln!("{}", String::from_utf8_lossy(&child.stderr));
         panic!("{test} failed inside its namespaces ({})", child.status);
     }
+    // What it had to say, for those who run with --nocapture.
+    print!("{}", String::from_utf8_lossy(&child.stdout));
 }
 
 /// Whether one user is all there is here, as in a user namespace that an
@@ -105,6 +107,7 @@ fn run_inside(enter: &[&str], test: &str, proof: &Path) -> Output {
         .args(["sh", "-c", prepare])
         .arg(env::current_exe().expect("the test binary has a path"))
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .arg("--include-ignored")
         .env(INSIDE, proof)
         .env("PATH", path())
         .env("LC_ALL", "C")

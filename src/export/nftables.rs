@@ -1,0 +1,636 @@
+//! The ruleset: sets and objects first, then one chain for each hook.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use super::Exported;
+use super::conditions::{self, Alternative, addresses, all_of, elements, family_word, traffic};
+use super::lifetimes;
+use super::zones::{Side, ZoneNames, zone_set};
+use crate::config::Compiled;
+use crate::engine::Policy;
+use crate::nat::{Forward, SourceNat, SourceTarget};
+use crate::net::{
+    AddressSet, AlgKind, Family, Place, Port, Protocol, Selector, Service, ServiceId, Traffic,
+    ZoneId,
+};
+use crate::rules::{Action, Rule};
+
+/// The chain that gives a session the life of the first service it is of.
+const ANY_SERVICE: &str = "allow-any-service";
+/// The chain of what the rules allow to the gateway itself.
+const GATEWAY_ALLOWS: &str = "gateway-allows";
+
+/// An nftables ruleset that treats connections as this rule file does.
+#[must_use]
+pub fn nftables(compiled: &Compiled) -> Exported {
+    let mut writer = Writer {
+        policy: &compiled.policy,
+        zones: ZoneNames {
+            zones: &compiled.policy.zones,
+            devices: &compiled.devices,
+        },
+        text: String::new(),
+        missing: Vec::new(),
+    };
+    writer.everything(compiled);
+    let Writer { text, missing, .. } = writer;
+    Exported { text, missing }
+}
+
+struct Writer<'a> {
+    policy: &'a Policy,
+    zones: ZoneNames<'a>,
+    text: String,
+    missing: Vec<String>,
+}
+
+/// The services that a permitted connection may be of.
+enum Life<'r> {
+    /// The first of these that covers it.
+    Named(&'r [ServiceId]),
+    /// This traffic, which is of this service.
+    Fixed(&'r [Traffic], ServiceId),
+    /// This traffic (`None`: any), of the first service in the file.
+    FirstOfFile(Option<&'r [Traffic]>),
+}
+
+impl Writer<'_> {
+    fn everything(&mut self, compiled: &Compiled) {
+        let settings =
+            lifetimes::sysctls(&self.policy.timeouts, self.policy.tcp, &mut self.missing);
+        self.check_services();
+        let mut body = String::new();
+        std::mem::swap(&mut body, &mut self.text);
+        self.sets();
+        self.objects();
+        self.helpers();
+        self.forwards();
+        self.forward_chain();
+        self.gateway_chains();
+        self.source_translations();
+        self.shared_chains();
+        std::mem::swap(&mut body, &mut self.text);
+
+        let file = compiled.locations.file().display();
+        let _ = writeln!(self.text, "# From {file} by spigate export nftables.\n#");
+        self.text.push_str(&settings);
+        for row in &self.missing {
+            let _ = writeln!(self.text, "# NO EQUIVALENT: {row}");
+        }
+        let _ = write!(
+            self.text,
+            "\ntable inet spigate\ndelete table inet spigate\n\ntable inet spigate {{\n{}}}\n",
+            body.strip_prefix('\n').unwrap_or(&body)
+        );
+    }
+
+    fn line(&mut self, line: impl std::fmt::Display) {
+        let _ = writeln!(self.text, "\t\t{line}");
+    }
+
+    /// One rule for each alternative.
+    fn rules(&mut self, row: &str, alternatives: &[Alternative], verdict: &str) {
+        for alternative in alternatives {
+            let mut words = vec![alternative.text.as_str(), verdict];
+            words.retain(|word| !word.is_empty());
+            let line = format!("{} comment \"{row}\"", words.join(" "));
+            self.line(line);
+        }
+        if alternatives.is_empty() {
+            self.line(format!("# {row}: nobody meets its conditions"));
+        }
+    }
+
+    /// Says no to the sender, as `reject` in a rule file does.
+    fn reject(&mut self, row: &str, alternatives: &[Alternative]) {
+        for alternative in alternatives {
+            let one = std::slice::from_ref(alternative);
+            let tcp = all_of([
+                one.to_vec(),
+                vec![Alternative::any("meta l4proto tcp".into())],
+            ]);
+            match alternative.protocol {
+                Some(Protocol::TCP) => self.rules(row, one, "reject with tcp reset"),
+                Some(_) => self.rules(row, one, "reject with icmpx port-unreachable"),
+                None => {
+                    self.rules(row, &tcp, "reject with tcp reset");
+                    self.rules(row, one, "reject with icmpx port-unreachable");
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, chain: &str, hook: &str) {
+        let _ = writeln!(self.text, "\n\tchain {chain} {{");
+        if !hook.is_empty() {
+            self.line(hook);
+        }
+    }
+
+    fn end(&mut self) {
+        self.text.push_str("\t}\n");
+    }
+
+    /// What the objects of nftables cannot say of services.
+    fn check_services(&mut self) {
+        let services = &self.policy.services;
+        for (id, service) in services.iter() {
+            for kind in service.traffic.iter().filter(|_| service.idle.is_some()) {
+                let protocol = match kind {
+                    Traffic::Ports(protocol, _) | Traffic::Protocol(protocol) => *protocol,
+                    Traffic::Icmp(_) => continue, // an idle life means nothing to it
+                };
+                if !protocol.is_icmp() && lifetimes::object_name(service, protocol).is_none() {
+                    self.missing.push(format!(
+                        "service {}: `idle` of {protocol} sessions, as it is written",
+                        service.name
+                    ));
+                }
+            }
+            for (_, other) in services.iter().filter(|(other, _)| *other > id) {
+                if service.alg != other.alg && share_a_port(service, other) {
+                    self.missing.push(format!(
+                        "services {} and {}: they share TCP ports, and the rule that lets a session in \
+                         would have to choose between ALG and none",
+                        service.name, other.name
+                    ));
+                }
+            }
+        }
+    }
+
+    fn sets(&mut self) {
+        let zones: Vec<ZoneId> = self.zones.by_address().collect();
+        let mut sets: Vec<(String, Family, AddressSet)> = Vec::new();
+        for family in [Family::V4, Family::V6] {
+            for zone in &zones {
+                let name = zone_set(self.policy.zones.name(*zone), family);
+                sets.push((name, family, self.zones.addresses(*zone)));
+            }
+            sets.push((gateway_set(family), family, self.own_addresses(None)));
+        }
+        for (name, family, held) in sets {
+            let elements = elements(&held, family);
+            if elements.is_empty() {
+                continue;
+            }
+            let kind = match family {
+                Family::V4 => "ipv4_addr",
+                Family::V6 => "ipv6_addr",
+            };
+            let elements = elements.join(", ");
+            let _ = write!(
+                self.text,
+                "\n\tset {name} {{\n\t\ttype {kind}\n\t\tflags interval\n\t\telements = {{ {elements} }}\n\t}}\n"
+            );
+        }
+    }
+
+    /// The gateway's own addresses, in one zone or in all.
+    fn own_addresses(&self, in_zone: Option<ZoneId>) -> AddressSet {
+        let zones = self.policy.zones.iter();
+        zones
+            .filter(|(id, _)| in_zone.is_none_or(|zone| zone == *id))
+            .flat_map(|(_, zone)| zone.addresses.iter().map(|a| (*a).into()))
+            .collect()
+    }
+
+    fn objects(&mut self) {
+        let services = &self.policy.services;
+        if services.iter().any(|(_, service)| service.alg.is_some()) {
+            self.text
+                .push_str("\n\tct helper ftp {\n\t\ttype \"ftp\" protocol tcp\n\t}\n");
+        }
+        for (_, service) in services.iter() {
+            for protocol in [Protocol::TCP, Protocol::UDP] {
+                let has = service.traffic.iter().any(|kind| match kind {
+                    Traffic::Ports(own, _) | Traffic::Protocol(own) => *own == protocol,
+                    Traffic::Icmp(_) => false,
+                });
+                if let Some(object) = lifetimes::object(service, protocol).filter(|_| has) {
+                    let _ = write!(self.text, "\n{object}");
+                }
+            }
+        }
+    }
+
+    /// Control sessions get their helper before destination NAT, since a
+    /// helper that comes later finds no room for changed sequence numbers.
+    fn helpers(&mut self) {
+        let services: Vec<&Service> = self.policy.services.iter().map(|(_, s)| s).collect();
+        if services.iter().all(|service| service.alg.is_none()) {
+            return;
+        }
+        self.begin(
+            "helpers",
+            "type filter hook prerouting priority -150; policy accept;",
+        );
+        for service in &services {
+            if let Some(AlgKind::Ftp) = service.alg {
+                let tcp = all_of([traffic(service.traffic.iter().filter(is_tcp))]);
+                let tcp: Vec<_> = tcp
+                    .into_iter()
+                    .filter(|a| a.protocol == Some(Protocol::TCP))
+                    .collect();
+                if !tcp.is_empty() {
+                    self.rules(&service.name, &tcp, "ct helper set \"ftp\"");
+                }
+            }
+        }
+        let forwards = &self.policy.nat.forwards;
+        for forward in forwards.iter().filter(|forward| forward.port.is_some()) {
+            let Some(port) = forward.port else { continue };
+            let served = |service: &&&Service| {
+                let mut own = service.traffic.iter();
+                own.any(|kind| covers_port(kind, port))
+            };
+            let has_alg = services
+                .iter()
+                .find(served)
+                .is_some_and(|s| s.alg.is_some())
+                || self
+                    .admitted_service(forward)
+                    .is_some_and(|s| s.alg.is_some());
+            let public = forward.traffic.iter().filter(is_tcp);
+            if has_alg {
+                let conditions = all_of([self.addressed(forward), traffic(public)]);
+                self.rules(&forward.name, &conditions, "ct helper set \"ftp\"");
+            }
+        }
+        self.end();
+    }
+
+    /// The service of what a forward's own rule lets in.
+    fn admitted_service(&self, forward: &Forward) -> Option<&Service> {
+        let mut rules = self.policy.rules.iter();
+        let (_, rule) = rules.find(|(_, rule)| rule.name == forward.name)?;
+        let unnamed = rule.selector.traffic.as_ref()?;
+        self.policy.services.get(unnamed.service?)
+    }
+
+    /// What arrives for a forward's public address.
+    fn addressed(&self, forward: &Forward) -> Vec<Alternative> {
+        let public = match &forward.address {
+            Some(public) => public.clone(),
+            None => self.own_addresses(Some(forward.on)),
+        };
+        let sources = forward.source.as_ref();
+        let family = Family::of(forward.to);
+        let of_family = |alternatives: Vec<Alternative>| {
+            all_of([vec![Alternative::of(family, String::new())], alternatives])
+        };
+        let mut conditions = vec![
+            self.zones.alternatives(&[forward.on], Side::Arrival),
+            of_family(addresses(&public, "daddr")),
+        ];
+        conditions.extend(sources.map(|set| addresses(set, "saddr")));
+        all_of(conditions)
+    }
+
+    fn forwards(&mut self) {
+        if self.policy.nat.forwards.is_empty() {
+            return;
+        }
+        self.begin(
+            "forwards",
+            "type nat hook prerouting priority dstnat; policy accept;",
+        );
+        for forward in &self.policy.nat.forwards {
+            let ip = family_word(Family::of(forward.to));
+            for kind in traffic(&forward.traffic) {
+                let has_ports = kind.protocol.is_some_and(Protocol::has_ports);
+                let to = match (forward.to, forward.port.filter(|_| has_ports)) {
+                    (to, None) => to.to_string(),
+                    (IpAddr::V4(to), Some(port)) => format!("{to}:{port}"),
+                    (IpAddr::V6(to), Some(port)) => format!("[{to}]:{port}"),
+                };
+                let conditions = all_of([self.addressed(forward), vec![kind]]);
+                self.rules(&forward.name, &conditions, &format!("dnat {ip} to {to}"));
+            }
+        }
+        self.end();
+    }
+
+    fn forward_chain(&mut self) {
+        self.begin(
+            "forward",
+            "type filter hook forward priority filter; policy drop;",
+        );
+        self.line(
+            "ct state vmap { established : accept, related : accept, invalid : drop, untracked : drop }",
+        );
+        for (_, rule) in self.policy.rules.iter() {
+            let zones = rule.selector.to.as_ref().map(|places| {
+                let zone = |place: &Place| match place {
+                    Place::Zone(zone) => Some(*zone),
+                    Place::Gateway => None,
+                };
+                places.iter().filter_map(zone).collect::<Vec<_>>()
+            });
+            if zones.as_ref().is_some_and(Vec::is_empty) {
+                continue; // about the gateway only
+            }
+            let mut ends = self.ends(&rule.selector);
+            ends.extend(zones.map(|zones| self.zones.alternatives(&zones, Side::Departure)));
+            self.rule(rule, ends);
+        }
+        self.by_default("");
+        self.end();
+    }
+
+    /// The conditions of a row about where a connection comes from, and about
+    /// both addresses.
+    fn ends(&self, selector: &Selector) -> Vec<Vec<Alternative>> {
+        let from = selector.from.as_ref();
+        let sets = [
+            (&selector.source, "saddr"),
+            (&selector.destination, "daddr"),
+        ];
+        let sets = sets
+            .into_iter()
+            .filter_map(|(set, end)| Some(addresses(set.as_ref()?, end)));
+        from.map(|zones| self.zones.alternatives(zones, Side::Arrival))
+            .into_iter()
+            .chain(sets)
+            .collect()
+    }
+
+    /// All traffic that a row is about.
+    fn row_traffic(&self, selector: &Selector) -> Option<Vec<Alternative>> {
+        match (&selector.traffic, &selector.services) {
+            (Some(unnamed), _) => Some(traffic(&unnamed.any_of)),
+            (None, Some(named)) => {
+                let named = named.iter().filter_map(|id| self.policy.services.get(*id));
+                Some(traffic(named.flat_map(|service| &service.traffic)))
+            }
+            (None, None) => None,
+        }
+    }
+
+    fn rule(&mut self, rule: &Rule, ends: Vec<Vec<Alternative>>) {
+        if rule.action == Action::Allow {
+            let selector = &rule.selector;
+            let life = match (&selector.traffic, &selector.services) {
+                (Some(unnamed), _) => match unnamed.service {
+                    Some(service) => Life::Fixed(&unnamed.any_of, service),
+                    None => Life::FirstOfFile(Some(&unnamed.any_of)),
+                },
+                (None, Some(named)) => Life::Named(named),
+                (None, None) => Life::FirstOfFile(None),
+            };
+            return self.allow(&rule.name, &ends, life);
+        }
+        let ends = ends.into_iter().chain(self.row_traffic(&rule.selector));
+        let conditions = all_of(ends);
+        match rule.action {
+            Action::Reject => self.reject(&rule.name, &conditions),
+            _ => self.rules(&rule.name, &conditions, "drop"),
+        }
+    }
+
+    fn allow(&mut self, row: &str, ends: &[Vec<Alternative>], life: Life<'_>) {
+        let policy = self.policy;
+        match life {
+            Life::Named(named) => {
+                // Services without a life of their own share one rule.
+                let mut plain: Vec<&Traffic> = Vec::new();
+                let services = named.iter().filter_map(|id| policy.services.get(*id));
+                for service in services {
+                    if service.idle.is_none() {
+                        plain.extend(&service.traffic);
+                        continue;
+                    }
+                    self.accept(row, ends, &plain, None);
+                    plain.clear();
+                    let own: Vec<_> = service.traffic.iter().collect();
+                    self.accept(row, ends, &own, Some(service));
+                }
+                self.accept(row, ends, &plain, None);
+            }
+            Life::Fixed(kinds, service) => {
+                let own: Vec<_> = kinds.iter().collect();
+                self.accept(row, ends, &own, policy.services.get(service));
+            }
+            Life::FirstOfFile(kinds) => {
+                let kinds = kinds.map(traffic);
+                let conditions = all_of(ends.iter().cloned().chain(kinds));
+                let verdict = match self.lives_differ() {
+                    true => format!("goto {ANY_SERVICE}"),
+                    false => "accept".to_owned(),
+                };
+                self.rules(row, &conditions, &verdict);
+            }
+        }
+    }
+
+    /// Accepts this traffic, with the life of a service.
+    fn accept(
+        &mut self,
+        row: &str,
+        ends: &[Vec<Alternative>],
+        kinds: &[&Traffic],
+        service: Option<&Service>,
+    ) {
+        for kind in traffic(kinds.iter().copied()) {
+            let object = kind
+                .protocol
+                .and_then(|protocol| lifetimes::object_name(service?, protocol));
+            let verdict = match object {
+                Some(object) => format!("ct timeout set \"{object}\" accept"),
+                None => "accept".to_owned(),
+            };
+            let conditions = all_of(ends.iter().cloned().chain([vec![kind]]));
+            self.rules(row, &conditions, &verdict);
+        }
+    }
+
+    fn lives_differ(&self) -> bool {
+        let mut services = self.policy.services.iter();
+        services.any(|(_, service)| service.idle.is_some())
+    }
+
+    /// What happens to a connection that no rule is about.
+    fn by_default(&mut self, allowed: &str) {
+        let anything = [Alternative::any(String::new())];
+        match self.policy.rules.default_action() {
+            Action::Drop => self.rules("default", &anything, "drop"),
+            Action::Reject => self.reject("default", &anything),
+            Action::Allow if allowed.is_empty() => {
+                self.allow("default", &[], Life::FirstOfFile(None));
+            }
+            Action::Allow => self.rules("default", &anything, allowed),
+        }
+    }
+
+    /// Connections to the gateway itself: only its own addresses are this
+    /// ruleset's to guard, whatever else the host has.
+    fn gateway_chains(&mut self) {
+        let own = self.own_addresses(None);
+        if own.prefixes().is_empty() {
+            return;
+        }
+        self.begin(
+            "input",
+            "type filter hook input priority filter; policy accept;",
+        );
+        self.line("iifname \"lo\" accept");
+        for family in [Family::V4, Family::V6] {
+            if !elements(&own, family).is_empty() {
+                let (ip, set) = (family_word(family), gateway_set(family));
+                self.line(format!("{ip} daddr @{set} goto gateway"));
+            }
+        }
+        self.end();
+        self.begin("gateway", "");
+        self.line("ct state vmap { established : accept, related : accept, invalid : drop }");
+        self.line(
+            "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept",
+        );
+        let goto = format!("goto {GATEWAY_ALLOWS}");
+        for (_, rule) in self.policy.rules.iter() {
+            let places = rule.selector.to.as_ref();
+            if places.is_some_and(|places| !places.contains(&Place::Gateway)) {
+                continue;
+            }
+            let ends = self.ends(&rule.selector);
+            match rule.action {
+                Action::Allow => {
+                    let conditions = ends.into_iter().chain(self.row_traffic(&rule.selector));
+                    self.rules(&rule.name, &all_of(conditions), &goto);
+                }
+                _ => self.rule(rule, ends),
+            }
+        }
+        self.by_default(&goto);
+        self.end();
+        self.begin(GATEWAY_ALLOWS, "");
+        self.line("icmp type echo-request accept");
+        self.line("icmpv6 type echo-request accept");
+        self.line("meta l4proto tcp reject with tcp reset");
+        self.line("reject with icmpx port-unreachable");
+        self.end();
+    }
+
+    fn source_translations(&mut self) {
+        if self.policy.nat.source.is_empty() {
+            return;
+        }
+        self.begin(
+            "source",
+            "type nat hook postrouting priority srcnat; policy accept;",
+        );
+        for row in &self.policy.nat.source {
+            self.source_translation(row);
+        }
+        self.end();
+    }
+
+    fn source_translation(&mut self, row: &SourceNat) {
+        let selector = &row.selector;
+        let all = self.policy.zones.iter().map(|(id, _)| id);
+        let zones: Vec<ZoneId> = match &selector.to {
+            None => all.collect(),
+            Some(places) => all.filter(|z| places.contains(&Place::Zone(*z))).collect(),
+        };
+        let mut ends = self.ends(selector);
+        ends.extend(self.row_traffic(selector));
+        let to = |writer: &Self, zones: &[ZoneId]| {
+            let out = (selector.to.is_some() || zones.len() == 1)
+                .then(|| writer.zones.alternatives(zones, Side::Departure));
+            all_of(ends.iter().cloned().chain(out))
+        };
+        match &row.target {
+            SourceTarget::Exempt => self.rules(&row.name, &to(self, &zones), "accept"),
+            SourceTarget::Addresses(addresses) => {
+                self.translate(&row.name, &to(self, &zones), |family| {
+                    let mut own = addresses.iter().copied();
+                    own.find(|a| Family::of(*a) == family)
+                });
+            }
+            // The address in the zone, not whichever the interface has first.
+            SourceTarget::Masquerade => {
+                for zone in &zones {
+                    let policy = self.policy;
+                    self.translate(&row.name, &to(self, &[*zone]), |family| {
+                        policy.zones.own_address(*zone, family)
+                    });
+                }
+            }
+        }
+    }
+
+    /// Translates, or drops what has no address to leave from.
+    fn translate(
+        &mut self,
+        row: &str,
+        conditions: &[Alternative],
+        address: impl Fn(Family) -> Option<IpAddr>,
+    ) {
+        for family in [Family::V4, Family::V6] {
+            let word = match family {
+                Family::V4 => "meta nfproto ipv4",
+                Family::V6 => "meta nfproto ipv6",
+            };
+            let of_family = conditions::of_family(conditions, family, word);
+            let verdict = match address(family) {
+                Some(address) => format!("snat {} to {address}", family_word(family)),
+                None => "drop".to_owned(),
+            };
+            if !of_family.is_empty() {
+                self.rules(row, &of_family, &verdict);
+            }
+        }
+    }
+
+    fn shared_chains(&mut self) {
+        if !self.lives_differ() {
+            return;
+        }
+        let services: Vec<&Service> = self.policy.services.iter().map(|(_, s)| s).collect();
+        let last = services.iter().rposition(|service| service.idle.is_some());
+        self.begin(ANY_SERVICE, "");
+        for service in services.iter().take(last.map_or(0, |last| last + 1)) {
+            let own: Vec<_> = service.traffic.iter().collect();
+            self.accept(&service.name, &[], &own, Some(service));
+        }
+        self.line("accept");
+        self.end();
+    }
+}
+
+fn gateway_set(family: Family) -> String {
+    match family {
+        Family::V4 => "gateway-v4".to_owned(),
+        Family::V6 => "gateway-v6".to_owned(),
+    }
+}
+
+fn is_tcp(kind: &&Traffic) -> bool {
+    matches!(
+        kind,
+        Traffic::Ports(Protocol::TCP, _) | Traffic::Protocol(Protocol::TCP)
+    )
+}
+
+fn covers_port(kind: &Traffic, port: Port) -> bool {
+    match kind {
+        Traffic::Ports(Protocol::TCP, ports) => ports.contains(&port),
+        other => *other == Traffic::Protocol(Protocol::TCP),
+    }
+}
+
+fn share_a_port(one: &Service, other: &Service) -> bool {
+    let tcp = |service: &Service| {
+        let own = service.traffic.iter().filter(is_tcp);
+        let range = |kind: &Traffic| match kind {
+            Traffic::Ports(_, ports) => (ports.start().0, ports.end().0),
+            _ => (0, u16::MAX),
+        };
+        own.map(range).collect::<Vec<_>>()
+    };
+    let others = tcp(other);
+    tcp(one)
+        .iter()
+        .any(|(a, b)| others.iter().any(|(c, d)| a <= d && c <= b))
+}

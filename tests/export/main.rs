@@ -1,0 +1,100 @@
+//! `spigate export nftables`: what it prints, and whether nft takes it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../live/enter.rs"]
+#[allow(dead_code, reason = "shared with the live tests, which use all of it")]
+mod enter;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn export(file: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_spigate"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["export", "nftables", file])
+        .output()
+        .unwrap()
+}
+
+fn printed(file: &str) -> String {
+    String::from_utf8(export(file).stdout).unwrap()
+}
+
+/// Compares with the golden file; `UPDATE_GOLDEN=1` writes it anew.
+fn is_golden(file: &str, golden: &str) {
+    let output = export(file);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), errors.as_str()), (Some(0), ""));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(golden);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&golden, &printed).unwrap();
+    }
+    assert_eq!(printed, std::fs::read_to_string(golden).unwrap());
+}
+
+#[test]
+fn the_office_is_exported_whole() {
+    is_golden("rules/office.toml", "tests/export/office.nft");
+}
+
+#[test]
+fn the_home_is_exported_whole() {
+    is_golden("rules/home.toml", "tests/export/home.nft");
+}
+
+#[test]
+fn what_has_no_equivalent_is_named_and_stands_as_a_comment() {
+    let output = export("tests/rules/every-service.toml");
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        errors.contains("no equivalent: service tunnel: `idle` of gre"),
+        "{errors}"
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("# NO EQUIVALENT: service tunnel: `idle` of gre"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_file_with_errors_exports_nothing() {
+    let output = export("tests/rules/several-errors.toml");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn nft_takes_every_ruleset() {
+    enter::in_own_namespaces("nft_takes_every_ruleset", &["nft"], || {
+        for file in [
+            "rules/office.toml",
+            "rules/home.toml",
+            "tests/rules/every-rule.toml",
+            "tests/rules/every-service.toml",
+            "tests/rules/every-translation.toml",
+        ] {
+            let mut nft = Command::new("nft")
+                .args(["-f", "-"])
+                .stdin(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let text = printed(file);
+            nft.stdin
+                .take()
+                .unwrap()
+                .write_all(text.as_bytes())
+                .unwrap();
+            assert!(nft.wait().unwrap().success(), "{file}:\n{text}");
+        }
+    });
+}
