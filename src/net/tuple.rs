@@ -157,6 +157,13 @@ impl IcmpQuery {
         self.kind
     }
 
+    /// Whether this is an echo request: a ping (RFC 792, RFC 4443 section 4.1).
+    #[must_use]
+    pub fn is_echo_request(self) -> bool {
+        // The two types differ, so the family need not be known.
+        matches!(self.kind, 8 | 128)
+    }
+
     /// Whether this message asks: only such a one may begin a session.
     #[must_use]
     pub fn is_request(self) -> bool {
@@ -208,6 +215,16 @@ mod tests {
         );
         assert_eq!(tcp.reversed().source, tcp.destination);
         assert_eq!(tcp.reversed().reversed(), tcp);
+    }
+
+    #[test]
+    fn of_all_queries_only_the_echo_requests_are_pings() {
+        for protocol in [Protocol::ICMP, Protocol::ICMPV6] {
+            for name in IcmpQuery::names(protocol) {
+                let query = IcmpQuery::from_name(protocol, name).unwrap();
+                assert_eq!(query.is_echo_request(), name == "echo-request", "{name}");
+            }
+        }
     }
 
     #[test]
