@@ -69,6 +69,8 @@ pub struct TcpOptions {
     sack: SackOption,
     /// Right edges of SACK blocks; a header has room for four.
     edges: [Option<SeqNumber>; 4],
+    /// How many octets they take.
+    length: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,6 +81,12 @@ enum SackOption {
 }
 
 impl TcpOptions {
+    /// Whether the header ends where options would begin.
+    #[must_use]
+    pub fn are_absent(&self) -> bool {
+        self.length == 0
+    }
+
     /// By how many bits the sender shifts its windows (RFC 7323 section 2.3:
     /// fourteen at most).
     #[must_use]
@@ -101,7 +109,10 @@ impl TcpOptions {
     pub(super) fn read(header: &[u8]) -> Self {
         // What most segments carry, and nothing else: two NOPs and a time stamp.
         const TIME_STAMP_ALONE: [u8; 4] = [NOP, NOP, 8, 10];
-        let mut read = Self::default();
+        let mut read = Self {
+            length: header.len().saturating_sub(20),
+            ..Self::default()
+        };
         if header.len() == 20
             || (header.len() == 32 && array_at(header, 20) == Some(TIME_STAMP_ALONE))
         {
@@ -113,7 +124,8 @@ impl TcpOptions {
                     read.window_scale = u8_at(header, body.start).map(|scale| scale.min(14));
                 }
                 (SACK_PERMITTED, 0) => read.sack = SackOption::Permitted,
-                (SACK, _) => {
+                // Whole blocks, and the first option that has some.
+                (SACK, 8 | 16 | 24 | 32) if read.sack_edges().next().is_none() => {
                     let blocks = (body.start..body.end).step_by(8);
                     for (place, block) in read.edges.iter_mut().zip(blocks) {
                         *place = u32_at(header, block + 4).map(SeqNumber);

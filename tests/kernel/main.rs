@@ -26,6 +26,7 @@ mod enter;
 mod packets;
 mod router;
 mod scenario;
+mod tcp;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -12,7 +12,9 @@ pub(crate) struct Chance(u64);
 
 impl Chance {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        // Mixed once, lest one seed's numbers be the next one's, moved by one.
+        let start = Self(seed).next();
+        Self(start)
     }
 
     fn next(&mut self) -> u64 {
@@ -23,20 +25,20 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % n as u64).unwrap()
     }
 
     /// Once in `n` times.
-    fn once_in(&mut self, n: usize) -> bool {
+    pub(crate) fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
+    pub(crate) fn of<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.below(all.len())]
     }
 
-    fn number(&mut self) -> u32 {
+    pub(crate) fn number(&mut self) -> u32 {
         u32::try_from(self.next() >> 32).unwrap()
     }
 }
@@ -247,6 +249,7 @@ impl Talk {
             window: chance.of(&[0, 512, 8192, 65_535, 65_535]),
             options,
             length,
+            ..Tcp::default()
         };
         let is_odd = (wild || self.step > 3) && chance.once_in(6);
         self.is_over = !wild && flags & RST != 0;

@@ -183,14 +183,16 @@ impl Connection {
             repeated: 0,
         };
         // The first segment is checked as all others are, and cannot fail.
-        let liberal = Check::Liberal;
-        check(
+        let fit = check(
             &mut begun.ends,
             TcpState::SynSent,
             Direction::Original,
             segment,
-            liberal,
+            Check::Liberal,
         );
+        if fit == Fit::InWindow {
+            begun.note_repetition(Direction::Original, segment);
+        }
         Some(begun)
     }
 
@@ -239,13 +241,16 @@ impl Connection {
                 to = TcpState::Established;
             }
             TcpState::Close if kind == SegmentKind::Rst => {
-                match self.reset(direction, segment, heard, checks) {
-                    Reset::Wrong => return Verdict::WrongReset,
-                    Reset::Inexact => to = self.state,
-                    Reset::Checked => {}
-                    Reset::Trusted => {
-                        return next.accept(direction, segment, TcpState::Close, heard);
-                    }
+                let ResetSays { ends, checked } =
+                    match self.reset(direction, segment, heard, checks) {
+                        Some(says) => says,
+                        None => return Verdict::WrongReset,
+                    };
+                if ends == Ends::Nothing {
+                    to = self.state;
+                }
+                if checked == Checked::No {
+                    return next.accept(direction, segment, to, heard);
                 }
             }
             _ => {}
@@ -257,6 +262,7 @@ impl Connection {
         match check(&mut next.ends, next.state, direction, segment, liberal) {
             Fit::OutOfWindow => Verdict::OutOfWindow,
             Fit::Ignored => Verdict::Passes(next),
+            Fit::Tolerated => next.accept(direction, segment, to, heard),
             Fit::InWindow => {
                 next.note_repetition(direction, segment);
                 next.accept(direction, segment, to, heard)
@@ -294,7 +300,10 @@ impl Connection {
             max_window: u32::from(self.last.window).max(1),
             ..said
         };
-        self.ends[direction] = End::default();
+        self.ends[direction] = End {
+            check: self.ends[direction].check,
+            ..End::default()
+        };
         self.state = TcpState::SynSent;
     }
 
@@ -314,6 +323,7 @@ impl Connection {
                     _ => Challenge::No,
                 };
                 self.passed_syn = Some(PassedSyn { end, challenge });
+                self.opening = Opened::ByOne;
             }
             (SegmentKind::Ack, Direction::Reply) if self.state == TcpState::SynSent => {
                 self.last.ack = segment.raw_ack; // a challenge ACK, perhaps
@@ -334,51 +344,50 @@ impl Connection {
                 .is_some_and(|syn| syn.challenge == Challenge::Expected)
     }
 
-    /// What a reset is worth (RFC 5961 section 3, as a middlebox can tell).
+    /// What a reset says (RFC 5961 section 3, as a middlebox can tell). `None`:
+    /// it is a forgery, or very old.
     fn reset(
         &self,
         direction: Direction,
         segment: &Segment,
         heard: Heard,
         checks: TcpChecks,
-    ) -> Reset {
-        let mut inexact = false;
-        let acknowledged = self.ends[!direction].max_ack;
+    ) -> Option<ResetSays> {
         if self.may_give_way() {
             // The tuple may be in use again already, unseen: what is known of
             // the closing connection says nothing of such a reset.
-            return Reset::Trusted;
+            return Some(ResetSays::TRUSTED);
         }
+        let mut ends = Ends::Session;
+        let acknowledged = self.ends[!direction].max_ack;
         if let Some(expected) = acknowledged.filter(|_| self.last.kind != Some(SegmentKind::Syn)) {
             let established = self.state == TcpState::Established;
             if segment.seq == SeqNumber(0) && !established {
-                return Reset::Checked; // an answer to a SYN that was let by
+                return Some(ResetSays::CHECKED); // an answer to a SYN that was let by
             }
             if segment.seq.is_before(expected) && checks.resets == Resets::Checked {
-                return Reset::Wrong;
+                return None;
             }
             let follows_own = self.last.kind == Some(SegmentKind::Ack)
                 && self.last.direction == direction
                 && segment.seq == self.last.end;
             if !established || segment.seq == expected || follows_own {
-                return Reset::Checked;
+                return Some(ResetSays::CHECKED);
             }
-            inexact = true;
+            ends = Ends::Nothing; // it may draw a challenge ACK
         }
         let last = &self.last;
-        let answers_let_by = (heard != Heard::OneEnd && last.kind == Some(SegmentKind::Syn))
+        let answers_let_by = (heard != Heard::OneEnd
+            && last.kind == Some(SegmentKind::Syn)
+            && last.direction != direction)
             || (heard != Heard::Assured && last.kind == Some(SegmentKind::Ack));
         let answers_challenge = self.state == TcpState::SynSent
             && last.kind == Some(SegmentKind::Ack)
             && last.direction == Direction::Reply
             && segment.seq == last.ack;
-        if inexact {
-            Reset::Inexact
-        } else if (answers_let_by && segment.raw_ack == last.end) || answers_challenge {
-            Reset::Trusted
-        } else {
-            Reset::Checked
-        }
+        let trusted = (answers_let_by && segment.raw_ack == last.end) || answers_challenge;
+        let checked = if trusted { Checked::No } else { Checked::Yes };
+        Some(ResetSays { ends, checked })
     }
 
     /// States that make room when the table is full (`tcp_can_early_drop`).
@@ -462,16 +471,38 @@ impl Connection {
     }
 }
 
-enum Reset {
-    /// It ends the session, if it lies in the window.
-    Checked,
-    /// It ends the session: it answers something that was let by, or nothing is
-    /// known that it could contradict.
-    Trusted,
-    /// It may draw a challenge ACK: it passes, and ends nothing.
-    Inexact,
-    /// It is a forgery, or very old.
-    Wrong,
+/// What a reset says.
+struct ResetSays {
+    ends: Ends,
+    checked: Checked,
+}
+
+/// What a reset ends.
+#[derive(PartialEq, Eq)]
+enum Ends {
+    Session,
+    /// It passes, and a challenge ACK may tell the ends whether it was meant.
+    Nothing,
+}
+
+/// Whether a reset has to lie in the window.
+#[derive(PartialEq, Eq)]
+enum Checked {
+    Yes,
+    /// It answers something that was let by, or nothing is known that it could
+    /// contradict.
+    No,
+}
+
+impl ResetSays {
+    const CHECKED: Self = Self {
+        ends: Ends::Session,
+        checked: Checked::Yes,
+    };
+    const TRUSTED: Self = Self {
+        ends: Ends::Session,
+        checked: Checked::No,
+    };
 }
 
 impl Last {
