@@ -241,16 +241,13 @@ impl Connection {
                 to = TcpState::Established;
             }
             TcpState::Close if kind == SegmentKind::Rst => {
-                let ResetSays { ends, checked } =
-                    match self.reset(direction, segment, heard, checks) {
-                        Some(says) => says,
-                        None => return Verdict::WrongReset,
-                    };
-                if ends == Ends::Nothing {
-                    to = self.state;
-                }
-                if checked == Checked::No {
-                    return next.accept(direction, segment, to, heard);
+                match self.reset(direction, segment, heard, checks) {
+                    Reset::Wrong => return Verdict::WrongReset,
+                    Reset::Inexact => to = self.state,
+                    Reset::Checked => {}
+                    Reset::Trusted => {
+                        return next.accept(direction, segment, TcpState::Close, heard);
+                    }
                 }
             }
             _ => {}
@@ -344,50 +341,53 @@ impl Connection {
                 .is_some_and(|syn| syn.challenge == Challenge::Expected)
     }
 
-    /// What a reset says (RFC 5961 section 3, as a middlebox can tell). `None`:
-    /// it is a forgery, or very old.
+    /// What a reset is worth (RFC 5961 section 3, as a middlebox can tell).
     fn reset(
         &self,
         direction: Direction,
         segment: &Segment,
         heard: Heard,
         checks: TcpChecks,
-    ) -> Option<ResetSays> {
+    ) -> Reset {
         if self.may_give_way() {
             // The tuple may be in use again already, unseen: what is known of
             // the closing connection says nothing of such a reset.
-            return Some(ResetSays::TRUSTED);
-        }
-        let mut ends = Ends::Session;
-        let acknowledged = self.ends[!direction].max_ack;
-        if let Some(expected) = acknowledged.filter(|_| self.last.kind != Some(SegmentKind::Syn)) {
-            let established = self.state == TcpState::Established;
-            if segment.seq == SeqNumber(0) && !established {
-                return Some(ResetSays::CHECKED); // an answer to a SYN that was let by
-            }
-            if segment.seq.is_before(expected) && checks.resets == Resets::Checked {
-                return None;
-            }
-            let follows_own = self.last.kind == Some(SegmentKind::Ack)
-                && self.last.direction == direction
-                && segment.seq == self.last.end;
-            if !established || segment.seq == expected || follows_own {
-                return Some(ResetSays::CHECKED);
-            }
-            ends = Ends::Nothing; // it may draw a challenge ACK
+            return Reset::Trusted;
         }
         let last = &self.last;
-        let answers_let_by = (heard != Heard::OneEnd
+        let acknowledged = self.ends[!direction].max_ack;
+        if let Some(expected) = acknowledged.filter(|_| last.kind != Some(SegmentKind::Syn)) {
+            // `nf_conntrack_tcp_established`
+            let established = self.state == TcpState::Established && heard == Heard::Assured;
+            if segment.seq == SeqNumber(0) && !established {
+                return Reset::Checked; // an answer to a SYN that was let by
+            }
+            if segment.seq.is_before(expected) && checks.resets == Resets::Checked {
+                return Reset::Wrong;
+            }
+            let follows_own = last.kind == Some(SegmentKind::Ack)
+                && last.direction == direction
+                && segment.seq == last.end;
+            return if !established || segment.seq == expected || follows_own {
+                Reset::Checked
+            } else {
+                Reset::Inexact
+            };
+        }
+        let answers_syn = heard != Heard::OneEnd
             && last.kind == Some(SegmentKind::Syn)
-            && last.direction != direction)
-            || (heard != Heard::Assured && last.kind == Some(SegmentKind::Ack));
+            && last.direction != direction;
+        let answers_ack = heard != Heard::Assured && last.kind == Some(SegmentKind::Ack);
         let answers_challenge = self.state == TcpState::SynSent
             && last.kind == Some(SegmentKind::Ack)
             && last.direction == Direction::Reply
             && segment.seq == last.ack;
-        let trusted = (answers_let_by && segment.raw_ack == last.end) || answers_challenge;
-        let checked = if trusted { Checked::No } else { Checked::Yes };
-        Some(ResetSays { ends, checked })
+        let answers_let_by = (answers_syn || answers_ack) && segment.raw_ack == last.end;
+        if answers_let_by || answers_challenge {
+            Reset::Trusted
+        } else {
+            Reset::Checked
+        }
     }
 
     /// States that make room when the table is full (`tcp_can_early_drop`).
@@ -471,38 +471,17 @@ impl Connection {
     }
 }
 
-/// What a reset says.
-struct ResetSays {
-    ends: Ends,
-    checked: Checked,
-}
-
-/// What a reset ends.
-#[derive(PartialEq, Eq)]
-enum Ends {
-    Session,
-    /// It passes, and a challenge ACK may tell the ends whether it was meant.
-    Nothing,
-}
-
-/// Whether a reset has to lie in the window.
-#[derive(PartialEq, Eq)]
-enum Checked {
-    Yes,
-    /// It answers something that was let by, or nothing is known that it could
-    /// contradict.
-    No,
-}
-
-impl ResetSays {
-    const CHECKED: Self = Self {
-        ends: Ends::Session,
-        checked: Checked::Yes,
-    };
-    const TRUSTED: Self = Self {
-        ends: Ends::Session,
-        checked: Checked::No,
-    };
+/// What a reset is worth.
+enum Reset {
+    /// It ends the session, if it lies in the window.
+    Checked,
+    /// It ends the session: it answers something that was let by, or nothing is
+    /// known that it could contradict.
+    Trusted,
+    /// It may draw a challenge ACK: it passes, and ends nothing.
+    Inexact,
+    /// It is a forgery, or very old.
+    Wrong,
 }
 
 impl Last {

@@ -84,29 +84,43 @@ pub(super) struct Doubt {
     last_was_refused: bool,
     /// The kernel keeps numbers of an answer that was refused.
     answer: bool,
-    /// The kernel has deleted the session.
-    reopening: bool,
-    /// Since both tables were equal, a segment was judged in doubt.
-    judged: Option<&'static str>,
+}
+
+/// What is to be done about a segment whose two outcomes may differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    /// Nothing: they may not.
+    None,
+    /// A difference is this one. If there is none in what left, the tables tell
+    /// at once.
+    May(&'static str),
+    /// They do.
+    Do(&'static str),
 }
 
 impl Doubt {
-    /// Takes note of a segment, before it is known whether the two agree.
-    pub(super) fn segment(&mut self, tcp: &Tcp, came: Came<'_>) {
+    /// Takes note of a segment, and says whether its outcomes may differ.
+    pub(super) fn segment(&mut self, tcp: &Tcp, came: Came<'_>) -> Care {
         let Some(before) = came.before else {
             *self = Self::default();
-            return;
+            return Care::None;
         };
         let has = |flags| tcp.flags & flags == flags;
-        let in_last_ack = before.state == TcpState::LastAck && has(ACK);
+        let is_over = matches!(before.state, TcpState::TimeWait | TcpState::Close);
+        let by_rules = !came.reason.starts_with("tcp-") && !came.reason.starts_with("bad-");
+        if has(SYN) && !has(ACK) && is_over && !came.forwarded && by_rules {
+            return Care::Do(REOPENING);
+        }
         // What asks for the last segment: resets, SYNs, and an ACK that may be
         // a challenge.
-        if self.last_was_refused && (has(RST) || has(SYN) || in_last_ack) {
-            self.judged = Some(FIN_OR_RESET);
-        }
-        if self.answer {
-            self.judged = Some(ANSWER);
-        }
+        let in_last_ack = before.state == TcpState::LastAck && has(ACK);
+        let care = if self.answer {
+            Care::May(ANSWER)
+        } else if self.last_was_refused && (has(RST) || has(SYN) || in_last_ack) {
+            Care::May(FIN_OR_RESET)
+        } else {
+            Care::None
+        };
         let outside = came.reason == "tcp-out-of-window";
         let assured = before.heard == Heard::Assured;
         let begins_again = came.after.map(|after| after.id) != Some(before.id);
@@ -122,22 +136,7 @@ impl Doubt {
         } else if begins_again {
             self.answer = false;
         }
-        let is_over = matches!(before.state, TcpState::TimeWait | TcpState::Close);
-        let by_rules = !came.reason.starts_with("tcp-") && !came.reason.starts_with("bad-");
-        if has(SYN) && !has(ACK) && is_over && !came.forwarded && by_rules {
-            self.reopening = true;
-            self.judged = Some(REOPENING);
-        }
-    }
-
-    /// What explains a difference, if anything does.
-    pub(super) fn explains(&self) -> Option<&'static str> {
-        self.judged
-    }
-
-    /// Both tables are equal.
-    pub(super) fn settled(&mut self) {
-        self.judged = None;
+        care
     }
 }
 

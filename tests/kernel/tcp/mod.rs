@@ -21,7 +21,7 @@ use super::packets::{Body, Packet};
 use super::router::{Router, Zone};
 use super::scenario::Chance;
 use super::{RULES, enter};
-use meant::{Came, Doubt, Known, Left};
+use meant::{Came, Care, Doubt, Known, Left};
 use script::Mix;
 use talk::Talk;
 
@@ -195,23 +195,22 @@ impl<'a> Run<'a> {
             reason: compared.ours.reason,
         };
         let doubt = self.doubts.entry(port).or_default();
-        if let Body::Tcp(tcp) = &packet.body {
-            doubt.segment(tcp, came);
-        }
-        if !compared.agree(&packet) {
-            let begins = came.reason == "rule";
-            let explained = match begins && meant::differ_in_ports_alone(&compared) {
-                true => Some(meant::CHOSEN_PORT),
-                false => doubt.explains(),
-            };
-            self.differ(port, explained, &compared);
-        }
-    }
-
-    fn differ(&mut self, port: u16, explained: Option<&'static str>, compared: &Compared) {
-        match explained {
-            Some(name) => self.give_up(port, name),
-            None => self.tell(port, &compared.shown()),
+        let care = match &packet.body {
+            Body::Tcp(tcp) => doubt.segment(tcp, came),
+            _ => Care::None,
+        };
+        let agree = compared.agree(&packet);
+        let begins = came.reason == "rule";
+        match care {
+            Care::Do(name) => self.give_up(port, name),
+            _ if !agree && begins && meant::differ_in_ports_alone(&compared) => {
+                self.give_up(port, meant::CHOSEN_PORT);
+            }
+            Care::May(name) if !agree || !self.unequal_entries(port).is_empty() => {
+                self.give_up(port, name);
+            }
+            Care::None if !agree => self.tell(port, &compared.shown()),
+            _ => {}
         }
     }
 
@@ -222,29 +221,35 @@ impl<'a> Run<'a> {
 
     /// Compares both tables.
     fn tables(&mut self) {
+        let unequal = self.unequal();
+        let told = unequal
+            .iter()
+            .filter(|entry| !self.given_up.contains(&port_of(entry)));
+        let told: Vec<_> = told.cloned().collect();
+        if let Some(first) = told.first() {
+            self.tell(port_of(first), &told.join("\n"));
+        }
+    }
+
+    /// What only one of the tables has.
+    fn unequal(&self) -> Vec<String> {
         let (kernel, ours) = (self.router.table(), self.ours.table());
-        let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| -> Vec<String> {
-            a.difference(b).cloned().collect()
+        let only = |who: &str, a: &BTreeSet<String>, b: &BTreeSet<String>| -> Vec<String> {
+            a.difference(b)
+                .map(|entry| format!("    {who} only: {entry}"))
+                .collect()
         };
-        let theirs = only(&kernel, &ours).into_iter().map(|e| ("kernel", e));
-        let own = only(&ours, &kernel).into_iter().map(|e| ("engine", e));
-        let mut told = Vec::new();
-        for (who, entry) in theirs.chain(own) {
-            let port = port_of(&entry);
-            if self.given_up.contains(&port) {
-                continue;
-            }
-            match self.doubts.entry(port).or_default().explains() {
-                Some(name) => self.give_up(port, name),
-                None => told.push(format!("    {who} only: {entry}")),
-            }
-        }
-        if let Some(port) = told.first().map(|told| port_of(told)) {
-            return self.tell(port, &told.join("\n"));
-        }
-        for doubt in self.doubts.values_mut() {
-            doubt.settled();
-        }
+        [
+            only("kernel", &kernel, &ours),
+            only("engine", &ours, &kernel),
+        ]
+        .concat()
+    }
+
+    fn unequal_entries(&self, port: u16) -> Vec<String> {
+        let mut unequal = self.unequal();
+        unequal.retain(|entry| port_of(entry) == port);
+        unequal
     }
 
     /// Tells what was said in the conversation that made the difference.
