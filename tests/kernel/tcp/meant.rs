@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use spigate::net::Timestamp;
+use spigate::net::{Direction, Timestamp};
 use spigate::session::{Heard, Session, SessionId, State, TcpState};
 
 use super::super::compare::Compared;
@@ -18,8 +18,8 @@ use super::super::router::Zone;
 /// A FIN or reset outside of the window of an assured session: the kernel
 /// remembers it as the last segment, until another counts.
 pub(super) const FIN_OR_RESET: &str = "refused-fin-or-reset";
-/// An answer to a SYN with a wrong acknowledgement: the kernel keeps its
-/// numbers as those of the end that it claims to come from.
+/// A SYN/ACK, or the first segment of the other end, outside of the window: the
+/// kernel keeps its numbers as those of the end that it claims to come from.
 pub(super) const ANSWER: &str = "refused-answer";
 /// A SYN that would take the place of a session that is over, and that no rule
 /// allows: the kernel has deleted the session before it asks.
@@ -49,18 +49,20 @@ pub(super) fn differ_in_ports_alone(compared: &Compared) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Known {
     id: SessionId,
+    direction: Direction,
     state: TcpState,
     heard: Heard,
     deadline: Timestamp,
 }
 
 impl Known {
-    pub(super) fn of(session: &Session) -> Option<Self> {
+    pub(super) fn of(session: &Session, direction: Direction) -> Option<Self> {
         let State::Tcp(state) = session.state() else {
             return None;
         };
         Some(Self {
             id: session.id,
+            direction,
             state,
             heard: session.heard,
             deadline: session.deadline,
@@ -82,48 +84,34 @@ pub(super) struct Came<'a> {
 pub(super) struct Doubt {
     /// The kernel's last segment is one that was refused.
     last_was_refused: bool,
-    /// The kernel keeps numbers of an answer that was refused.
-    answer: bool,
-}
-
-/// What is to be done about a segment whose two outcomes may differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Care {
-    /// Nothing: they may not.
-    None,
-    /// A difference is this one. If there is none in what left, the tables tell
-    /// at once.
-    May(&'static str),
-    /// They do.
-    Do(&'static str),
+    /// The session in which a segment of the other end has counted.
+    answered: Option<SessionId>,
+    /// Both may know different things of the conversation, for this reason.
+    differs: Option<&'static str>,
 }
 
 impl Doubt {
-    /// Takes note of a segment, and says whether its outcomes may differ.
-    pub(super) fn segment(&mut self, tcp: &Tcp, came: Came<'_>) -> Care {
+    /// Takes note of a segment. Says why the two know different things now, if
+    /// that is certain.
+    pub(super) fn segment(&mut self, tcp: &Tcp, came: Came<'_>) -> Option<&'static str> {
         let Some(before) = came.before else {
-            *self = Self::default();
-            return Care::None;
+            self.last_was_refused = false;
+            return None;
         };
         let has = |flags| tcp.flags & flags == flags;
         let is_over = matches!(before.state, TcpState::TimeWait | TcpState::Close);
         let by_rules = !came.reason.starts_with("tcp-") && !came.reason.starts_with("bad-");
         if has(SYN) && !has(ACK) && is_over && !came.forwarded && by_rules {
-            return Care::Do(REOPENING);
+            return Some(REOPENING);
         }
         // What asks for the last segment: resets, SYNs, and an ACK that may be
         // a challenge.
         let in_last_ack = before.state == TcpState::LastAck && has(ACK);
-        let care = if self.answer {
-            Care::May(ANSWER)
-        } else if self.last_was_refused && (has(RST) || has(SYN) || in_last_ack) {
-            Care::May(FIN_OR_RESET)
-        } else {
-            Care::None
-        };
+        if self.last_was_refused && (has(RST) || has(SYN) || in_last_ack) {
+            self.differs.get_or_insert(FIN_OR_RESET);
+        }
         let outside = came.reason == "tcp-out-of-window";
         let assured = before.heard == Heard::Assured;
-        let begins_again = came.after.map(|after| after.id) != Some(before.id);
         let counts = came.forwarded
             && (has(SYN) || came.after.map(|after| after.deadline) != Some(before.deadline));
         if outside && assured && (has(RST) || (has(FIN) && !has(SYN))) {
@@ -131,12 +119,20 @@ impl Doubt {
         } else if counts {
             self.last_was_refused = false;
         }
-        if outside && (has(SYN) || (has(RST) && before.state == TcpState::SynSent)) {
-            self.answer = true;
-        } else if begins_again {
-            self.answer = false;
+        let is_answer = before.direction == Direction::Reply;
+        let is_first = is_answer && self.answered != Some(before.id);
+        if is_answer && counts {
+            self.answered = Some(before.id);
         }
-        care
+        if outside && (has(SYN) || is_first) {
+            self.differs.get_or_insert(ANSWER);
+        }
+        None
+    }
+
+    /// What explains a difference, if anything does.
+    pub(super) fn explains(&self) -> Option<&'static str> {
+        self.differs
     }
 }
 

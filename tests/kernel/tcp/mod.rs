@@ -16,12 +16,12 @@ use std::path::Path;
 use spigate::net::{Endpoint, Port, Protocol, Tuple};
 use spigate::session::{PickUp, Resets, TcpChecks, Windows};
 
-use super::compare::{Compared, Ours, both};
+use super::compare::{Ours, both};
 use super::packets::{Body, Packet};
 use super::router::{Router, Zone};
 use super::scenario::Chance;
 use super::{RULES, enter};
-use meant::{Came, Care, Doubt, Known, Left};
+use meant::{Came, Doubt, Known, Left};
 use script::Mix;
 use talk::Talk;
 
@@ -179,15 +179,14 @@ impl<'a> Run<'a> {
     }
 
     fn packet(&mut self, which: usize) {
-        let (port, talk) = &mut self.talks[which];
-        let port = *port;
-        let (zone, packet) = talk.packet(&mut self.chance);
+        let port = self.talks[which].0;
+        let (zone, packet) = self.talks[which].1.packet(&mut self.chance);
         let before = known(&self.ours, &packet);
         let compared = both(self.router, &mut self.ours, zone, &packet.bytes());
         let after = known(&self.ours, &packet);
         self.transcript.push((port, zone, packet.clone()));
         let forwarded = compared.ours.packets.iter().any(|(by, _)| *by != zone);
-        talk.went(forwarded, &mut self.chance);
+        self.talks[which].1.went(forwarded, &mut self.chance);
         let came = Came {
             before,
             after,
@@ -195,22 +194,21 @@ impl<'a> Run<'a> {
             reason: compared.ours.reason,
         };
         let doubt = self.doubts.entry(port).or_default();
-        let care = match &packet.body {
+        let certain = match &packet.body {
             Body::Tcp(tcp) => doubt.segment(tcp, came),
-            _ => Care::None,
+            _ => None,
         };
+        let explains = doubt.explains();
         let agree = compared.agree(&packet);
         let begins = came.reason == "rule";
-        match care {
-            Care::Do(name) => self.give_up(port, name),
-            _ if !agree && begins && meant::differ_in_ports_alone(&compared) => {
+        match (certain, explains) {
+            (Some(name), _) => self.give_up(port, name),
+            _ if agree => {}
+            _ if begins && meant::differ_in_ports_alone(&compared) => {
                 self.give_up(port, meant::CHOSEN_PORT);
             }
-            Care::May(name) if !agree || !self.unequal_entries(port).is_empty() => {
-                self.give_up(port, name);
-            }
-            Care::None if !agree => self.tell(port, &compared.shown()),
-            _ => {}
+            (None, Some(name)) => self.give_up(port, name),
+            (None, None) => self.tell(port, &compared.shown()),
         }
     }
 
@@ -221,35 +219,23 @@ impl<'a> Run<'a> {
 
     /// Compares both tables.
     fn tables(&mut self) {
-        let unequal = self.unequal();
-        let told = unequal
-            .iter()
-            .filter(|entry| !self.given_up.contains(&port_of(entry)));
-        let told: Vec<_> = told.cloned().collect();
-        if let Some(first) = told.first() {
-            self.tell(port_of(first), &told.join("\n"));
-        }
-    }
-
-    /// What only one of the tables has.
-    fn unequal(&self) -> Vec<String> {
         let (kernel, ours) = (self.router.table(), self.ours.table());
-        let only = |who: &str, a: &BTreeSet<String>, b: &BTreeSet<String>| -> Vec<String> {
-            a.difference(b)
-                .map(|entry| format!("    {who} only: {entry}"))
-                .collect()
-        };
-        [
-            only("kernel", &kernel, &ours),
-            only("engine", &ours, &kernel),
-        ]
-        .concat()
-    }
-
-    fn unequal_entries(&self, port: u16) -> Vec<String> {
-        let mut unequal = self.unequal();
-        unequal.retain(|entry| port_of(entry) == port);
-        unequal
+        let theirs = kernel.difference(&ours).map(|entry| ("kernel", entry));
+        let own = ours.difference(&kernel).map(|entry| ("engine", entry));
+        let mut told = Vec::new();
+        for (who, entry) in theirs.chain(own) {
+            let port = port_of(entry);
+            let explained = self.doubts.get(&port).and_then(Doubt::explains);
+            match explained {
+                _ if self.given_up.contains(&port) => {}
+                Some(name) => self.give_up(port, name),
+                None => told.push((port, format!("    {who} only: {entry}"))),
+            }
+        }
+        if let Some((port, _)) = told.first() {
+            let lines: Vec<_> = told.iter().map(|(_, line)| line.as_str()).collect();
+            self.tell(*port, &lines.join("\n"));
+        }
     }
 
     /// Tells what was said in the conversation that made the difference.
@@ -274,8 +260,8 @@ fn known(ours: &Ours, packet: &Packet) -> Option<Known> {
         port: Port(end.port()),
     });
     let tuple = Tuple::new(Protocol::TCP, source, destination);
-    let (_, session, _) = ours.sessions().lookup(&tuple)?;
-    Known::of(session)
+    let (_, session, direction) = ours.sessions().lookup(&tuple)?;
+    Known::of(session, direction)
 }
 
 /// The client port of an entry of a table.

@@ -70,7 +70,7 @@ pub(super) fn script(mix: Mix, chance: &mut Chance) -> Vec<Step> {
     for life in 0..lives {
         let first = match life {
             0 => Do::Syn,
-            _ => Do::Anew(chance.of(&[1, 5, 70_000, 1_000_000, (1 << 31) - 9, (1 << 30) + 7])),
+            _ => Do::Anew(chance.of(&[1, 5, 70_000, 1_000_000, (1 << 31) - 10_009, (1 << 30) + 7])),
         };
         opening(&mut steps, first, mix, chance);
         let talk = match mix {
