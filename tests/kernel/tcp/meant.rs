@@ -112,8 +112,9 @@ impl Doubt {
         }
         let outside = came.reason == "tcp-out-of-window";
         let assured = before.heard == Heard::Assured;
-        let counts = came.forwarded
-            && (has(SYN) || came.after.map(|after| after.deadline) != Some(before.deadline));
+        let accepted =
+            came.forwarded && came.after.map(|after| after.deadline) != Some(before.deadline);
+        let counts = accepted || (came.forwarded && has(SYN));
         if outside && assured && (has(RST) || (has(FIN) && !has(SYN))) {
             self.last_was_refused = true;
         } else if counts {
@@ -121,7 +122,7 @@ impl Doubt {
         }
         let is_answer = before.direction == Direction::Reply;
         let is_first = is_answer && self.answered != Some(before.id);
-        if is_answer && counts {
+        if is_answer && accepted {
             self.answered = Some(before.id);
         }
         if outside && (has(SYN) || is_first) {
