@@ -23,9 +23,11 @@ mod compare;
 #[path = "../live/enter.rs"]
 #[allow(dead_code, reason = "shared with the live tests, which use all of it")]
 mod enter;
+mod listed;
 mod packets;
 mod router;
 mod scenario;
+mod selftests;
 mod tcp;
 
 use std::collections::BTreeSet;

@@ -41,6 +41,7 @@ mod ipv6;
 mod nat_source;
 mod reasons;
 mod refusals;
+mod selftests;
 mod tcp_lenient;
 mod tcp_life;
 mod tcp_lifetimes;

@@ -122,7 +122,8 @@ impl Doubt {
         }
         let is_answer = before.direction == Direction::Reply;
         let is_first = is_answer && self.answered != Some(before.id);
-        if is_answer && accepted {
+        // A reset may count without its numbers being looked at.
+        if is_answer && accepted && !has(RST) {
             self.answered = Some(before.id);
         }
         if outside && (has(SYN) || is_first) {
