@@ -45,6 +45,7 @@ mod selftests;
 mod tcp_lenient;
 mod tcp_life;
 mod tcp_lifetimes;
+mod tcp_options;
 mod tcp_resets;
 mod tcp_resync;
 mod tcp_segments;
