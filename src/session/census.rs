@@ -68,6 +68,12 @@ impl Standing {
     }
 }
 
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// The counts.
 #[derive(Debug)]
 pub struct Census {

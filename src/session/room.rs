@@ -43,35 +43,31 @@ impl Sessions {
             let counted = replaced.is_some_and(|session| is_counted(newcomer.origin, session));
             count.saturating_sub(usize::from(counted))
         };
-        let is_full = |count: usize, limit: Option<usize>| limit.is_some_and(|most| count >= most);
 
-        let of_rule = newcomer.origin.rule.map_or(0, |rule| {
-            without(census.of_rule(rule), |own, other| {
-                other.origin.rule == own.rule
-            })
-        });
-        if is_full(of_rule, newcomer.of_rule) {
-            return Err(Limit::Rule);
+        if let (Some(rule), Some(most)) = (newcomer.origin.rule, newcomer.of_rule) {
+            let same = |own: &Origin, other: &Session| other.origin.rule == own.rule;
+            if without(census.of_rule(rule), same) >= most {
+                return Err(Limit::Rule);
+            }
         }
-        let of_source = without(
-            census.of_source(source_of(newcomer.origin)),
-            |own, other| source_of(&other.origin) == source_of(own),
-        );
-        if is_full(of_source, newcomer.of_source) {
-            return Err(Limit::Source);
+        if let Some(most) = newcomer.of_source {
+            let source = source_of(newcomer.origin);
+            let same = |own: &Origin, other: &Session| source_of(&other.origin) == source_of(own);
+            if without(census.of_source(source), same) >= most {
+                return Err(Limit::Source);
+            }
         }
 
-        let standing = Standing::of(newcomer.first.tracked.state(), newcomer.first.heard);
-        let half_open = without(census.of_standing(Standing::HalfOpen), |_, other| {
-            other.standing() == Standing::HalfOpen
-        });
         let evicts = limits.when_full == WhenFull::EvictIdle;
-        if standing == Standing::HalfOpen && is_full(half_open, limits.half_open) {
-            let victim = self.oldest(Standing::HalfOpen).filter(|_| evicts);
-            return victim.map(Some).ok_or(Limit::HalfOpen);
+        let standing = Standing::of(newcomer.first.tracked.state(), newcomer.first.heard);
+        if let (Standing::HalfOpen, Some(most)) = (standing, limits.half_open) {
+            let same = |_: &Origin, other: &Session| other.standing() == Standing::HalfOpen;
+            if without(census.of_standing(Standing::HalfOpen), same) >= most {
+                let victim = self.oldest(Standing::HalfOpen).filter(|_| evicts);
+                return victim.map(Some).ok_or(Limit::HalfOpen);
+            }
         }
-        let all = without(self.len(), |_, _| true);
-        if is_full(all, Some(limits.sessions)) {
+        if without(self.len(), |_, _| true) >= limits.sessions {
             let victim = self.dispensable().filter(|_| evicts);
             return victim.map(Some).ok_or(Limit::Sessions);
         }
