@@ -74,16 +74,24 @@ pub(super) fn read<'t>(
     }
     let word = row.get("when-full").and_then(|value| {
         let word = table::text(value, "\"evict-idle\" or \"refuse\"", problems)?;
-        names::choose(&word, &WHEN_FULL, "answer to a full table", problems)
+        names::choose(&word, &WHEN_FULL, "way to make room", problems)
     });
     limits.when_full = word.unwrap_or(limits.when_full);
 
-    for (keys, limit) in [
-        (["errors-per-second", "errors-burst"], &mut answers.errors),
-        (["resets-per-second", "resets-burst"], &mut answers.resets),
-    ] {
-        rate(&row, keys, limit, problems);
-    }
+    rate(
+        &row,
+        ["errors-per-second", "errors-burst"],
+        &mut answers.errors,
+        Burst::AsBefore,
+        problems,
+    );
+    rate(
+        &row,
+        ["resets-per-second", "resets-burst"],
+        &mut answers.resets,
+        Burst::OfASecond,
+        problems,
+    );
     let per_target = row
         .get("errors-per-target")
         .and_then(|value| limited(value, &RATES, problems));
@@ -94,36 +102,46 @@ pub(super) fn read<'t>(
     (limits, answers)
 }
 
+/// How many at a time, where only the number a second is given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Burst {
+    /// As many as by default.
+    AsBefore,
+    /// As many as in a second.
+    OfASecond,
+}
+
 /// Reads how many a second, and how many at a time.
 fn rate(
     row: &Row<'_>,
     [per_second, burst]: [&str; 2],
     limit: &mut Option<Rate>,
+    otherwise: Burst,
     problems: &mut Problems,
 ) {
-    let default = limit.unwrap_or(Rate::new(1, 1));
+    let Some(default) = *limit else { return };
     let given = row
         .get(per_second)
         .and_then(|value| limited(value, &RATES, problems));
     let at_a_time = row
         .get(burst)
         .and_then(|value| number(value, &RATES, problems));
-    match given {
+    let per_second = match given {
+        Some(Some(per_second)) => per_second,
         Some(None) => {
             *limit = None;
             if at_a_time.is_some() {
                 no_effect(row, burst, "there is no limit that it could ease", problems);
             }
+            return;
         }
-        Some(Some(per_second)) => {
-            let burst = at_a_time.unwrap_or(default.burst.get());
-            *limit = Some(Rate::new(per_second, burst));
-        }
-        None => {
-            let burst = at_a_time.unwrap_or(default.burst.get());
-            *limit = Some(Rate::new(default.per_second.get(), burst));
-        }
-    }
+        None => default.per_second.get(),
+    };
+    let burst = at_a_time.unwrap_or(match otherwise {
+        Burst::AsBefore => default.burst.get(),
+        Burst::OfASecond => per_second,
+    });
+    *limit = Some(Rate::new(per_second, burst));
 }
 
 fn no_effect(row: &Row<'_>, key: &str, why: &str, problems: &mut Problems) {
