@@ -13,7 +13,7 @@ use spigate::engine::{
     Arrival, Checksums, Engine, Extent, Options, Output, Policy, Reason, Silent, Verdict,
 };
 use spigate::net::{Direction, Endpoint, Port, Timestamp, ZoneId};
-use spigate::session::{Limits, Session, SessionId, Sessions, Standing, WhenFull};
+use spigate::session::{Handle, Limits, Session, SessionId, Sessions, Standing, WhenFull};
 
 use super::packets::{Packet, echo, echo_reply, endpoint, icmp, protocol, tcp, udp};
 use super::seen::{Body, Seen, Sums};
@@ -466,7 +466,7 @@ fn check_census(sessions: &Sessions, all: &[&Session]) {
             .map(|session| session.id)
             .collect();
         assert_eq!(census.of_standing(standing), own.len(), "{standing}");
-        let queue: Vec<_> = sessions.queue(standing).map(|handle| handle.id()).collect();
+        let queue: Vec<_> = sessions.queue(standing).map(Handle::id).collect();
         match standing {
             Standing::Assured => assert!(queue.is_empty()),
             // These two are what a session is at first, or never.
