@@ -8,6 +8,7 @@
 mod meant;
 mod mischief;
 mod script;
+mod shown;
 mod talk;
 
 use std::collections::{BTreeMap, BTreeSet};
