@@ -68,7 +68,7 @@ pub(super) fn bend(talk: &Talk, who: usize, tcp: &mut Tcp, chance: &mut Chance) 
                     &[2, 44, 1, 1],
                     &[1, 1, 1, 4],
                 ])
-                .to_vec()
+                .to_vec();
         }
         _ => bend_numbers(talk, who, tcp, chance),
     }
