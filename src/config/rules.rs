@@ -3,7 +3,8 @@
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::diagnostic::Problems;
+use super::code::Code;
+use super::diagnostic::{Diagnostic, Problems};
 use super::document::Known;
 use super::ids::Ids;
 use super::locations::Spans;
@@ -13,7 +14,9 @@ use crate::net::Selector;
 use crate::rules::{Action, Rule};
 
 const KEYS: [&str; 2] = ["default", "rules"];
-const RULE_KEYS: [&str; 7] = ["id", "from", "to", "src", "dst", "service", "action"];
+const RULE_KEYS: [&str; 8] = [
+    "id", "from", "to", "src", "dst", "service", "action", "lifetime",
+];
 const ACTIONS: [(&str, Action); 3] = [
     ("allow", Action::Allow),
     ("drop", Action::Drop),
@@ -75,10 +78,23 @@ fn rule<'t>(row: &Row<'t>, known: &Known<'t>, ids: &mut Ids<'t>, problems: &mut 
     let action = row
         .require("action", example, problems)
         .and_then(|value| action(value, problems));
+    let lifetime = known.lifetimes.named(row, problems);
+    if let (Some(Action::Drop | Action::Reject), Some(key)) = (action, row.key_span("lifetime")) {
+        problems.push(
+            Diagnostic::new(
+                Code::NoEffect,
+                key,
+                "a rule that lets nothing in has no sessions that could live",
+            )
+            .label("no effect")
+            .help("leave `lifetime` out, or let the rule allow"),
+        );
+    }
     Rule {
         name,
         selector: selector(row, known, problems),
         action: action.unwrap_or(Action::Drop),
+        lifetime,
     }
 }
 

@@ -99,6 +99,10 @@ impl Engine {
             Plan::Pass(headers, pass) => self.pass(now, frame, &headers, pass, out),
             Plan::Open(headers, opening) => self.open_session(now, frame, &headers, &opening, out),
             Plan::Error(headers, pass) => forward_error(frame, &headers, &pass),
+            Plan::Answered(answered) => {
+                self.sessions
+                    .prolong(answered.handle, answered.deadline, answered.probing);
+            }
         }
     }
 
@@ -176,6 +180,7 @@ impl Engine {
                 at: now,
                 session,
                 ending,
+                packets: 0,
             });
         }
     }
@@ -199,6 +204,7 @@ impl Engine {
                 at: now,
                 session: old,
                 ending: Ending::Replaced,
+                packets: 0,
             });
         }
         if let Admission::Expected(tuple, parent) = by {

@@ -3,7 +3,7 @@
 use crate::nat::NatPolicy;
 use crate::net::{Services, Zones};
 use crate::rules::RuleSet;
-use crate::session::{TcpChecks, Timeouts};
+use crate::session::{Lifetimes, TcpChecks};
 
 /// What an operator wrote, checked and resolved: the engine's whole knowledge
 /// of the world it guards.
@@ -20,5 +20,5 @@ pub struct Policy {
     /// How strictly TCP is tracked.
     pub tcp: TcpChecks,
     /// How long sessions live.
-    pub timeouts: Timeouts,
+    pub lifetimes: Lifetimes,
 }

@@ -77,6 +77,10 @@ reasons! {
     FragmentLimit => "fragment-limit",
     /// A piece whose datagram did not become whole in time.
     FragmentTimeout => "fragment-timeout",
+    // --- what the gateway asked itself
+    /// An end answers a keep-alive of the gateway's own; the other end has not
+    /// asked, and gets nothing.
+    ProbeAnswered => "probe-answered",
     // --- the way on
     /// No zone holds the destination.
     NoRoute => "no-route",

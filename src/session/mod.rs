@@ -13,6 +13,8 @@
 mod deadline;
 mod expectation;
 mod hash;
+mod lifetime;
+mod probing;
 mod state;
 mod table;
 mod tcp;
@@ -21,8 +23,10 @@ mod tracker;
 
 pub use expectation::{Expectation, Expectations, ExpectedTuple};
 pub use hash::TupleHash;
+pub use lifetime::{Between, Lifetime, LifetimeName, Lifetimes, OnExpiry, Refresh};
+pub use probing::Probing;
 pub use state::{FlowState, Handle, SessionId, State, TcpState};
 pub use table::{Counter, Origin, Session, Sessions, Update};
 pub use tcp::{Connection, Heard, Life, PickUp, Resets, TcpChecks, Windows};
 pub use timeouts::Timeouts;
-pub use tracker::{CannotBegin, Invalid, Seen, Track, Tracked, begin, lifetime, track};
+pub use tracker::{CannotBegin, Invalid, Seen, Track, Tracked, answers_probe, begin, track};

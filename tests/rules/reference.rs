@@ -106,7 +106,13 @@ fn the_reference_names_every_timeout_with_its_default() {
     let with = |lines: &str| {
         let text = format!("version = 1\nzones.a.net = \"10.0.0.0/8\"\n[timeouts]\n{lines}");
         let compiled = config::compile(Path::new("timeouts"), &text);
-        compiled.unwrap_or_else(|e| panic!("{e}")).policy.timeouts
+        compiled
+            .unwrap_or_else(|e| panic!("{e}"))
+            .policy
+            .lifetimes
+            .general()
+            .timeouts
+            .clone()
     };
     let mut count = 0;
     for (key, default) in rows {

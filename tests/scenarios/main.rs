@@ -26,6 +26,7 @@ mod policies;
 mod seen;
 mod wants;
 
+mod expiry;
 mod explain;
 mod forwards;
 mod fragments;
@@ -38,7 +39,9 @@ mod icmp_errors;
 mod icmp_queries;
 mod icmp_quotes;
 mod ipv6;
+mod lifetimes;
 mod nat_source;
+mod profile_rfc;
 mod reasons;
 mod refusals;
 mod tcp_lenient;
