@@ -66,6 +66,10 @@ reasons! {
     IcmpUnrelated => "icmp-unrelated",
     /// The session table is full.
     SessionLimit => "session-limit",
+    // --- what the gateway asked itself
+    /// An end answers a keep-alive of the gateway's own; the other end has not
+    /// asked, and gets nothing.
+    ProbeAnswered => "probe-answered",
     // --- fragments
     /// A piece of a datagram, kept until the others are there.
     FragmentHeld => "fragment-held",
@@ -77,10 +81,6 @@ reasons! {
     FragmentLimit => "fragment-limit",
     /// A piece whose datagram did not become whole in time.
     FragmentTimeout => "fragment-timeout",
-    // --- what the gateway asked itself
-    /// An end answers a keep-alive of the gateway's own; the other end has not
-    /// asked, and gets nothing.
-    ProbeAnswered => "probe-answered",
     // --- the way on
     /// No zone holds the destination.
     NoRoute => "no-route",

@@ -56,12 +56,12 @@ fn what_has_no_equivalent_is_named_and_stands_as_a_comment() {
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(
-        errors.contains("no equivalent: service tunnel: `idle` of gre"),
+        errors.contains("no equivalent: service tunnel: the lifetime of its gre sessions"),
         "{errors}"
     );
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
-        text.contains("# NO EQUIVALENT: service tunnel: `idle` of gre"),
+        text.contains("# NO EQUIVALENT: service tunnel: the lifetime of its gre sessions"),
         "{text}"
     );
 }
@@ -81,6 +81,7 @@ fn nft_takes_every_ruleset() {
             "rules/home.toml",
             "tests/rules/every-rule.toml",
             "tests/rules/every-service.toml",
+            "tests/rules/lifetimes.toml",
             "tests/rules/every-translation.toml",
         ] {
             let mut nft = Command::new("nft")
