@@ -18,7 +18,7 @@ use crate::session::{Lifetime, OnExpiry, PickUp, Refresh, Resets, TcpChecks, Tim
 type Field = fn(&mut Timeouts) -> &mut Duration;
 
 /// Every timeout with what it sets.
-pub(super) const FIELDS: [(&str, Field); 15] = [
+pub(super) const FIELDS: &[(&str, Field)] = &[
     ("tcp-syn-sent", |t| &mut t.tcp_syn_sent),
     ("tcp-syn-recv", |t| &mut t.tcp_syn_recv),
     ("tcp-established", |t| &mut t.tcp_established),
@@ -34,6 +34,7 @@ pub(super) const FIELDS: [(&str, Field); 15] = [
     ("icmp", |t| &mut t.icmp),
     ("generic", |t| &mut t.generic),
     ("expectation", |t| &mut t.expectation),
+    ("probe", |t| &mut t.probe),
 ];
 
 /// What a lifetime says besides its timeouts.

@@ -9,8 +9,6 @@
 //!
 //! Nothing is sent where it is not known what the ends await.
 
-use std::time::Duration;
-
 use super::{Ending, Engine, Event, Made, Output};
 use crate::net::{Direction, Timestamp};
 use crate::packet::{self, Speech};
@@ -19,10 +17,6 @@ use crate::session::{Handle, OnExpiry, Probing, Session, State, TcpState, Tracke
 /// How often the ends of an idle session are asked before it is given up: one
 /// keep-alive may be lost (RFC 1122 section 4.2.3.6), and its answer too.
 const ROUNDS: u8 = 3;
-
-/// How long an answer may take: many times the longest way around the earth, and
-/// longer than the half second within which Linux answers only once.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Engine {
     /// Everything that is due by `now`, in the order in which it was due.
@@ -69,10 +63,9 @@ impl Engine {
         let Some(session) = self.sessions.get(handle) else {
             return;
         };
+        let lifetime = self.policy.lifetimes.get(session.origin.lifetime);
         let on_expiry = match session.state() {
-            State::Tcp(TcpState::Established) => {
-                self.policy.lifetimes.get(session.origin.lifetime).on_expiry
-            }
+            State::Tcp(TcpState::Established) => lifetime.on_expiry,
             State::Tcp(_) | State::Flow(_) => OnExpiry::Silent,
         };
         let at = session.deadline;
@@ -90,7 +83,7 @@ impl Engine {
                     packets: made.len(),
                 });
                 out.made.extend(made);
-                let until = at.after(PATIENCE);
+                let until = at.after(lifetime.timeouts.probe);
                 self.sessions.prolong(handle, until, Some(next));
                 return;
             }

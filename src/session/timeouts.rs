@@ -37,6 +37,8 @@ pub struct Timeouts {
     pub generic: Duration,
     /// How long a data session that an ALG announced may take to arrive.
     pub expectation: Duration,
+    /// How long an end may take to answer whether it is still there.
+    pub probe: Duration,
 }
 
 impl Default for Timeouts {
@@ -73,6 +75,9 @@ impl Timeouts {
             icmp: Duration::from_secs(30),
             generic: Duration::from_secs(600),
             expectation: Duration::from_secs(300),
+            // Many times the longest way around the earth, and longer than the
+            // half second within which Linux answers only once.
+            probe: Duration::from_secs(20),
         }
     }
 

@@ -130,5 +130,5 @@ fn the_reference_names_every_timeout_with_its_default() {
             assert_ne!(more, listed, "{key}");
         }
     }
-    assert_eq!(count, 15);
+    assert_eq!(count, 16);
 }
