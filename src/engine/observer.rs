@@ -3,7 +3,7 @@
 use super::Judgement;
 use crate::alg::Note;
 use crate::nat::{Row, SourceChoice};
-use crate::net::{Direction, Mismatch, Place, Tuple};
+use crate::net::{Direction, LifetimeId, Mismatch, Place, Tuple};
 use crate::packet::Headers;
 use crate::rules::{RuleId, Ruling};
 use crate::session::{Expectation, SessionId, State, Track};
@@ -48,6 +48,8 @@ pub enum Step<'a> {
     Ruled(&'a Ruling),
     /// What source translation says.
     Source(SourceChoice),
+    /// How long its session lives.
+    Lives(LifetimeId),
     /// As what it leaves.
     Leaves(&'a Tuple),
     /// An ALG read its payload.

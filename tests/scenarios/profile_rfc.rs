@@ -88,6 +88,54 @@ fn t_4787_req_5a__one_well_known_port_may_have_a_shorter_timer_for_itself() {
     assert_eq!(lab.session().deadline, moment(300.0));
 }
 
+/// Whether the file is refused because a lifetime in it is too short.
+fn is_too_short(profile: &str, line: &str) -> bool {
+    let head = format!("version = 1\nprofile = \"{profile}\"\nzones.a.net = \"10.0.0.0/8\"\n");
+    let text = format!("{head}{line}\n");
+    match spigate::config::compile(std::path::Path::new("short.toml"), &text) {
+        Ok(_) => false,
+        Err(report) => {
+            let codes: Vec<_> = report.diagnostics().iter().map(|d| d.code.name()).collect();
+            assert_eq!(codes, ["E320"]);
+            true
+        }
+    }
+}
+
+#[test]
+fn t_4787_req_5__a_timer_below_two_minutes_is_refused_where_the_file_says_rfc() {
+    for key in ["udp", "udp-stream"] {
+        let line = |time: &str| format!("timeouts.{key} = \"{time}\"");
+        assert!(is_too_short("rfc", &line("119s")));
+        assert!(!is_too_short("rfc", &line("2m")));
+        assert!(!is_too_short("linux", &line("1s")));
+    }
+}
+
+#[test]
+fn t_4787_req_5a__no_port_from_1024_on_may_have_one() {
+    let line = |ports: &str| format!("services.dns = {{ udp = {ports}, idle = \"10s\" }}");
+    assert!(!is_too_short("rfc", &line("53")));
+    assert!(is_too_short("rfc", &line("1024")));
+    assert!(is_too_short("rfc", &line("[53, \"1000-1100\"]")));
+}
+
+#[test]
+fn t_5382_req_5_est__a_lower_setting_is_refused_where_the_file_says_rfc() {
+    for place in [
+        "timeouts.tcp-established = ",
+        "lifetimes.quick.tcp-established = ",
+        "services.ssh.tcp = 22\nservices.ssh.idle = ",
+    ] {
+        assert!(
+            is_too_short("rfc", &format!("{place}\"2h3m59s\"")),
+            "{place}"
+        );
+        assert!(!is_too_short("rfc", &format!("{place}\"2h4m\"")), "{place}");
+        assert!(!is_too_short("linux", &format!("{place}\"1s\"")), "{place}");
+    }
+}
+
 #[test]
 fn t_4787_req_6a__inbound_packets_restart_the_timer_only_if_the_file_lets_them() {
     for (refresh, deadline) in [("both", 390.0), ("client", 300.0)] {

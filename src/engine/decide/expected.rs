@@ -73,6 +73,7 @@ impl Engine {
             alg: None,
             parent: Some(parent.id),
         };
+        why.step(Step::Lives(origin.lifetime));
         let judgement = judgement(
             Verdict::Forward(egress),
             Reason::Expected,

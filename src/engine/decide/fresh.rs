@@ -128,6 +128,7 @@ impl Engine {
                 .filter(|_| case.headers.tcp().is_some()),
             parent: None,
         };
+        why.step(Step::Lives(origin.lifetime));
         let first = self.first(case, tracked, &origin);
         let reason = reason_of(permit.rule());
         let allowed = judgement(
