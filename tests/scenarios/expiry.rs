@@ -183,6 +183,21 @@ fn both_ends_are_asked_and_if_both_answer_their_session_lives_on() {
 }
 
 #[test]
+fn the_ends_of_a_changed_stream_are_asked_in_their_own_numbers() {
+    let mut lab = office("probe");
+    let mut dialogue = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), FTP);
+    dialogue.client_says(&mut lab, 0.0, "PORT 10,0,0,7,200,10\r\n");
+    dialogue.server_says(&mut lab, 0.0, "200 PORT command successful.\r\n");
+    dialogue.client_says(&mut lab, 0.0, "");
+    let passed = lab.let_pass(HOUR);
+    assert_keep_alive(&dialogue.client, &passed.made);
+    assert_keep_alive(&dialogue.server, &passed.made);
+    answers(&mut lab, HOUR, &dialogue.server);
+    answers(&mut lab, HOUR, &dialogue.client);
+    assert_eq!(lab.session().deadline, moment(2.0 * HOUR));
+}
+
+#[test]
 fn an_end_that_does_not_answer_is_asked_three_times_and_then_both_are_reset() {
     let mut lab = office("probe");
     let dialogue = talk(&mut lab, SERVER);
