@@ -324,7 +324,7 @@ impl World {
     fn expire(&mut self) {
         let mut out = Output::default();
         self.engine.expire(self.now, &mut out);
-        let counted: usize = out.events.iter().map(|event| event.packets()).sum();
+        let counted: usize = out.events.iter().map(spigate::engine::Event::packets).sum();
         assert_eq!(counted, out.made.len(), "packets of no event");
         for made in out.made {
             let seen = Seen::read(&made.bytes, Sums::Right);
