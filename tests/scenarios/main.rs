@@ -27,6 +27,7 @@ mod seen;
 mod wants;
 
 mod answer_rates;
+mod expiry;
 mod explain;
 mod forwards;
 mod fragments;
@@ -39,8 +40,10 @@ mod icmp_errors;
 mod icmp_queries;
 mod icmp_quotes;
 mod ipv6;
+mod lifetimes;
 mod limits;
 mod nat_source;
+mod profile_rfc;
 mod reasons;
 mod refusals;
 mod selftests;
