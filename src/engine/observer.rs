@@ -2,7 +2,7 @@
 
 use super::Judgement;
 use crate::alg::Note;
-use crate::nat::{Row, SourceChoice};
+use crate::nat::{NatRow, SourceChoice};
 use crate::net::{Direction, Mismatch, Place, Tuple};
 use crate::packet::Headers;
 use crate::rules::{RuleId, Ruling};
@@ -38,8 +38,8 @@ pub enum Step<'a> {
     AboutSession(SessionId, Direction),
     /// It belongs to no session.
     NoSession,
-    /// A port forward changed its destination (`None`: none is about it).
-    Forwarded(Option<(Row, Tuple)>),
+    /// A row of destination translation is about it (`None`: none is).
+    Inward(Option<(NatRow, Tuple)>),
     /// Where it goes.
     Routed(Option<Place>),
     /// A rule did not match: the first condition that failed.

@@ -14,6 +14,7 @@
 mod conditions;
 mod lifetimes;
 mod nftables;
+mod translations;
 mod zones;
 
 pub use nftables::nftables;

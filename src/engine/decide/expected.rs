@@ -52,7 +52,7 @@ impl Engine {
             ..*tuple
         };
         wanted.source.address = expectation.source;
-        let Some(leaves) = self.unique(tuple, wanted, None) else {
+        let Some(leaves) = self.unique(tuple, wanted, None, None) else {
             return nothing(judgement(Verdict::Drop, Reason::NatPortsExhausted, None));
         };
         why.step(Step::Leaves(&leaves));

@@ -5,7 +5,7 @@ use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, dropped, nothing, ttl_expired};
-use crate::nat::{SourceChoice, unique_source};
+use crate::nat::{Pooling, PortChoice, SourceChoice, unique_source};
 use crate::net::{Asking, Direction, PerDirection, Place, Timestamp, Tuple};
 use crate::packet::{Complaint, Transport};
 use crate::rules::{Permit, Refusal, RuleId, Ruling};
@@ -38,9 +38,11 @@ impl Engine {
             state,
         };
 
-        let forwarded = policy.nat.forward(from, tuple, &policy.zones);
-        why.step(Step::Forwarded(forwarded));
-        let inward = forwarded.map_or(*tuple, |(_, tuple)| tuple);
+        let translated = policy.nat.inward(from, tuple, &policy.zones);
+        why.step(Step::Inward(
+            translated.map(|found| (found.row, found.tuple)),
+        ));
+        let inward = translated.map_or(*tuple, |found| found.tuple);
 
         let to = policy.zones.route(inward.destination.address);
         why.step(Step::Routed(to));
@@ -84,10 +86,18 @@ impl Engine {
             return self.decide_local(case, permit);
         };
 
-        let choice = policy.nat.source(&asking, &policy.services, &policy.zones);
-        why.step(Step::Source(choice));
+        let (client, server) = (inward.source.address, inward.destination.address);
+        let draw = |pooling| match pooling {
+            Pooling::Paired => self.hash.of(&client),
+            Pooling::Arbitrary => self.hash.of(&(client, server)),
+        };
+        let places = (&policy.services, &policy.zones);
+        let outward = policy
+            .nat
+            .outward(&asking, translated.as_ref(), places, draw);
+        why.step(Step::Source(outward.choice));
         let mut wanted = inward;
-        match choice {
+        match outward.choice {
             SourceChoice::From(_, address) => wanted.source.address = address,
             SourceChoice::Unchanged | SourceChoice::Exempt(_) => {}
             SourceChoice::NoAddress(_) => {
@@ -95,7 +105,7 @@ impl Engine {
                 return nothing(refused);
             }
         }
-        let Some(leaves) = self.unique(tuple, wanted, replaces) else {
+        let Some(leaves) = self.unique(tuple, wanted, outward.ports, replaces) else {
             let refused = judgement(
                 Verdict::Drop,
                 Reason::NatPortsExhausted,
@@ -196,13 +206,16 @@ impl Engine {
         &self,
         arrives: &Tuple,
         wanted: Tuple,
+        ports: Option<&PortChoice>,
         replaced: Option<Handle>,
     ) -> Option<Tuple> {
+        let usual = PortChoice::default();
         let is_taken = |reply: &Tuple| match self.sessions.lookup(reply) {
             Some((handle, _, _)) => Some(handle) != replaced,
             None => self.sessions.is_taken(reply),
         };
-        unique_source(wanted, self.hash.of(&(arrives, wanted)), is_taken)
+        let start = self.hash.of(&(arrives, wanted));
+        unique_source(wanted, ports.unwrap_or(&usual), start, is_taken)
     }
 
     /// The packet as tracking wants it.
