@@ -184,7 +184,8 @@ impl Writer<'_> {
             if let Some(target) = &forward.client {
                 let marked = [Alternative::any(format!("ct mark {:#x}", CLIENT_MARKS + n))];
                 let zones: Vec<_> = self.policy.zones.iter().map(|(id, _)| id).collect();
-                self.become_target(&forward.name, target, &zones, |writer, to| {
+                let usual = PortChoice::default();
+                self.become_target(&forward.name, (target, &usual), &zones, |writer, to| {
                     let out =
                         (to.len() == 1).then(|| writer.zones.alternatives(to, Side::Departure));
                     all_of([marked.to_vec()].into_iter().chain(out))
@@ -241,13 +242,12 @@ impl Writer<'_> {
             let mut ends = self.ends(&row.selector);
             ends.extend(self.row_traffic(&row.selector));
             let conditions = all_of(ends);
-            match row.target {
-                SourceTarget::Exempt | SourceTarget::Masquerade => {
-                    self.own_address(&row.name, on, &conditions);
+            match &row.target {
+                SourceTarget::Exempt => self.own_address(&row.name, on, &conditions),
+                target => {
+                    let there = |_: &Self, _: &[ZoneId]| conditions.clone();
+                    self.become_target(&row.name, (target, &row.ports), &[on], there);
                 }
-                _ => self.snat(&row.name, &conditions, |family| {
-                    chosen(&row.target, &row.ports, family)
-                }),
             }
         }
         self.own_address("hairpin", on, &[Alternative::any(String::new())]);
@@ -300,25 +300,7 @@ impl Writer<'_> {
                 .then(|| writer.zones.alternatives(zones, Side::Departure));
             all_of(ends.iter().cloned().chain(out))
         };
-        match &row.target {
-            SourceTarget::Pool(..) => {
-                let conditions = to(self, &zones);
-                self.snat(&row.name, &conditions, |family| {
-                    chosen(&row.target, &row.ports, family)
-                });
-            }
-            SourceTarget::Masquerade => {
-                for zone in &zones {
-                    let conditions = to(self, &[*zone]);
-                    let policy = self.policy;
-                    self.snat(&row.name, &conditions, |family| {
-                        let own = policy.zones.own_address(*zone, family)?;
-                        Some(with_ports(only(own), &row.ports))
-                    });
-                }
-            }
-            target => self.become_target(&row.name, target, &zones, to),
-        }
+        self.become_target(&row.name, (&row.target, &row.ports), &zones, to);
     }
 
     /// Makes a source what `target` says; `conditions` gives those of what
@@ -326,7 +308,7 @@ impl Writer<'_> {
     fn become_target(
         &mut self,
         row: &str,
-        target: &SourceTarget,
+        (target, ports): (&SourceTarget, &PortChoice),
         zones: &[ZoneId],
         conditions: impl Fn(&Self, &[ZoneId]) -> Vec<Alternative>,
     ) {
@@ -334,15 +316,20 @@ impl Writer<'_> {
             SourceTarget::Exempt => self.rules(row, &conditions(self, zones), "accept"),
             // The address in the zone, not whichever the interface has first.
             SourceTarget::Masquerade => {
+                let policy = self.policy;
                 for zone in zones {
                     let conditions = conditions(self, &[*zone]);
-                    self.own_address(row, *zone, &conditions);
+                    self.snat(row, &conditions, |family| {
+                        let own = policy.zones.own_address(*zone, family)?;
+                        Some(with_ports(only(own), ports))
+                    });
                 }
             }
-            SourceTarget::Pool(..) => {
+            SourceTarget::Pool(pool, pooling) => {
                 let conditions = conditions(self, zones);
-                let usual = PortChoice::default();
-                self.snat(row, &conditions, |family| chosen(target, &usual, family));
+                self.snat(row, &conditions, |family| {
+                    chosen(pool, *pooling, ports, family)
+                });
             }
             SourceTarget::Network(pairs) => {
                 for (from, to) in pairs {
@@ -434,10 +421,7 @@ fn only(address: IpAddr) -> Snat {
 }
 
 /// The address or range of a pool, with its ports.
-fn chosen(target: &SourceTarget, ports: &PortChoice, family: Family) -> Option<Snat> {
-    let SourceTarget::Pool(pool, pooling) = target else {
-        return None;
-    };
+fn chosen(pool: &Pool, pooling: Pooling, ports: &PortChoice, family: Family) -> Option<Snat> {
     let range = of_family(pool, family).next()?;
     let (first, last) = (range.first(), range.last());
     if first == last {

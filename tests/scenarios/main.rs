@@ -38,6 +38,7 @@ mod icmp_errors;
 mod icmp_queries;
 mod icmp_quotes;
 mod ipv6;
+mod nat_kinds;
 mod nat_source;
 mod reasons;
 mod refusals;
