@@ -58,7 +58,8 @@ codes! {
     BadEndpoint => "E208", "This is neither an address nor an address with a port.";
     BadProtocol => "E209", "This is no IP protocol number.";
     BadIcmp => "E210", "This ICMP message cannot begin a session.";
-    BadRange => "E211", "This is no range of addresses.";
+    BadNumber => "E211", "This number cannot stand here.";
+    BadRange => "E212", "This is no range of addresses.";
     // --- rows that are each well written, but make no sense
     DeviceConflict => "E301", "Zones that share a device, or devices, contradict each other.";
     NoDevice => "E302", "A key is about a zone's device, and the zone has none.";
@@ -68,7 +69,7 @@ codes! {
     ForwardPorts => "E306", "A forward leads several ports to one.";
     ForwardWithoutAddress => "E307", "A forward has no public address of its server's family.";
     ForwardNowhere => "E308", "No zone holds the server of a forward.";
-    NoEffect => "E310", "A key can have no effect on what its row is about.";
+    NoEffect => "E310", "A key can have no effect where it stands.";
     SizesDiffer => "E311", "Networks that are mapped to each other are of different sizes.";
     PoolInside => "E312", "Public addresses of a translation are addresses of a zone's hosts, or the gateway's own.";
     PoolTwice => "E313", "An address stands twice in a pool.";

@@ -49,6 +49,8 @@ impl Summary {
             read_errors,
             write_errors,
             verdicts = %Verdicts(&self.engine),
+            evicted = self.engine.evicted().map(|(_, count)| count).sum::<u64>(),
+            withheld = self.engine.withheld().map(|(_, count)| count).sum::<u64>(),
             "traffic"
         );
     }

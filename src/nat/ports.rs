@@ -139,7 +139,7 @@ mod tests {
             order,
         };
         let taken = std::cell::RefCell::new(HashSet::new());
-        let mut given = |wanted, choice: &PortChoice| {
+        let given = |wanted, choice: &PortChoice| {
             let found = unique_source(leaving(wanted), choice, 9, |t| taken.borrow().contains(t))?;
             taken.borrow_mut().insert(found.reversed());
             Some(found.source.port.0)

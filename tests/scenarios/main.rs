@@ -26,6 +26,7 @@ mod policies;
 mod seen;
 mod wants;
 
+mod answer_rates;
 mod explain;
 mod forwards;
 mod fragments;
@@ -38,6 +39,7 @@ mod icmp_errors;
 mod icmp_queries;
 mod icmp_quotes;
 mod ipv6;
+mod limits;
 mod nat_kinds;
 mod nat_source;
 mod reasons;

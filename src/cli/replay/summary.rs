@@ -196,6 +196,7 @@ fn row(told: &Told, policy: &Policy, branch: &str) -> Vec<String> {
         End::Ended(Ending::Expired) => ", expired",
         End::Ended(Ending::Refused) => ", refused",
         End::Ended(Ending::Replaced) => ", replaced",
+        End::Ended(Ending::Evicted) => ", evicted",
     };
     let [client, server] = ends(&original).map(|end| end.to_string());
     vec![
@@ -275,7 +276,14 @@ fn print_verdicts(to: &mut impl Write, engine: &Engine) -> io::Result<()> {
     for (verdict, reason, count) in all {
         table.add_row([verdict.to_owned(), reason.to_string(), count.to_string()]);
     }
-    print_table(to, table, &[2])
+    print_table(to, table, &[2])?;
+    for (standing, count) in engine.counters().evicted() {
+        writeln!(to, "  evicted to make room: {count} {standing}")?;
+    }
+    for (kind, count) in engine.counters().withheld() {
+        writeln!(to, "  withheld, too many at a time: {count} {kind}")?;
+    }
+    Ok(())
 }
 
 fn print_rules(to: &mut impl Write, engine: &Engine, compiled: &Compiled) -> io::Result<()> {
