@@ -292,6 +292,13 @@ impl Observer for Steps<'_> {
                 let parent = expectation.parent.id();
                 self.say("track", format!("announced by session {parent}"));
             }
+            Step::Mapped(mapping) => {
+                let (inside, outside) = (mapping.inside, mapping.outside);
+                self.say(
+                    "mapping",
+                    format!("{outside} stands for {inside}, and lets it in"),
+                );
+            }
             Step::AboutSession(session, _) => self.say("track", format!("about session {session}")),
             Step::Inward(inward) => self.inward(inward),
             Step::Routed(place) => self.routed(place),

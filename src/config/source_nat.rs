@@ -11,10 +11,10 @@ use super::rules::selector;
 use super::services;
 use super::table::{self, Row, Value};
 use crate::nat::{AddressRange, PortChoice, PortOrder, SourceNat, SourceTarget};
-use crate::net::{Place, ZoneId};
+use crate::net::{Dependence, Place, ZoneId};
 
 /// The keys of a source translation.
-pub(super) const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 13] = [
     "id",
     "from",
     "to",
@@ -26,6 +26,8 @@ pub(super) const KEYS: [&str; 11] = [
     "pooling",
     "ports",
     "port-order",
+    "mapping",
+    "filtering",
 ];
 
 const ORDERS: [(&str, PortOrder); 3] = [
@@ -94,6 +96,8 @@ pub(super) fn read<'t>(
         selector,
         target,
         ports,
+        mapping: dependence(row, "mapping", problems),
+        filtering: dependence(row, "filtering", problems),
     })
 }
 
@@ -116,6 +120,16 @@ fn ports(row: &Row<'_>, problems: &mut Problems) -> PortChoice {
         range,
         order: order.unwrap_or_default(),
     }
+}
+
+fn dependence(row: &Row<'_>, key: &str, problems: &mut Problems) -> Dependence {
+    let read = row.get(key).and_then(|value| {
+        let expected =
+            "\"endpoint-independent\", \"address-dependent\" or \"address-and-port-dependent\"";
+        let word = table::text(value, expected, problems)?;
+        names::choose(&word, &Dependence::ALL, "behaviour", problems)
+    });
+    read.unwrap_or_default()
 }
 
 /// Masquerading needs an address in each zone that it leads to.
@@ -143,7 +157,7 @@ fn without_effect(row: &Row<'_>, target: &SourceTarget, problems: &mut Problems)
     let idle: &[&str] = match target {
         SourceTarget::Pool(..) => &[],
         SourceTarget::Masquerade | SourceTarget::Network(_) => &["pooling"],
-        SourceTarget::Exempt => &["pooling", "ports", "port-order"],
+        SourceTarget::Exempt => &["pooling", "ports", "port-order", "mapping", "filtering"],
     };
     for (key, place) in idle
         .iter()

@@ -7,7 +7,7 @@ use crate::nat::{NatRow, SourceChoice};
 use crate::net::{Direction, Mismatch, Place, Tuple};
 use crate::packet::Headers;
 use crate::rules::{RuleId, Ruling};
-use crate::session::{Expectation, Limit, SessionId, Standing, State, Track};
+use crate::session::{Expectation, Limit, Mapping, SessionId, Standing, State, Track};
 
 /// One step of deciding about a packet, in the order of the path.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,8 @@ pub enum Step<'a> {
     NoSession,
     /// A row of destination translation is about it (`None`: none is).
     Inward(Option<(NatRow, Tuple)>),
+    /// A client's mapping lets it in.
+    Mapped(&'a Mapping),
     /// Where it goes.
     Routed(Option<Place>),
     /// A rule did not match: the first condition that failed.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::inward::Inward;
-use super::policy::{NatPolicy, Pooling, PortChoice, SourceTarget};
+use super::policy::{NatPolicy, Pooling, SourceNat, SourceTarget};
 use super::pool::same_host;
 use super::row::NatRow;
 use crate::net::{Asking, Family, Place, Services, ZoneId, Zones};
@@ -21,13 +21,13 @@ pub enum SourceChoice {
     NoAddress(NatRow),
 }
 
-/// Where a new connection's address comes from, and which ports it may get.
+/// Where a new connection's address comes from, and by which row.
 #[derive(Debug, Clone, Copy)]
 pub struct Outward<'p> {
     /// Its address.
     pub choice: SourceChoice,
-    /// Its ports; `None`: as is usual.
-    pub ports: Option<&'p PortChoice>,
+    /// What says more of it; `None`: all else as is usual.
+    pub row: Option<&'p SourceNat>,
 }
 
 impl NatPolicy {
@@ -42,10 +42,7 @@ impl NatPolicy {
         (services, zones): (&Services, &Zones),
         draw: impl Fn(Pooling) -> u64,
     ) -> Outward<'_> {
-        let unbound = |choice| Outward {
-            choice,
-            ports: None,
-        };
+        let unbound = |choice| Outward { choice, row: None };
         match inward {
             Some(Inward {
                 client: Some(target),
@@ -76,18 +73,18 @@ impl NatPolicy {
         if let Some((row, public)) = fixed {
             return Outward {
                 choice: SourceChoice::From(row, public),
-                ports: None,
+                row: None,
             };
         }
         let mut rows = self.source.iter().enumerate();
         match rows.find(|(_, row)| row.selector.admits(asking, services).is_ok()) {
             None => Outward {
                 choice: SourceChoice::Unchanged,
-                ports: None,
+                row: None,
             },
             Some((n, row)) => Outward {
                 choice: row.target.choose(NatRow::Source(n), asking, zones, draw),
-                ports: Some(&row.ports),
+                row: Some(row),
             },
         }
     }
@@ -119,7 +116,7 @@ impl NatPolicy {
             choice: own.map_or(SourceChoice::NoAddress(row), |address| {
                 SourceChoice::From(row, address)
             }),
-            ports: None,
+            row: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 
 use super::pool::Pool;
-use crate::net::{AddressSet, Port, Selector, Traffic, ZoneId};
+use crate::net::{AddressSet, Dependence, Port, Selector, Traffic, ZoneId};
 
 /// All translations of a policy, each list in the order of the file; the first
 /// row that fits a new connection decides.
@@ -31,6 +31,10 @@ pub struct SourceNat {
     pub target: SourceTarget,
     /// Which ports it gets.
     pub ports: PortChoice,
+    /// For which far ends a socket keeps its public endpoint.
+    pub mapping: Dependence,
+    /// Which far ends may come in by it.
+    pub filtering: Dependence,
 }
 
 /// What a client's address becomes.

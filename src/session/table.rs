@@ -8,6 +8,7 @@ use slab::Slab;
 use super::census::{Census, Standing};
 use super::expectation::{Expectation, Expectations, ExpectedTuple};
 use super::hash::TupleHash;
+use super::mappings::{Claim, Mappings};
 use super::state::{Handle, SessionId, State};
 use super::tcp::Heard;
 use super::tracker::Tracked;
@@ -42,6 +43,8 @@ pub struct Origin {
     pub alg: Option<AlgKind>,
     /// The control session that announced it.
     pub parent: Option<SessionId>,
+    /// What it holds of a public endpoint: of the client's, of the server's.
+    pub claims: PerDirection<Option<Claim>>,
 }
 
 impl Origin {
@@ -119,6 +122,7 @@ pub struct Sessions {
     hash: TupleHash,
     wheel: Wheel<SessionId>,
     census: Census,
+    mappings: Mappings,
     expectations: Expectations,
     last_id: u64,
 }
@@ -134,6 +138,7 @@ impl Sessions {
             hash,
             wheel: Wheel::new(),
             census: Census::new(hash),
+            mappings: Mappings::new(hash),
             expectations: Expectations::new(hash),
             last_id: 0,
         }
@@ -188,6 +193,12 @@ impl Sessions {
     #[must_use]
     pub fn census(&self) -> &Census {
         &self.census
+    }
+
+    /// Which public endpoints are held, and by whom.
+    #[must_use]
+    pub fn mappings(&self) -> &Mappings {
+        &self.mappings
     }
 
     /// How many sessions there are.
@@ -260,6 +271,7 @@ impl Sessions {
         let handle = Handle { id, slot };
         self.wheel.arm(entry_slot, id, first.deadline);
         self.census.enter(entry_slot, standing, &origin);
+        self.mappings.enter(&origin);
         self.update(handle, first);
         handle
     }
@@ -308,6 +320,7 @@ impl Sessions {
         let slot = slot_of(handle);
         self.wheel.disarm(slot);
         self.census.leave(slot, session.standing, &session.origin);
+        self.mappings.leave(&session.origin);
         Some(session)
     }
 
@@ -401,6 +414,7 @@ mod tests {
             idle: None,
             alg: None,
             parent: None,
+            claims: PerDirection::default(),
         }
     }
 

@@ -23,6 +23,7 @@ impl Observer for Steps {
             Step::AboutSession(..) => "about a session".into(),
             Step::NoSession => "no session".into(),
             Step::Inward(Some((_, tuple))) => format!("forwarded to {}", tuple.destination),
+            Step::Mapped(mapping) => format!("mapped to {}", mapping.inside),
             Step::Inward(None) => "not forwarded".into(),
             Step::Routed(place) => format!("routed: {}", place.is_some()),
             Step::PassedOver(rule, mismatch) => {

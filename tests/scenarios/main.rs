@@ -40,6 +40,7 @@ mod icmp_queries;
 mod icmp_quotes;
 mod ipv6;
 mod limits;
+mod nat_behaviour;
 mod nat_kinds;
 mod nat_source;
 mod reasons;

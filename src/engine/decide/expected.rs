@@ -71,6 +71,7 @@ impl Engine {
             idle: None,
             alg: None,
             parent: Some(parent.id),
+            claims: PerDirection::default(),
         };
         let judgement = judgement(
             Verdict::Forward(egress),

@@ -5,7 +5,6 @@ use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, dropped, nothing, ttl_expired};
-use crate::nat::{Pooling, PortChoice, SourceChoice, unique_source};
 use crate::net::{Asking, Direction, PerDirection, Place, Timestamp, Tuple};
 use crate::packet::{Complaint, Transport};
 use crate::rules::{Permit, Refusal, RuleId, Ruling};
@@ -14,9 +13,24 @@ use crate::session::{
 };
 
 impl Engine {
+    /// A packet that may begin something, in place of a session that is over
+    /// where it says so: a mapping may let it in, else the rules are asked.
+    pub(super) fn decide_fresh(
+        &self,
+        case: &Case<'_>,
+        tuple: &Tuple,
+        replaces: Option<Handle>,
+        why: &mut impl Observer,
+    ) -> Decision {
+        let mapping = self.mapping_for(tuple);
+        mapping
+            .and_then(|mapping| self.decide_mapped(case, tuple, mapping, replaces, why))
+            .unwrap_or_else(|| self.decide_new(case, tuple, replaces, why))
+    }
+
     /// A connection that nobody announced: destination NAT, route, rules,
     /// source NAT.
-    pub(super) fn decide_new(
+    fn decide_new(
         &self,
         case: &Case<'_>,
         tuple: &Tuple,
@@ -64,56 +78,21 @@ impl Engine {
             to,
             tuple: inward,
         };
-        let passed_over = |rule, mismatch| why.step(Step::PassedOver(rule, mismatch));
-        let ruling = policy.rules.judge(&asking, &policy.services, passed_over);
-        why.step(Step::Ruled(&ruling));
-        let reason_of = |rule: Option<RuleId>| match rule {
-            Some(_) => Reason::Rule,
-            None => Reason::DefaultPolicy,
-        };
-        let permit = match ruling {
-            Ruling::Permitted(permit) => permit,
-            Ruling::Refused(rule, Refusal::Drop) => {
-                return nothing(judgement(Verdict::Drop, reason_of(rule), rule, None));
-            }
-            Ruling::Refused(rule, Refusal::Reject) => {
-                let refused = judgement(Verdict::Reject, reason_of(rule), rule, None);
-                return answered(case, refused, Answer::Refusal);
-            }
+        let permit = match self.permit(case, &asking, why) {
+            Ok(permit) => permit,
+            Err(refused) => return refused,
         };
         let Place::Zone(egress) = to else {
             return self.decide_local(case, permit);
         };
 
-        let (client, server) = (inward.source.address, inward.destination.address);
-        let draw = |pooling| match pooling {
-            Pooling::Paired => self.hash.of(&client),
-            Pooling::Arbitrary => self.hash.of(&(client, server)),
-        };
-        let places = (&policy.services, &policy.zones);
-        let outward = policy
-            .nat
-            .outward(&asking, translated.as_ref(), places, draw);
-        why.step(Step::Source(outward.choice));
-        let mut wanted = inward;
-        match outward.choice {
-            SourceChoice::From(_, address) => wanted.source.address = address,
-            SourceChoice::Unchanged | SourceChoice::Exempt(_) => {}
-            SourceChoice::NoAddress(_) => {
-                let refused = judgement(Verdict::Drop, Reason::NatNoAddress, permit.rule(), None);
-                return nothing(refused);
+        let ends = (egress, replaces);
+        let leaving = match self.leaving(tuple, &asking, translated.as_ref(), ends, why) {
+            Ok(leaving) => leaving,
+            Err(reason) => {
+                return nothing(judgement(Verdict::Drop, reason, permit.rule(), None));
             }
-        }
-        let Some(leaves) = self.unique(tuple, wanted, outward.ports, replaces) else {
-            let refused = judgement(
-                Verdict::Drop,
-                Reason::NatPortsExhausted,
-                permit.rule(),
-                None,
-            );
-            return nothing(refused);
         };
-        why.step(Step::Leaves(&leaves));
 
         let service = permit
             .service()
@@ -121,7 +100,7 @@ impl Engine {
         let origin = Origin {
             tuples: PerDirection {
                 original: *tuple,
-                reply: leaves.reversed(),
+                reply: leaving.tuple.reversed(),
             },
             egress: PerDirection {
                 original: egress,
@@ -134,6 +113,10 @@ impl Engine {
                 .and_then(|service| service.alg)
                 .filter(|_| case.headers.tcp().is_some()),
             parent: None,
+            claims: PerDirection {
+                original: leaving.claim,
+                reply: None,
+            },
         };
         let first = self.first(case, tracked, &origin);
         let reason = reason_of(permit.rule());
@@ -152,6 +135,35 @@ impl Engine {
             by,
         };
         self.open(case, allowed, opening, why)
+    }
+
+    /// What the rules say of a connection: the permit, or how it is refused.
+    pub(super) fn permit(
+        &self,
+        case: &Case<'_>,
+        asking: &Asking,
+        why: &mut impl Observer,
+    ) -> Result<Permit, Decision> {
+        let policy = &self.policy;
+        let passed_over = |rule, mismatch| why.step(Step::PassedOver(rule, mismatch));
+        let ruling = policy.rules.judge(asking, &policy.services, passed_over);
+        why.step(Step::Ruled(&ruling));
+        let refused = |verdict, rule| Judgement {
+            verdict,
+            ct: CtState::New,
+            reason: reason_of(rule),
+            rule,
+            session: None,
+            state: None,
+        };
+        match ruling {
+            Ruling::Permitted(permit) => Ok(permit),
+            Ruling::Refused(rule, Refusal::Drop) => Err(nothing(refused(Verdict::Drop, rule))),
+            Ruling::Refused(rule, Refusal::Reject) => {
+                let refused = refused(Verdict::Reject, rule);
+                Err(answered(case, refused, Answer::Refusal))
+            }
+        }
     }
 
     /// What the rules allow to the gateway itself: it answers pings, and has
@@ -187,6 +199,7 @@ impl Engine {
         // its control session met; it counts, and is not refused by them.
         let (of_source, of_rule) = match opening.by {
             Admission::Expected(..) => (None, None),
+            Admission::Mapped => (limits.per_source, None),
             Admission::Permit(permit) => {
                 let rule = permit.rule().and_then(|rule| self.policy.rules.get(rule));
                 let most = rule.and_then(|rule| rule.max_sessions);
@@ -227,27 +240,6 @@ impl Engine {
         }
     }
 
-    /// The leaving tuple with a source port that no other session's answers
-    /// use. The session that is about to be replaced counts as gone.
-    ///
-    /// Where the search begins depends on the real client too: many clients
-    /// with one port would otherwise all search the same few ports.
-    pub(super) fn unique(
-        &self,
-        arrives: &Tuple,
-        wanted: Tuple,
-        ports: Option<&PortChoice>,
-        replaced: Option<Handle>,
-    ) -> Option<Tuple> {
-        let usual = PortChoice::default();
-        let is_taken = |reply: &Tuple| match self.sessions.lookup(reply) {
-            Some((handle, _, _)) => Some(handle) != replaced,
-            None => self.sessions.is_taken(reply),
-        };
-        let start = self.hash.of(&(arrives, wanted));
-        unique_source(wanted, ports.unwrap_or(&usual), start, is_taken)
-    }
-
     /// The packet as tracking wants it.
     pub(super) fn seen<'a>(&self, case: &Case<'a>) -> Seen<'a> {
         Seen {
@@ -284,6 +276,13 @@ impl Engine {
             origin.idle,
             &self.policy.timeouts,
         ))
+    }
+}
+
+fn reason_of(rule: Option<RuleId>) -> Reason {
+    match rule {
+        Some(_) => Reason::Rule,
+        None => Reason::DefaultPolicy,
     }
 }
 
