@@ -29,24 +29,40 @@ pub fn unique_source(
     let Some(class) = port_class(&wanted) else {
         return is_free(&wanted).then_some(wanted); // no ports to choose from
     };
-    let class = match &choice.range {
-        Some(range) if wanted.protocol.has_ports() => range.start().0..=range.end().0,
-        _ => class,
-    };
+    let class = choice.range_of(&wanted).unwrap_or(class);
     let fits = choice.range.is_none() || class.contains(&port.0);
     if choice.order != PortOrder::Random && fits && is_free(&wanted) {
         return Some(wanted);
     }
-    let step = match choice.order {
-        PortOrder::KeepParity if wanted.protocol.has_ports() => Step::Parity(port.0 % 2),
-        _ => Step::All,
-    };
+    let step = choice.parity_of(&wanted).map_or(Step::All, Step::Parity);
     stepping(class, step, start)
         .map(|port| Tuple {
             source: Endpoint::new(wanted.source.address, port),
             ..wanted
         })
         .find(is_free)
+}
+
+impl PortChoice {
+    /// The ports that a connection which is to leave as `wanted` may get; `None`
+    /// where its protocol has none.
+    #[must_use]
+    pub fn ports_for(&self, wanted: &Tuple) -> Option<RangeInclusive<u16>> {
+        self.range_of(wanted).or_else(|| port_class(wanted))
+    }
+
+    /// Whether they have to be even (0) or odd (1), as the one that it had.
+    #[must_use]
+    pub fn parity_of(&self, wanted: &Tuple) -> Option<u16> {
+        let counts = self.order == PortOrder::KeepParity && wanted.protocol.has_ports();
+        counts.then_some(wanted.source.port.0 % 2)
+    }
+
+    fn range_of(&self, wanted: &Tuple) -> Option<RangeInclusive<u16>> {
+        let range = self.range.as_ref()?;
+        let has_ports = wanted.protocol.has_ports();
+        has_ports.then(|| range.start().0..=range.end().0)
+    }
 }
 
 /// Ports of a class, each at most once, in an order that `start` determines;

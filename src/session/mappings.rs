@@ -7,12 +7,16 @@
 //! that ask for more have a [`Mapping`], which belongs to one socket alone and
 //! may let strangers in.
 
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
 use super::hash::TupleHash;
+use super::port_map::PortMap;
 use super::table::Origin;
-use crate::net::{Dependence, Direction, Endpoint, Far, Protocol, ZoneId};
+use crate::net::{Dependence, Direction, Endpoint, Far, Port, Protocol, ZoneId};
 
 /// What a session holds of the public endpoint of one of its ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +97,8 @@ enum Holder {
 pub struct Mappings {
     public: HashMap<Public, Holder, TupleHash>,
     sockets: HashMap<Socket, Endpoint, TupleHash>,
+    /// Which ports of each address anybody has.
+    ports: HashMap<(Protocol, IpAddr), PortMap, TupleHash>,
     /// How many sessions each mapping's client has begun to whom its filter
     /// asks about.
     contacts: HashMap<(Public, Far), u32, TupleHash>,
@@ -125,6 +131,7 @@ impl Mappings {
         Self {
             public: HashMap::with_hasher(hash),
             sockets: HashMap::with_hasher(hash),
+            ports: HashMap::with_hasher(hash),
             contacts: HashMap::with_hasher(hash),
         }
     }
@@ -152,6 +159,24 @@ impl Mappings {
         match self.public.get(&(protocol, *self.sockets.get(&key)?))? {
             Holder::Mapped(mapping) => Some(mapping),
             Holder::Shared(_) => None,
+        }
+    }
+
+    /// A port of this address that nobody has at all: the first from `start` on,
+    /// going round within `range`; even or odd as `parity` where that counts.
+    #[must_use]
+    pub fn unused_port(
+        &self,
+        (protocol, address): (Protocol, IpAddr),
+        range: &RangeInclusive<u16>,
+        start: u16,
+        parity: Option<u16>,
+    ) -> Option<Port> {
+        const EVEN: u64 = 0x5555_5555_5555_5555;
+        let mask = parity.map_or(u64::MAX, |parity| EVEN << (parity % 2));
+        match self.ports.get(&(protocol, address)) {
+            Some(map) => map.first_free(range, start, mask).map(Port),
+            None => PortMap::new().first_free(range, start, mask).map(Port),
         }
     }
 
@@ -205,6 +230,7 @@ impl Mappings {
         match self.public.entry(held.public) {
             Entry::Vacant(entry) => {
                 entry.insert(Holder::Shared(1));
+                self.take_port(held.public);
             }
             Entry::Occupied(mut entry) => match entry.get_mut() {
                 Holder::Shared(holders) => *holders += 1,
@@ -240,6 +266,7 @@ impl Mappings {
         match self.public.entry(held.public) {
             Entry::Vacant(entry) => {
                 entry.insert(Holder::Mapped(begun()));
+                self.take_port(held.public);
             }
             Entry::Occupied(mut entry) => match entry.get_mut() {
                 Holder::Mapped(mapping) => mapping.holders += 1,
@@ -251,6 +278,20 @@ impl Mappings {
             self.sockets.insert(socket, outside);
             let contact = (held.public, behaviour.filtering.far(held.far));
             *self.contacts.entry(contact).or_default() += 1;
+        }
+    }
+
+    fn take_port(&mut self, (protocol, public): Public) {
+        let map = self.ports.entry((protocol, public.address));
+        map.or_insert_with(PortMap::new).take(public.port.0);
+    }
+
+    fn free_port(&mut self, (protocol, public): Public) {
+        if let Entry::Occupied(mut entry) = self.ports.entry((protocol, public.address)) {
+            entry.get_mut().free(public.port.0);
+            if entry.get().is_empty() {
+                entry.remove();
+            }
         }
     }
 
@@ -287,7 +328,9 @@ impl Mappings {
         if *holders > 0 {
             return;
         }
-        if let Holder::Mapped(mapping) = entry.remove() {
+        let last = entry.remove();
+        self.free_port(held.public);
+        if let Holder::Mapped(mapping) = last {
             let Mapping {
                 protocol,
                 inside,

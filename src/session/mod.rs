@@ -16,6 +16,7 @@ mod hash;
 mod limits;
 mod lists;
 mod mappings;
+mod port_map;
 mod room;
 mod state;
 mod table;

@@ -5,9 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use spigate::config;
-use spigate::engine::{
-    Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict,
-};
+use spigate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict};
 use spigate::expression::PacketExpression;
 use spigate::net::Timestamp;
 
@@ -34,7 +32,9 @@ fn every_packet_of_the_guide_to_translation_leaves_as_it_says() {
 
 fn follow(file: &str, flow: &str) {
     let compiled = config::compile(Path::new("docs/nat.md"), file);
-    let policy = compiled.unwrap_or_else(|report| panic!("{report}\n{file}")).policy;
+    let policy = compiled
+        .unwrap_or_else(|report| panic!("{report}\n{file}"))
+        .policy;
     let now = Timestamp::from_secs(1_772_355_600);
     let options = Options {
         seed: 7,
@@ -43,7 +43,11 @@ fn follow(file: &str, flow: &str) {
     let mut engine = Engine::new(Arc::new(policy), options, now);
     for line in flow.lines() {
         let (arrives, leaves) = line.split_once("=>").unwrap();
-        assert_eq!(outcome(&mut engine, now, arrives.trim()), wanted(leaves.trim()), "{line}");
+        assert_eq!(
+            outcome(&mut engine, now, arrives.trim()),
+            wanted(leaves.trim()),
+            "{line}"
+        );
     }
 }
 
@@ -60,7 +64,10 @@ fn read(text: &str) -> (String, PacketExpression) {
 }
 
 fn wanted(text: &str) -> Outcome {
-    if ["reject ", "drop ", "answer "].iter().any(|word| text.starts_with(word)) {
+    if ["reject ", "drop ", "answer "]
+        .iter()
+        .any(|word| text.starts_with(word))
+    {
         return Outcome::Stayed(text.to_owned());
     }
     let (zone, expression) = read(&format!("{text} ttl 63"));

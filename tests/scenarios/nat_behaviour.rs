@@ -1,5 +1,7 @@
 //! Mappings and filters as a rule asks for them (RFC 4787, RFC 5382).
 
+use std::collections::BTreeSet;
+
 use spigate::engine::Reason;
 use spigate::session::Mapping;
 
@@ -279,6 +281,34 @@ source = [
   { id = "masq", from = "lan", to = "wan", as = "masquerade", mapping = "endpoint-independent", MODES },
 ]
 "#;
+
+#[test]
+fn the_last_free_port_is_found_among_a_thousand() {
+    for (mapping, parity) in [
+        (MODES[0], "random"),
+        (MODES[2], "random"),
+        (MODES[0], "keep-parity"),
+    ] {
+        let rules = POLICY
+            .replace(
+                r#"mapping = "endpoint-independent""#,
+                &format!(r#"mapping = "{mapping}""#),
+            )
+            .replace(
+                "MODES",
+                &format!(r#"ports = "4000-4999", port-order = "{parity}""#),
+            );
+        let mut lab = Lab::new(&rules);
+        let mut given = BTreeSet::new();
+        for n in 0..1000 {
+            let client = format!("10.0.0.{}:{}", 10 + n % 100, 1000 + n);
+            assert!(given.insert(leaves(&mut lab, &client, SERVERS[0])), "{n}");
+        }
+        let sent = lab.at(0.0).from(LAN).send(udp("10.0.0.200:7", SERVERS[0]));
+        let _ = sent.expect(drop_for(Reason::NatPortsExhausted));
+        assert_eq!(lab.engine.sessions().mappings().in_use(), 1000);
+    }
+}
 
 #[test]
 fn an_endpoint_that_is_one_sockets_own_is_shared_with_nobody() {

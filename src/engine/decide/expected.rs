@@ -52,15 +52,15 @@ impl Engine {
             ..*tuple
         };
         wanted.source.address = expectation.source;
-        let Some(leaves) = self.unique(tuple, wanted, None, None) else {
+        let Some(leaving) = self.leaving_from(tuple, wanted) else {
             return nothing(judgement(Verdict::Drop, Reason::NatPortsExhausted, None));
         };
-        why.step(Step::Leaves(&leaves));
+        why.step(Step::Leaves(&leaving.tuple));
         let egress = parent.origin.egress[expectation.direction];
         let origin = Origin {
             tuples: PerDirection {
                 original: *tuple,
-                reply: leaves.reversed(),
+                reply: leaving.tuple.reversed(),
             },
             egress: PerDirection {
                 original: egress,
@@ -71,7 +71,10 @@ impl Engine {
             idle: None,
             alg: None,
             parent: Some(parent.id),
-            claims: PerDirection::default(),
+            claims: PerDirection {
+                original: leaving.claim,
+                reply: None,
+            },
         };
         let judgement = judgement(
             Verdict::Forward(egress),

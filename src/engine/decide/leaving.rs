@@ -46,7 +46,8 @@ impl Engine {
             SourceChoice::Unchanged | SourceChoice::Exempt(_) => None,
             SourceChoice::NoAddress(_) => return Err(Reason::NatNoAddress),
         };
-        let ports = outward.row.map(|row| &row.ports);
+        let usual = PortChoice::default();
+        let ports = outward.row.map_or(&usual, |row| &row.ports);
         let found = match claim {
             Some(Claim::Mapped(behaviour, _)) => {
                 let socket = asking.tuple.source;
@@ -59,7 +60,7 @@ impl Engine {
                 )
             }
             Some(Claim::Shared) => self.shared(arrives, wanted, ports, replaces),
-            None => self.unique(arrives, wanted, ports, replaces),
+            None => self.unshared(arrives, wanted, replaces),
         };
         let tuple = found.ok_or(Reason::NatPortsExhausted)?;
         why.step(Step::Leaves(&tuple));
@@ -72,7 +73,7 @@ impl Engine {
         &self,
         (arrives, wanted, socket): (&Tuple, Tuple, Endpoint),
         behaviour: Behaviour,
-        ports: Option<&PortChoice>,
+        ports: &PortChoice,
         known_in: ZoneId,
         replaced: Option<Handle>,
     ) -> Option<Tuple> {
@@ -91,12 +92,8 @@ impl Engine {
             mappings.usage(protocol, reply.destination) != Usage::Free
                 || self.is_taken(reply, replaced)
         };
-        unique_source(
-            wanted,
-            ports.unwrap_or(&PortChoice::default()),
-            start,
-            is_taken,
-        )
+        unique_source(wanted, ports, start, is_taken)
+            .or_else(|| self.unused(wanted, ports, start, replaced))
     }
 
     /// A public endpoint that towards this server nobody has, and that is no
@@ -105,7 +102,7 @@ impl Engine {
         &self,
         arrives: &Tuple,
         wanted: Tuple,
-        ports: Option<&PortChoice>,
+        ports: &PortChoice,
         replaced: Option<Handle>,
     ) -> Option<Tuple> {
         let mappings = self.sessions.mappings();
@@ -114,12 +111,42 @@ impl Engine {
             let usage = mappings.usage(wanted.protocol, reply.destination);
             matches!(usage, Usage::Mapped(_)) || self.is_taken(reply, replaced)
         };
-        unique_source(
-            wanted,
-            ports.unwrap_or(&PortChoice::default()),
-            start,
-            is_taken,
-        )
+        unique_source(wanted, ports, start, is_taken)
+            .or_else(|| self.unused(wanted, ports, start, replaced))
+    }
+
+    /// When those that were tried are all taken: one that nobody has towards
+    /// anybody, found in the map of ports at a price that does not grow.
+    fn unused(
+        &self,
+        wanted: Tuple,
+        ports: &PortChoice,
+        start: u64,
+        replaced: Option<Handle>,
+    ) -> Option<Tuple> {
+        let range = ports.ports_for(&wanted)?;
+        let place = (wanted.protocol, wanted.source.address);
+        let size = u64::from(range.end().saturating_sub(*range.start())) + 1;
+        let start = u64::from(*range.start()) + start % size;
+        let start = u16::try_from(start).unwrap_or(u16::MAX);
+        let parity = ports.parity_of(&wanted);
+        let mappings = self.sessions.mappings();
+        let port = mappings.unused_port(place, &range, start, parity)?;
+        let mut found = wanted;
+        found.source.port = port;
+        (!self.is_taken(&found.reversed(), replaced)).then_some(found)
+    }
+
+    /// As what a connection leaves whose source address somebody else has
+    /// chosen.
+    pub(super) fn leaving_from(&self, arrives: &Tuple, wanted: Tuple) -> Option<Leaving> {
+        let is_translated = wanted.source.address != arrives.source.address;
+        let claim = (is_translated && wanted.protocol.has_ports()).then_some(Claim::Shared);
+        let tuple = match claim {
+            Some(_) => self.shared(arrives, wanted, &PortChoice::default(), None)?,
+            None => self.unshared(arrives, wanted, None)?,
+        };
+        Some(Leaving { tuple, claim })
     }
 
     /// The leaving tuple with a source port that no other session's answers
@@ -127,21 +154,10 @@ impl Engine {
     ///
     /// Where the search begins depends on the real client too: many clients
     /// with one port would otherwise all search the same few ports.
-    pub(super) fn unique(
-        &self,
-        arrives: &Tuple,
-        wanted: Tuple,
-        ports: Option<&PortChoice>,
-        replaced: Option<Handle>,
-    ) -> Option<Tuple> {
+    fn unshared(&self, arrives: &Tuple, wanted: Tuple, replaced: Option<Handle>) -> Option<Tuple> {
         let start = self.hash.of(&(arrives, wanted));
         let is_taken = |reply: &Tuple| self.is_taken(reply, replaced);
-        unique_source(
-            wanted,
-            ports.unwrap_or(&PortChoice::default()),
-            start,
-            is_taken,
-        )
+        unique_source(wanted, &PortChoice::default(), start, is_taken)
     }
 
     /// Whether answers of this tuple are somebody's. The session that is about
