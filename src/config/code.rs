@@ -47,6 +47,7 @@ codes! {
     BadName => "E105", "A name is malformed or reserved.";
     UnknownWord => "E106", "The value is none of the words that are possible here.";
     NotHere => "E107", "The gateway itself cannot stand here: only a zone can.";
+    UnknownLifetime => "E108", "No lifetime has this name.";
     // --- values
     BadAddress => "E201", "This is no IP address, or none that can stand here.";
     BadPrefix => "E202", "This is no prefix.";
@@ -75,6 +76,7 @@ codes! {
     PoolTwice => "E313", "An address stands twice in a pool.";
     TwoTargets => "E314", "A translation says in two ways what an address becomes.";
     HairpinWithoutAddress => "E315", "A hairpin has no address to answer by.";
+    BelowFloor => "E320", "With `profile = \"rfc\"`, sessions of this kind live longer.";
 }
 
 impl std::fmt::Display for Code {

@@ -233,6 +233,7 @@ pub(super) fn admitting(forward: &Forward, services: Option<Vec<ServiceId>>) -> 
     };
     Rule {
         name: forward.name.clone(),
+        lifetime: None,
         selector: Selector {
             from: (forward.hairpin == Hairpin::No).then(|| vec![forward.on]),
             to,

@@ -11,7 +11,7 @@ use super::rules::selector;
 use super::services;
 use super::table::{self, Row, Value};
 use crate::nat::{AddressRange, PortChoice, PortOrder, SourceNat, SourceTarget};
-use crate::net::{Dependence, Place, ZoneId};
+use crate::net::{Dependence, Place, Profile, ZoneId};
 
 /// The keys of a source translation.
 pub(super) const KEYS: [&str; 13] = [
@@ -91,13 +91,14 @@ pub(super) fn read<'t>(
     for (range, place) in &places {
         lies_outside(range, place, &to, known, problems);
     }
+    let (mapping, filtering) = by_profile(known.profile);
     Some(SourceNat {
         name,
         selector,
         target,
         ports,
-        mapping: dependence(row, "mapping", problems),
-        filtering: dependence(row, "filtering", problems),
+        mapping: dependence(row, "mapping", problems).unwrap_or(mapping),
+        filtering: dependence(row, "filtering", problems).unwrap_or(filtering),
     })
 }
 
@@ -122,14 +123,25 @@ fn ports(row: &Row<'_>, problems: &mut Problems) -> PortChoice {
     }
 }
 
-fn dependence(row: &Row<'_>, key: &str, problems: &mut Problems) -> Dependence {
-    let read = row.get(key).and_then(|value| {
+/// How rows behave that say nothing. RFC 4787 wants mappings that depend on
+/// nobody (REQ-1), and leaves two filters to choose from (REQ-8): the stricter.
+fn by_profile(profile: Profile) -> (Dependence, Dependence) {
+    match profile {
+        Profile::Linux => Default::default(),
+        Profile::Rfc => (
+            Dependence::EndpointIndependent,
+            Dependence::AddressDependent,
+        ),
+    }
+}
+
+fn dependence(row: &Row<'_>, key: &str, problems: &mut Problems) -> Option<Dependence> {
+    row.get(key).and_then(|value| {
         let expected =
             "\"endpoint-independent\", \"address-dependent\" or \"address-and-port-dependent\"";
         let word = table::text(value, expected, problems)?;
         names::choose(&word, &Dependence::ALL, "behaviour", problems)
-    });
-    read.unwrap_or_default()
+    })
 }
 
 /// Masquerading needs an address in each zone that it leads to.

@@ -48,9 +48,9 @@ impl Summary {
             no_device,
             read_errors,
             write_errors,
-            verdicts = %Verdicts(&self.engine),
             evicted = self.engine.evicted().map(|(_, count)| count).sum::<u64>(),
             withheld = self.engine.withheld().map(|(_, count)| count).sum::<u64>(),
+            verdicts = %Verdicts(&self.engine),
             "traffic"
         );
     }

@@ -16,7 +16,9 @@ use hashbrown::hash_map::Entry;
 use super::hash::TupleHash;
 use super::port_map::PortMap;
 use super::table::Origin;
-use crate::net::{Dependence, Direction, Endpoint, Far, Port, Protocol, ZoneId};
+use crate::net::{
+    Dependence, Direction, Endpoint, Far, LifetimeId, Port, Protocol, ServiceId, ZoneId,
+};
 
 /// What a session holds of the public endpoint of one of its ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +68,9 @@ pub struct Permission {
     /// The place of the rule.
     pub rule: Option<u16>,
     /// The service.
-    pub service: Option<crate::net::ServiceId>,
-    /// How long it may be idle, where its service says so.
-    pub idle: Option<std::time::Duration>,
+    pub service: Option<ServiceId>,
+    /// How long it lives.
+    pub lifetime: LifetimeId,
 }
 
 /// Who has a public endpoint.
@@ -259,7 +261,7 @@ impl Mappings {
                 home: held.home,
                 rule: origin.rule,
                 service: origin.service,
-                idle: origin.idle,
+                lifetime: origin.lifetime,
             },
             holders: 1,
         };

@@ -239,6 +239,43 @@ fn t_4787_req_11__the_same_packets_give_the_same_endpoints() {
     }
 }
 
+/// A gateway that masquerades, by this profile, and says no more.
+fn by_profile(profile: &str) -> Lab {
+    let rules = POLICY
+        .replace(
+            "version = 1",
+            &format!("version = 1\nprofile = \"{profile}\""),
+        )
+        .replace(
+            r#"mapping = "endpoint-independent", MODES"#,
+            r#"port-order = "random""#,
+        );
+    Lab::new(&rules)
+}
+
+#[test]
+fn t_diff_5__mappings_depend_on_the_far_end_with_linux_and_not_with_rfc() {
+    for (profile, alike) in [("linux", false), ("rfc", true)] {
+        let mut lab = by_profile(profile);
+        let [a, b, c] = SERVERS.map(|server| leaves(&mut lab, CLIENT, server));
+        assert_eq!((a == b, b == c), (alike, alike), "{profile}");
+    }
+}
+
+#[test]
+fn t_diff_14__filters_know_endpoints_with_linux_and_hosts_with_rfc() {
+    for (profile, wanted) in [("linux", FILTERS[2]), ("rfc", FILTERS[1])] {
+        let mut lab = by_profile(profile);
+        let sent = lab.at(0.0).from(LAN).send(udp(CLIENT, SERVERS[0]));
+        let public = sent.forwarded.unwrap().1.source;
+        let came = SERVERS.map(|server| {
+            let sent = lab.at(0.0).from(WAN).send(udp(server, &public));
+            sent.forwarded.is_some()
+        });
+        assert_eq!(came, wanted, "{profile}");
+    }
+}
+
 #[test]
 fn t_6888_req_11a__no_endpoint_left_and_the_packet_is_dropped_by_name() {
     let few = r#"port-order = "random", ports = "4000-4001""#;

@@ -97,7 +97,7 @@ impl Engine {
             },
             rule,
             service: mapping.first.service,
-            idle: mapping.first.idle,
+            lifetime: mapping.first.lifetime,
             alg: None,
             parent: None,
             claims: PerDirection {
