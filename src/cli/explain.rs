@@ -13,7 +13,7 @@ use crate::expression::PacketExpression;
 use crate::nat::{Row, SourceChoice};
 use crate::net::{Mismatch, Place, ServiceId, Timestamp, ZoneId};
 use crate::packet::{Headers, Transport};
-use crate::rules::{Action, RuleId, Ruling};
+use crate::rules::{Action, Judges, RuleId, Ruling};
 
 /// Runs the command.
 pub(super) fn run(args: &Explain, out: &mut impl Write, err: &mut impl Write) -> Exit {
@@ -180,10 +180,37 @@ impl Steps<'_> {
             Mismatch::Source => "another client",
             Mismatch::Destination => "another server",
             Mismatch::Service => "another service",
+            Mismatch::Class => self.class_of(rule),
         };
         self.say("rules", format!("{name}: no, {why}"));
         let compiled = self.compiled;
         self.at(compiled.locations.of_rule(rule));
+    }
+
+    /// What a rule is about that is not about this packet.
+    fn class_of(&self, rule: RuleId) -> &'static str {
+        match self.policy().rules.get(rule).map(|rule| rule.judges) {
+            Some(Judges::Invalid) => "about invalid packets",
+            _ => "about new connections",
+        }
+    }
+
+    fn ruled_invalid(&mut self, rule: RuleId, action: Action) {
+        let found = self.policy().rules.get(rule);
+        let name = found.map_or("", |rule| rule.name.as_str());
+        let text = format!("{name}: {}", word_of(action));
+        self.say("rules", text);
+        let compiled = self.compiled;
+        self.at(compiled.locations.of_rule(rule));
+    }
+
+    fn spoofed(&mut self, lies_in: Option<ZoneId>) {
+        let text = match lies_in {
+            Some(zone) if zone == self.zone => "it is the gateway's own".to_owned(),
+            Some(zone) => format!("it lies in zone {}", self.zone_name(zone)),
+            None => "no zone holds it".to_owned(),
+        };
+        self.say("source", text);
     }
 
     fn ruled(&mut self, ruling: &Ruling) {
@@ -199,12 +226,7 @@ impl Steps<'_> {
                 self.policy().rules.default_action(),
             ),
         };
-        let action = match action {
-            Action::Allow => "allow",
-            Action::Drop => "drop",
-            Action::Reject => "reject",
-        };
-        self.say("rules", format!("{name}: {action}"));
+        self.say("rules", format!("{name}: {}", word_of(action)));
         let compiled = self.compiled;
         self.at(match rule {
             Some(rule) => compiled.locations.of_rule(rule),
@@ -270,14 +292,23 @@ impl Steps<'_> {
             Verdict::Hold | Verdict::Drop | Verdict::Reject | Verdict::Answer => String::new(),
         };
         let (verdict, ct) = (judgement.verdict.name(), judgement.ct.name());
-        let reason = match judgement.reason {
-            Reason::Rule => "a rule".to_owned(),
-            other => other.to_string(),
+        let reason = match (judgement.reason, judgement.check) {
+            (Reason::Rule, Some(check)) => format!("a rule about {check}"),
+            (Reason::Rule, None) => "a rule".to_owned(),
+            (other, _) => other.to_string(),
         };
         self.say(
             "verdict",
             format!("{verdict}{zone} (ct {ct}; decided by {reason})"),
         );
+    }
+}
+
+fn word_of(action: Action) -> &'static str {
+    match action {
+        Action::Allow => "allow",
+        Action::Drop => "drop",
+        Action::Reject => "reject",
     }
 }
 
@@ -302,6 +333,9 @@ impl Observer for Steps<'_> {
             Step::AboutSession(session, _) => self.say("track", format!("about session {session}")),
             Step::Forwarded(forwarded) => self.forwarded(forwarded),
             Step::Routed(place) => self.routed(place),
+            Step::Invalid(check) => self.say("track", format!("invalid: {check}")),
+            Step::RuledInvalid(rule, action) => self.ruled_invalid(rule, action),
+            Step::Spoofed(lies_in) => self.spoofed(lies_in),
             Step::PassedOver(rule, mismatch) => self.passed_over(rule, mismatch),
             Step::Ruled(ruling) => self.ruled(ruling),
             Step::Source(choice) => self.source(choice),

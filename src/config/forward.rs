@@ -12,7 +12,7 @@ use super::services;
 use super::table::{self, Row, Value, shortened};
 use crate::nat::Forward;
 use crate::net::{AddressSet, Family, Port, Selector, ServiceId, Traffic, UnnamedTraffic, ZoneId};
-use crate::rules::{Action, Rule};
+use crate::rules::{Action, Judges, Rule};
 
 /// The keys of a forward.
 pub(super) const KEYS: [&str; 9] = [
@@ -241,6 +241,7 @@ pub(super) fn admitting(forward: &Forward, services: Option<Vec<ServiceId>>) -> 
     };
     Rule {
         name: forward.name.clone(),
+        judges: Judges::Connections,
         selector: Selector {
             from: Some(vec![forward.on]),
             to: None,

@@ -10,10 +10,11 @@ use super::locations::Spans;
 use super::names;
 use super::table::{self, Row, Value};
 use crate::net::Selector;
-use crate::rules::{Action, Rule};
+use crate::rules::{Action, Judges, Rule};
 
 const KEYS: [&str; 2] = ["default", "rules"];
-const RULE_KEYS: [&str; 7] = ["id", "from", "to", "src", "dst", "service", "action"];
+const RULE_KEYS: [&str; 8] = ["id", "from", "to", "src", "dst", "service", "ct", "action"];
+const CLASSES: [(&str, Judges); 2] = [("new", Judges::Connections), ("invalid", Judges::Invalid)];
 const ACTIONS: [(&str, Action); 3] = [
     ("allow", Action::Allow),
     ("drop", Action::Drop),
@@ -75,8 +76,13 @@ fn rule<'t>(row: &Row<'t>, known: &Known<'t>, ids: &mut Ids<'t>, problems: &mut 
     let action = row
         .require("action", example, problems)
         .and_then(|value| action(value, problems));
+    let class = row.get("ct").and_then(|value| {
+        let word = table::text(value, "\"new\" or \"invalid\"", problems)?;
+        names::choose(&word, &CLASSES, "class of packets", problems)
+    });
     Rule {
         name,
+        judges: class.unwrap_or_default(),
         selector: selector(row, known, problems),
         action: action.unwrap_or(Action::Drop),
     }

@@ -169,6 +169,7 @@ impl Engine {
             rule: None,
             session: None,
             state: None,
+            check: None,
         };
         self.counters.count(&judgement);
         judgement

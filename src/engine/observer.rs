@@ -1,11 +1,11 @@
 //! Telling the steps of a decision to whoever wants to know.
 
-use super::Judgement;
+use super::{Judgement, Reason};
 use crate::alg::Note;
 use crate::nat::{Row, SourceChoice};
-use crate::net::{Direction, Mismatch, Place, Tuple};
+use crate::net::{Direction, Mismatch, Place, Tuple, ZoneId};
 use crate::packet::Headers;
-use crate::rules::{RuleId, Ruling};
+use crate::rules::{Action, RuleId, Ruling};
 use crate::session::{Expectation, SessionId, State, Track};
 
 /// One step of deciding about a packet, in the order of the path.
@@ -40,6 +40,13 @@ pub enum Step<'a> {
     NoSession,
     /// A port forward changed its destination (`None`: none is about it).
     Forwarded(Option<(Row, Tuple)>),
+    /// It is invalid, and the rules about such packets are asked.
+    Invalid(Reason),
+    /// One of them decided.
+    RuledInvalid(RuleId, Action),
+    /// Its source lies in this zone (`None`: in none), and not where the
+    /// packet came from.
+    Spoofed(Option<ZoneId>),
     /// Where it goes.
     Routed(Option<Place>),
     /// A rule did not match: the first condition that failed.

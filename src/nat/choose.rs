@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use super::policy::{Forward, NatPolicy, SourceTarget};
+use super::policy::{Forward, NatPolicy, SourceNat, SourceTarget};
 use crate::net::{
     AddressSet, Asking, Endpoint, Family, Place, Port, Protocol, Services, Traffic, Tuple, ZoneId,
     Zones,
@@ -103,6 +103,25 @@ impl NatPolicy {
                     })
                 })
             })
+    }
+
+    /// Whether a packet that begins nothing could have to be translated, were
+    /// it part of a connection: it is for a forward, comes from the server of
+    /// one, or from where a row of source translation is about some connection.
+    /// Which one cannot be known, so service and server do not count.
+    #[must_use]
+    pub fn may_concern(&self, packet: &Asking, services: &Services, zones: &Zones) -> bool {
+        let Asking { from, to, tuple } = packet;
+        let serves = |forward: &Forward| {
+            *to == Place::Zone(forward.on) && forward.to == tuple.source.address
+        };
+        let concerns = |row: &SourceNat| match row.target {
+            SourceTarget::Exempt => row.selector.admits(packet, services).map(|_| false),
+            _ => row.selector.admits_sender(packet).map(|()| true),
+        };
+        self.forward(*from, tuple, zones).is_some()
+            || self.forwards.iter().any(serves)
+            || self.source.iter().find_map(|row| concerns(row).ok()) == Some(true)
     }
 
     /// What the first row about this connection makes of its source address.

@@ -11,6 +11,19 @@ use super::Family;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ZoneId(pub u16);
 
+/// Which source addresses a zone's packets may have (RFC 2827, RFC 3704).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SourceCheck {
+    /// Only such as lie in the zone, by the longest prefix, and never the
+    /// gateway's own: a reverse path by the same way.
+    #[default]
+    Strict,
+    /// Such as lie in any zone, and never the gateway's own.
+    Loose,
+    /// Any.
+    Off,
+}
+
 /// One zone as the operator wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone {
@@ -22,6 +35,8 @@ pub struct Zone {
     pub addresses: Vec<IpAddr>,
     /// The longest packet that its link takes, where the operator says so.
     pub mtu: Option<u16>,
+    /// Which source addresses its packets may have.
+    pub source_check: SourceCheck,
 }
 
 /// Where a packet is bound for once its final destination is known.
@@ -104,6 +119,16 @@ impl Zones {
             .any(|zone| zone.addresses.contains(&address))
     }
 
+    /// Whether a packet that came by `zone` may have this source.
+    #[must_use]
+    pub fn accepts_source(&self, zone: ZoneId, source: IpAddr) -> bool {
+        match self.get(zone).map(|zone| zone.source_check) {
+            Some(SourceCheck::Strict) => self.holding(source) == Some(zone) && !self.is_own(source),
+            Some(SourceCheck::Loose) => self.holding(source).is_some() && !self.is_own(source),
+            Some(SourceCheck::Off) | None => true,
+        }
+    }
+
     /// Where a packet to `address` goes: the gateway itself, or the zone with
     /// the longest matching prefix; `None` where no zone has it.
     #[must_use]
@@ -142,6 +167,7 @@ mod tests {
             nets: nets.iter().map(|n| n.parse().unwrap()).collect(),
             addresses: addresses.iter().map(|a| a.parse().unwrap()).collect(),
             mtu: None,
+            source_check: SourceCheck::default(),
         }
     }
 

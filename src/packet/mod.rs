@@ -13,6 +13,7 @@ mod icmp_error;
 mod parse;
 mod reply;
 mod rewrite;
+mod source_route;
 mod tcp;
 
 pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, ecn};
@@ -22,4 +23,5 @@ pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
     Renumber, decrement_ttl, renumber, repair_checksums, replace_payload, translate,
 };
+pub use source_route::is_source_routed;
 pub use tcp::{TcpHeader, TcpOptions};

@@ -4,7 +4,8 @@ use std::fmt::{Display, Write as _};
 
 use spigate::config::Compiled;
 use spigate::nat::SourceTarget;
-use spigate::net::{AddressSet, Place, Selector, ServiceId, Traffic, ZoneId};
+use spigate::net::{AddressSet, Place, Selector, ServiceId, SourceCheck, Traffic, ZoneId};
+use spigate::rules::Judges;
 use spigate::session::Timeouts;
 
 /// A line for each thing that the file says.
@@ -13,7 +14,11 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     let mut out = String::new();
     for (_, zone) in policy.zones.iter() {
         let (nets, own) = (list(&zone.nets), list(&zone.addresses));
-        writeln!(out, "zone {}: net {nets}; address {own}", zone.name).unwrap();
+        write!(out, "zone {}: net {nets}; address {own}", zone.name).unwrap();
+        if zone.source_check != SourceCheck::default() {
+            write!(out, "; source-check {:?}", zone.source_check).unwrap();
+        }
+        out.push('\n');
     }
     for device in &compiled.devices {
         writeln!(
@@ -49,11 +54,15 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     }
     for (id, rule) in policy.rules.iter() {
         let line = compiled.locations.of_rule(id).unwrap().line;
+        let class = match rule.judges {
+            Judges::Connections => "",
+            Judges::Invalid => " invalid",
+        };
         let selector = selector(&rule.selector, compiled);
         let action = format!("{:?}", rule.action).to_lowercase();
         writeln!(
             out,
-            "rule {} (line {line}):{selector} -> {action}",
+            "rule {} (line {line}):{class}{selector} -> {action}",
             rule.name
         )
         .unwrap();

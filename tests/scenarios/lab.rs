@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spigate::engine::{
-    Arrival, Checksums, Engine, Event, Extent, Judgement, Observer, Options, Output, Silent,
+    Arrival, Checksums, Engine, Event, Extent, Judgement, Observer, Options, Output, Reason, Silent,
 };
 use spigate::net::{Timestamp, ZoneId};
 use spigate::session::{Expectation, Session, TcpChecks};
@@ -186,9 +186,10 @@ impl From<'_> {
         assert_eq!(foretold, judgement, "the explanation of what happened");
         let forwarded = match judgement.verdict {
             spigate::engine::Verdict::Forward(zone) => {
-                let sums = match extent {
-                    Extent::Whole => Some(lab.sums),
-                    Extent::Cut => None,
+                let sums = match (extent, judgement.check) {
+                    (Extent::Whole, Some(Reason::BadChecksum)) => Some(Sums::Unread),
+                    (Extent::Whole, _) => Some(lab.sums),
+                    (Extent::Cut, _) => None,
                 };
                 sums.map(|sums| (lab.name(zone), Seen::read(&leaving, sums)))
             }

@@ -37,6 +37,7 @@ impl Engine {
             rule: origin.rule.map(RuleId),
             session: Some(session.id),
             state: Some(state),
+            check: None,
         };
         let (tracked, heard, deadline, after) = match track {
             Track::Belongs(next, heard, life) => {
@@ -56,12 +57,12 @@ impl Engine {
                 After::Ends,
             ),
             Track::Reopens => return self.decide_new(case, tuple, Some(handle), why),
-            Track::Invalid(why) => {
-                let refused = judgement(Verdict::Drop, reason_of(why), state);
-                return nothing(Judgement {
+            Track::Invalid(check) => {
+                let refused = Judgement {
                     ct: CtState::Invalid,
-                    ..refused
-                });
+                    ..judgement(Verdict::Drop, reason_of(check), state)
+                };
+                return self.decide_invalid(case, refused, why);
             }
         };
         let next = match after {

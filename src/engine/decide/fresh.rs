@@ -4,7 +4,7 @@
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
-use super::{Case, answered, dropped, nothing, ttl_expired};
+use super::{Case, answered, invalid, nothing, ttl_expired};
 use crate::nat::{SourceChoice, unique_source};
 use crate::net::{Asking, Direction, PerDirection, Place, Timestamp, Tuple};
 use crate::packet::{Complaint, Transport};
@@ -27,7 +27,7 @@ impl Engine {
         let policy = &self.policy;
         let from = case.arrival.zone;
         let Ok(tracked) = begin(&self.seen(case)) else {
-            return dropped(CtState::Invalid, Reason::NoSession);
+            return self.decide_invalid(case, invalid(Reason::NoSession), why);
         };
         let judgement = |verdict, reason, rule, state| Judgement {
             verdict,
@@ -36,6 +36,7 @@ impl Engine {
             rule,
             session: None,
             state,
+            check: None,
         };
 
         let forwarded = policy.nat.forward(from, tuple, &policy.zones);
@@ -163,6 +164,7 @@ impl Engine {
             rule: permit.rule(),
             session: None,
             state: None,
+            check: None,
         };
         answered(case, judgement, answer)
     }

@@ -30,6 +30,9 @@ pub(in crate::engine) enum Plan {
     Open(Headers, Opening),
     /// An ICMP error about a session passes.
     Error(Headers, ErrorPass),
+    /// An invalid packet passes by a rule's word, translated where it has the
+    /// tuple of a session; nothing is remembered of it.
+    LetBy(Headers, Option<Tuple>),
     /// A piece of a datagram is kept.
     Keep(Key, Piece),
     /// A piece spoils its datagram.

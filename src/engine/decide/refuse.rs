@@ -2,16 +2,16 @@
 
 use std::net::IpAddr;
 
-use super::super::{CtState, Reason};
-use crate::packet::Headers;
+use super::super::Reason;
+use crate::packet::{self, Headers};
 
 /// What is refused before anybody looks at sessions.
-pub(super) fn refused_unseen(headers: &Headers) -> Option<(CtState, Reason)> {
+pub(super) fn refused_unseen(frame: &[u8], headers: &Headers) -> Option<Reason> {
     if !may_be_forwarded(headers.source, headers.destination) {
-        return Some((CtState::Untracked, Reason::BadAddress));
+        return Some(Reason::BadAddress);
     }
-    if headers.tcp().is_some_and(|tcp| !tcp.flags.are_valid()) {
-        return Some((CtState::Invalid, Reason::TcpBadFlags));
+    if packet::is_source_routed(frame, headers) {
+        return Some(Reason::SourceRoute);
     }
     None
 }
