@@ -67,6 +67,27 @@ fn what_has_no_equivalent_is_named_and_stands_as_a_comment() {
 }
 
 #[test]
+fn rules_about_invalid_packets_have_chains_of_their_own() {
+    is_golden(
+        "tests/rules/invalid-packets.toml",
+        "tests/export/invalid-packets.nft",
+    );
+}
+
+#[test]
+fn an_invalid_packet_that_is_allowed_past_a_translation_has_no_equivalent() {
+    let office = std::fs::read_to_string("rules/office.toml").unwrap();
+    let row = r#"rules = [ { id = "strays", ct = "invalid", action = "allow" },"#;
+    let compiled =
+        spigate::config::compile(Path::new("strays.toml"), &office.replace("rules = [", row));
+    let exported = spigate::export::nftables(&compiled.unwrap());
+    let [missing] = &exported.missing[..] else {
+        panic!("{:?}", exported.missing);
+    };
+    assert!(missing.starts_with("rule strays: "), "{missing}");
+}
+
+#[test]
 fn a_file_with_errors_exports_nothing() {
     let output = export("tests/rules/several-errors.toml");
     assert_eq!(output.status.code(), Some(2));
@@ -82,6 +103,8 @@ fn nft_takes_every_ruleset() {
             "tests/rules/every-rule.toml",
             "tests/rules/every-service.toml",
             "tests/rules/every-translation.toml",
+            "tests/rules/invalid-packets.toml",
+            "tests/rules/devices.toml",
         ] {
             let mut nft = Command::new("nft")
                 .args(["-f", "-"])

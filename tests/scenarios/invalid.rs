@@ -2,6 +2,7 @@
 //! without a trace, and never past a translation.
 
 use spigate::engine::Reason;
+use spigate::session::State;
 
 use super::dialogue::Dialogue;
 use super::lab::{DMZ, LAN, Lab, WAN};
@@ -24,7 +25,7 @@ fn established(rules: &str, before: &str) -> Lab {
     let mut lab = with(rules, before);
     for (zone, packet, state) in [SYN, SYN_ACK, ACK] {
         let sent = lab.at(0.0).from(zone).send(packet());
-        assert_eq!(sent.judgement.state.map(|s| s.name()), Some(state));
+        assert_eq!(sent.judgement.state.map(State::name), Some(state));
     }
     lab
 }
