@@ -13,7 +13,7 @@ use crate::expression::PacketExpression;
 use crate::nat::{Row, SourceChoice};
 use crate::net::{Mismatch, Place, ServiceId, Timestamp, ZoneId};
 use crate::packet::{Headers, Transport};
-use crate::rules::{Action, Judges, RuleId, Ruling};
+use crate::rules::{Action, RuleId, Ruling};
 
 /// Runs the command.
 pub(super) fn run(args: &Explain, out: &mut impl Write, err: &mut impl Write) -> Exit {
@@ -180,19 +180,10 @@ impl Steps<'_> {
             Mismatch::Source => "another client",
             Mismatch::Destination => "another server",
             Mismatch::Service => "another service",
-            Mismatch::Class => self.class_of(rule),
         };
         self.say("rules", format!("{name}: no, {why}"));
         let compiled = self.compiled;
         self.at(compiled.locations.of_rule(rule));
-    }
-
-    /// What a rule is about that is not about this packet.
-    fn class_of(&self, rule: RuleId) -> &'static str {
-        match self.policy().rules.get(rule).map(|rule| rule.judges) {
-            Some(Judges::Invalid) => "about invalid packets",
-            _ => "about new connections",
-        }
     }
 
     fn ruled_invalid(&mut self, rule: RuleId, action: Action) {

@@ -58,9 +58,6 @@ pub enum Mismatch {
     Destination,
     /// It is of another service.
     Service,
-    /// The row is about connections and this is an invalid packet, or the
-    /// other way round.
-    Class,
 }
 
 impl Selector {

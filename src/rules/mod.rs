@@ -167,11 +167,7 @@ impl RuleSet {
         services: &Services,
         passed_over: &mut impl FnMut(RuleId, Mismatch),
     ) -> Option<(RuleId, &Rule, Option<ServiceId>)> {
-        for (id, rule) in self.iter() {
-            if rule.judges != judges {
-                passed_over(id, Mismatch::Class);
-                continue;
-            }
+        for (id, rule) in self.iter().filter(|(_, rule)| rule.judges == judges) {
             match rule.selector.admits(asking, services) {
                 Ok(service) => return Some((id, rule, service)),
                 Err(mismatch) => passed_over(id, mismatch),
