@@ -175,7 +175,7 @@ fn land_and_smurf_reach_nobody() {
         assert_eq!(why, Reason::SpoofedSource);
     }
     let smurf = echo("203.0.113.2", "10.0.0.255", 1);
-    assert_eq!(refused(&mut lab, 0.0, WAN, smurf), Reason::SpoofedSource);
+    assert_eq!(refused(&mut lab, 0.0, WAN, smurf), Reason::BadAddress);
 }
 
 /// Loose and strict, alone and behind other options.

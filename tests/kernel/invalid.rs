@@ -188,6 +188,11 @@ fn sources_that_lie_elsewhere_are_dropped_by_both_or_by_neither() {
         ];
         let rules = PLAIN.replace(r#"default = "drop""#, r#"default = "allow""#);
         let (mut router, mut ours) = gateways(&rules);
+        // Neither sends on what is for all of an attached network.
+        let broadcast = udp((SERVER, 9), ([10, 0, 0, 255], 53));
+        let compared = both(&mut router, &mut ours, Zone::Wan, &broadcast.bytes());
+        assert!(compared.agree(&broadcast), "{}", compared.shown());
+        assert!(compared.kernel.is_empty(), "{}", compared.shown());
         for (check, passes) in [("strict", false), ("loose", true), ("off", true)] {
             let zone = format!("source-check = \"{check}\", tun");
             let rules = rules.replace("tun", &zone);

@@ -91,6 +91,9 @@ impl Engine {
             return Err((CtState::Untracked, reason));
         }
         let zones = &self.policy.zones;
+        if zones.is_broadcast(headers.destination) || zones.is_broadcast(headers.source) {
+            return Err((CtState::Untracked, Reason::BadAddress));
+        }
         if !zones.accepts_source(arrival.zone, headers.source) {
             why.step(Step::Spoofed(zones.holding(headers.source)));
             return Err((CtState::Untracked, Reason::SpoofedSource));
