@@ -3,9 +3,11 @@
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::diagnostic::Problems;
+use super::code::Code;
+use super::diagnostic::{Diagnostic, Problems};
 use super::document::Known;
 use super::ids::Ids;
+use super::limits;
 use super::locations::Spans;
 use super::names;
 use super::table::{self, Row, Value};
@@ -13,7 +15,17 @@ use crate::net::Selector;
 use crate::rules::{Action, Judges, Rule};
 
 const KEYS: [&str; 2] = ["default", "rules"];
-const RULE_KEYS: [&str; 8] = ["id", "from", "to", "src", "dst", "service", "ct", "action"];
+const RULE_KEYS: [&str; 9] = [
+    "id",
+    "from",
+    "to",
+    "src",
+    "dst",
+    "service",
+    "ct",
+    "action",
+    "max-sessions",
+];
 const CLASSES: [(&str, Judges); 2] = [("new", Judges::Connections), ("invalid", Judges::Invalid)];
 const ACTIONS: [(&str, Action); 3] = [
     ("allow", Action::Allow),
@@ -85,7 +97,32 @@ fn rule<'t>(row: &Row<'t>, known: &Known<'t>, ids: &mut Ids<'t>, problems: &mut 
         judges: class.unwrap_or_default(),
         selector: selector(row, known, problems),
         action: action.unwrap_or(Action::Drop),
+        max_sessions: max_sessions(row, action, class, problems),
     }
+}
+
+/// How many sessions a rule may have let in: one that lets none in needs no limit.
+fn max_sessions(
+    row: &Row<'_>,
+    action: Option<Action>,
+    class: Option<Judges>,
+    problems: &mut Problems,
+) -> Option<u32> {
+    let most = limits::sessions(row.get("max-sessions")?, problems);
+    let lets_none_in =
+        matches!(action, Some(Action::Drop | Action::Reject)) || class == Some(Judges::Invalid);
+    if let (true, Some(span)) = (lets_none_in, row.key_span("max-sessions")) {
+        problems.push(
+            Diagnostic::new(
+                Code::NoEffect,
+                span,
+                "a rule that lets no session in has none to count",
+            )
+            .label("no effect")
+            .help("leave `max-sessions` out, or let the rule `allow` connections"),
+        );
+    }
+    most
 }
 
 /// Reads `from`, `to`, `src`, `dst` and `service`.

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use super::Exported;
 use super::conditions::{self, Alternative, addresses, all_of, elements, family_word, traffic};
-use super::lifetimes;
 use super::zones::{Side, ZoneNames, zone_set};
+use super::{lifetimes, limits};
 use crate::config::Compiled;
 use crate::engine::Policy;
 use crate::nat::{Forward, SourceNat, SourceTarget};
@@ -61,14 +61,17 @@ enum Life<'r> {
 
 impl Writer<'_> {
     fn everything(&mut self, compiled: &Compiled) {
-        let settings =
+        let mut settings =
             lifetimes::sysctls(&self.policy.timeouts, self.policy.tcp, &mut self.missing);
+        settings.push_str(&limits::sysctls(self.policy, &mut self.missing));
         self.check_services();
         let mut body = String::new();
         std::mem::swap(&mut body, &mut self.text);
         self.sets();
+        self.text.push_str(&limits::source_sets(self.policy));
         self.objects();
         self.source_checks();
+        self.text.push_str(&limits::chains(self.policy));
         self.helpers();
         self.forwards();
         self.forward_chain();
@@ -326,10 +329,19 @@ impl Writer<'_> {
         self.line(format!(
             "ct state vmap {{ established : accept, related : accept, invalid : {invalid}, untracked : drop }}",
         ));
+        for rule in limits::source_rules(self.policy) {
+            self.line(rule);
+        }
         for rule in rules_about(self.policy, Judges::Connections) {
-            if let Some(ends) = self.ends_of_forwarded(rule) {
-                self.rule(rule, ends);
+            let Some(ends) = self.ends_of_forwarded(rule) else {
+                continue;
+            };
+            if let Some(limit) = limits::chain_of(rule) {
+                let conditions = ends.iter().cloned().chain(self.row_traffic(&rule.selector));
+                let conditions = all_of(conditions);
+                self.rules(&rule.name, &conditions, &format!("jump {limit}"));
             }
+            self.rule(rule, ends);
         }
         self.by_default("");
         self.end();

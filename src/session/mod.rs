@@ -10,17 +10,24 @@
 //! its time runs out ([`Sessions::pop_expired`]). States, names and defaults
 //! are Linux conntrack's.
 
-mod deadline;
+mod census;
 mod expectation;
 mod hash;
+mod limits;
+mod lists;
+mod room;
 mod state;
 mod table;
 mod tcp;
 mod timeouts;
 mod tracker;
+mod wheel;
 
+pub use census::{Census, Standing};
 pub use expectation::{Expectation, Expectations, ExpectedTuple};
 pub use hash::TupleHash;
+pub use limits::{Limit, Limits, WhenFull};
+pub use room::Newcomer;
 pub use state::{FlowState, Handle, SessionId, State, TcpState};
 pub use table::{Counter, Origin, Session, Sessions, Update};
 pub use tcp::{Connection, Heard, Life, PickUp, Resets, TcpChecks, Windows};

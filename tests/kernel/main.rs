@@ -25,6 +25,7 @@ mod compare;
 #[allow(dead_code, reason = "shared with the live tests, which use all of it")]
 mod enter;
 mod invalid;
+mod limits;
 mod packets;
 mod router;
 mod scenario;

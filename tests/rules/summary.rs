@@ -3,10 +3,11 @@
 use std::fmt::{Display, Write as _};
 
 use spigate::config::Compiled;
+use spigate::engine::AnswerRates;
 use spigate::nat::SourceTarget;
 use spigate::net::{AddressSet, Place, Selector, ServiceId, SourceCheck, Traffic, ZoneId};
 use spigate::rules::Judges;
-use spigate::session::Timeouts;
+use spigate::session::{Limits, Timeouts};
 
 /// A line for each thing that the file says.
 pub(crate) fn of(compiled: &Compiled) -> String {
@@ -52,6 +53,12 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     if policy.timeouts != Timeouts::default() {
         writeln!(out, "{:?}", policy.timeouts).unwrap();
     }
+    if policy.limits != Limits::default() {
+        writeln!(out, "{:?}", policy.limits).unwrap();
+    }
+    if policy.answers != AnswerRates::default() {
+        writeln!(out, "{:?}", policy.answers).unwrap();
+    }
     for (id, rule) in policy.rules.iter() {
         let line = compiled.locations.of_rule(id).unwrap().line;
         let class = match rule.judges {
@@ -60,12 +67,16 @@ pub(crate) fn of(compiled: &Compiled) -> String {
         };
         let selector = selector(&rule.selector, compiled);
         let action = format!("{:?}", rule.action).to_lowercase();
-        writeln!(
+        let name = &rule.name;
+        write!(
             out,
-            "rule {} (line {line}):{class}{selector} -> {action}",
-            rule.name
+            "rule {name} (line {line}):{class}{selector} -> {action}"
         )
         .unwrap();
+        if let Some(most) = rule.max_sessions {
+            write!(out, ", {most} at a time").unwrap();
+        }
+        out.push('\n');
     }
     let default = format!("{:?}", policy.rules.default_action()).to_lowercase();
     writeln!(out, "default: {default}").unwrap();

@@ -26,6 +26,7 @@ mod policies;
 mod seen;
 mod wants;
 
+mod answer_rates;
 mod explain;
 mod forwards;
 mod fragments;
@@ -39,6 +40,7 @@ mod icmp_queries;
 mod icmp_quotes;
 mod invalid;
 mod ipv6;
+mod limits;
 mod nat_source;
 mod reasons;
 mod refusals;
