@@ -1,4 +1,4 @@
-//! Where the two part on purpose: `refused-leaves-no-trace` of
+//! Where the two part on purpose: the `refused-` rows of
 //! `docs/kernel-parity.md`.
 //!
 //! The kernel keeps something of three kinds of segments that it refuses. The

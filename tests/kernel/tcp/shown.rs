@@ -1,4 +1,4 @@
-//! `refused-leaves-no-trace` shown on both sides: what `docs/kernel-parity.md`
+//! The `refused-` differences shown on both sides: what `docs/kernel-parity.md`
 //! says of the kernel is true of the kernel.
 
 use spigate::expression::PacketExpression;
