@@ -3,9 +3,12 @@
 
 use std::net::IpAddr;
 
-use etherparse::{Icmpv4Type, Icmpv6Type, PacketBuilder, PacketBuilderStep, icmpv4, icmpv6};
+use etherparse::{
+    Icmpv4Type, Icmpv6Type, IpHeaders, Ipv4Dscp, Ipv4Ecn, Ipv4Header, Ipv6Header, PacketBuilder,
+    PacketBuilderStep, icmpv4, icmpv6,
+};
 
-use super::bytes::u16_at;
+use super::bytes::{u8_at, u16_at};
 use super::parse::{Fragment, Headers, Transport};
 use crate::net::TcpFlags;
 
@@ -51,11 +54,54 @@ fn may_answer(headers: &Headers) -> bool {
         && one_host(headers.destination)
 }
 
-fn ip(source: IpAddr, destination: IpAddr) -> Option<PacketBuilderStep<etherparse::IpHeaders>> {
-    match (source, destination) {
-        (IpAddr::V4(s), IpAddr::V4(d)) => Some(PacketBuilder::ipv4(s.octets(), d.octets(), TTL)),
-        (IpAddr::V6(s), IpAddr::V6(d)) => Some(PacketBuilder::ipv6(s.octets(), d.octets(), TTL)),
-        _ => None,
+/// The IP header of what the gateway sends, with this TOS or traffic class.
+fn ip(source: IpAddr, destination: IpAddr, class: u8) -> Option<PacketBuilderStep<IpHeaders>> {
+    let header = match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let header = Ipv4Header {
+                dscp: Ipv4Dscp::try_new(class >> 2).ok()?,
+                ecn: Ipv4Ecn::try_new(class & 3).ok()?,
+                dont_fragment: true,
+                time_to_live: TTL,
+                source: source.octets(),
+                destination: destination.octets(),
+                ..Ipv4Header::default()
+            };
+            IpHeaders::Ipv4(header, Default::default())
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let header = Ipv6Header {
+                traffic_class: class,
+                hop_limit: TTL,
+                source: source.octets(),
+                destination: destination.octets(),
+                ..Ipv6Header::default()
+            };
+            IpHeaders::Ipv6(header, Default::default())
+        }
+        _ => return None,
+    };
+    Some(PacketBuilder::ip(header))
+}
+
+/// TOS or traffic class of the packet at the start of `frame`.
+fn class(frame: &[u8]) -> u8 {
+    let first = u16_at(frame, 0).unwrap_or(0);
+    match first >> 12 {
+        4 => u8_at(frame, 1).unwrap_or(0),
+        _ => u8::try_from(first >> 4 & 0xff).unwrap_or(0),
+    }
+}
+
+/// What an error about this packet has, as Linux does it: in IPv4 precedence 6
+/// over the type of service of its cause (RFC 1812 section 4.3.2.5), in IPv6
+/// nothing.
+fn error_class(frame: &[u8]) -> u8 {
+    const TYPE_OF_SERVICE: u8 = 0x1e;
+    const INTERNETWORK_CONTROL: u8 = 0xc0;
+    match u8_at(frame, 0).map(|octet| octet >> 4) {
+        Some(4) => class(frame) & TYPE_OF_SERVICE | INTERNETWORK_CONTROL,
+        _ => 0,
     }
 }
 
@@ -67,7 +113,7 @@ pub fn reset(headers: &Headers) -> Option<Vec<u8>> {
     if tcp.flags.has(TcpFlags::RST) || !may_answer(headers) {
         return None;
     }
-    let step = ip(headers.destination, headers.source)?;
+    let step = ip(headers.destination, headers.source, 0)?;
     let (source, destination) = (tcp.destination.0, tcp.source.0);
     let segment = if tcp.flags.has(TcpFlags::ACK) {
         step.tcp(source, destination, tcp.ack.0, 0).rst()
@@ -93,7 +139,7 @@ pub fn icmp_error(
     if !may_answer(headers) {
         return None;
     }
-    let step = ip(gateway, headers.source)?;
+    let step = ip(gateway, headers.source, error_class(frame))?;
     let quote = |limit: usize, overhead: usize| {
         let length = headers.length.min(frame.len()).min(limit - overhead);
         frame.get(..length)
@@ -146,7 +192,7 @@ pub fn echo_reply(frame: &[u8], headers: &Headers) -> Option<Vec<u8>> {
     let range = headers.transport_range();
     let sequence = u16_at(frame, range.start + 6)?;
     let data = frame.get(range.start + 8..range.end)?;
-    let step = ip(headers.destination, headers.source)?;
+    let step = ip(headers.destination, headers.source, class(frame))?;
     let mut bytes = Vec::new();
     match query.message_type() {
         8 => step
