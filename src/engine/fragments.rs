@@ -1,8 +1,8 @@
 //! The pieces of datagrams that are not whole yet.
 //!
 //! It keeps pieces until their datagram is whole, refuses what overlaps
-//! (RFC 5722; the same for IPv4, RFC 1858), and gives up what is too old or
-//! too much. Nobody behind it ever sees a part: tracking, rules, translation
+//! (RFC 5722; the same for IPv4, RFC 1858) but for repeats of what one piece
+//! said, octet by octet, and gives up what is too old or too much. Nobody behind it ever sees a part: tracking, rules, translation
 //! and ALGs get whole datagrams only.
 //!
 //! **What tells datagrams apart** is [`Key`]: source, destination, number,
@@ -89,7 +89,7 @@ impl Key {
 pub(super) enum Fate {
     /// It is kept until the others are there.
     Kept,
-    /// It was there before.
+    /// What it says was there before.
     Repeated,
     /// It was the last one missing: the datagram, and how it came apart.
     Completes(Vec<u8>, Cuts),
@@ -359,11 +359,26 @@ impl Fragments {
     }
 }
 
+impl Held {
+    /// Whether it says all that this piece says. Then the piece changes
+    /// nothing: RFC 8200 section 4.5 lets exact repeats be ignored, and Linux
+    /// ignores parts of a piece too.
+    fn says(&self, piece: &Piece, payload: &[u8]) -> bool {
+        let ends_alike = match piece.follows {
+            Follows::More => true,
+            Follows::Nothing => self.follows == Follows::Nothing && self.end == piece.end,
+        };
+        let place = piece.offset.checked_sub(self.offset);
+        let own = place.and_then(|place| self.payload.get(place..place + payload.len()));
+        ends_alike && own == Some(payload)
+    }
+}
+
 /// Where a piece belongs among those that are here.
 enum Place {
     /// Before the piece of this number.
     Free(usize),
-    /// The same is here.
+    /// One that is here says the same.
     Same,
     /// Something else is here, or it contradicts what is known.
     Taken,
@@ -389,14 +404,16 @@ impl Datagram {
             .pieces
             .partition_point(|held| held.offset < piece.offset);
         let at = self.pieces.get(place);
-        if let Some(held) = at.filter(|held| held.offset == piece.offset) {
-            let is_same =
-                (held.end, held.follows) == (piece.end, piece.follows) && *held.payload == *payload;
-            return if is_same { Place::Same } else { Place::Taken };
-        }
         let before = place
             .checked_sub(1)
             .and_then(|place| self.pieces.get(place));
+        if [before, at]
+            .into_iter()
+            .flatten()
+            .any(|held| held.says(piece, payload))
+        {
+            return Place::Same;
+        }
         let overlaps = before.is_some_and(|held| held.end > piece.offset)
             || at.is_some_and(|held| held.offset < piece.end);
         // A second end, something behind the end, or an end before something.

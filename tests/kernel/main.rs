@@ -85,3 +85,51 @@ fn ipv6_is_tracked_and_translated_alike() {
     }
     .compare();
 }
+
+#[test]
+fn pieces_of_datagrams_fare_alike() {
+    Subject {
+        test: "pieces_of_datagrams_fare_alike",
+        rules: RULES,
+        script: subjects::fragments::script,
+        seeds: 40,
+        most: u64::MAX,
+    }
+    .compare();
+}
+
+#[test]
+fn headers_with_options_fare_alike() {
+    Subject {
+        test: "headers_with_options_fare_alike",
+        rules: RULES,
+        script: subjects::options::script,
+        seeds: 40,
+        most: u64::MAX,
+    }
+    .compare();
+}
+
+#[test]
+fn clients_with_one_port_get_ports_of_one_range() {
+    Subject {
+        test: "clients_with_one_port_get_ports_of_one_range",
+        rules: RULES,
+        script: subjects::clashes::script,
+        seeds: 40,
+        most: u64::MAX,
+    }
+    .compare();
+}
+
+#[test]
+fn datagrams_and_messages_fare_alike() {
+    Subject {
+        test: "datagrams_and_messages_fare_alike",
+        rules: RULES,
+        script: subjects::datagrams::script,
+        seeds: 40,
+        most: u64::MAX,
+    }
+    .compare();
+}

@@ -273,3 +273,15 @@ pub(crate) fn quotes(protocol: u8, kind: u8) -> bool {
         _ => false,
     }
 }
+
+/// An IPv6 packet that has a fragment header behind its header without it.
+pub(crate) fn without_fragment_header(bytes: &[u8]) -> Option<Vec<u8>> {
+    if bytes.len() < 48 || bytes[0] >> 4 != 6 || bytes[6] != FRAGMENT {
+        return None;
+    }
+    let mut plain = [&bytes[..40], &bytes[48..]].concat();
+    plain[6] = bytes[40];
+    let total = length(plain.len() - 40);
+    plain[4..6].copy_from_slice(&total);
+    Some(plain)
+}
