@@ -51,6 +51,8 @@ reasons! {
     BadChecksum => "bad-checksum",
     /// A source or destination address that no packet on the wire may have.
     BadAddress => "bad-address",
+    /// An IPv4 option whose length cannot be.
+    BadOption => "bad-option",
     /// TCP flags that no honest stack sends together.
     TcpBadFlags => "tcp-bad-flags",
     // --- tracking says no

@@ -10,7 +10,7 @@ use etherparse::{
 
 use super::bytes::{u8_at, u16_at};
 use super::parse::{Fragment, Headers, Transport};
-use crate::net::TcpFlags;
+use crate::net::{Port, TcpFlags};
 
 /// Time to live of what the gateway sends, as Linux has it.
 const TTL: u8 = 64;
@@ -32,6 +32,8 @@ pub enum Complaint {
     /// It is too long for the next link, which takes this many octets, and may
     /// not be cut (RFC 1191 section 4, RFC 4443 section 3.2).
     TooBig(u16),
+    /// The octet at this place of the header is wrong (RFC 792).
+    Parameter(u8),
 }
 
 /// Whether the sender of this packet may be told of its fate by an error: not
@@ -156,6 +158,9 @@ pub fn icmp_error(
             Complaint::TimeExceeded => {
                 Icmpv4Type::TimeExceeded(icmpv4::TimeExceededCode::TtlExceededInTransit)
             }
+            Complaint::Parameter(place) => Icmpv4Type::ParameterProblem(
+                icmpv4::ParameterProblemHeader::PointerIndicatesError(place),
+            ),
             Complaint::TooBig(next_hop_mtu) => Icmpv4Type::DestinationUnreachable(
                 icmpv4::DestUnreachableHeader::FragmentationNeeded { next_hop_mtu },
             ),
@@ -175,6 +180,12 @@ pub fn icmp_error(
                 Icmpv6Type::TimeExceeded(icmpv6::TimeExceededCode::HopLimitExceeded)
             }
             Complaint::TooBig(mtu) => Icmpv6Type::PacketTooBig { mtu: mtu.into() },
+            Complaint::Parameter(place) => {
+                Icmpv6Type::ParameterProblem(icmpv6::ParameterProblemHeader {
+                    code: icmpv6::ParameterProblemCode::ErroneousHeaderField,
+                    pointer: place.into(),
+                })
+            }
         };
         step.icmpv6(message)
             .write(&mut bytes, quote(MAX_V6_ERROR, 48)?)
@@ -186,7 +197,7 @@ pub fn icmp_error(
 /// The answer to an echo request that was addressed to the gateway itself.
 #[must_use]
 pub fn echo_reply(frame: &[u8], headers: &Headers) -> Option<Vec<u8>> {
-    let Transport::Query(query, identifier) = headers.transport else {
+    let Transport::Query(query, Port(identifier), code) = headers.transport else {
         return None;
     };
     let range = headers.transport_range();
@@ -194,13 +205,17 @@ pub fn echo_reply(frame: &[u8], headers: &Headers) -> Option<Vec<u8>> {
     let data = frame.get(range.start + 8..range.end)?;
     let step = ip(headers.destination, headers.source, class(frame))?;
     let mut bytes = Vec::new();
+    let [high, low] = identifier.to_be_bytes();
+    let [first, second] = sequence.to_be_bytes();
+    let numbers = [high, low, first, second];
+    // The code is the request's, or the reply would answer another.
     match query.message_type() {
         8 => step
-            .icmpv4_echo_reply(identifier.0, sequence)
+            .icmpv4_raw(0, code, numbers)
             .write(&mut bytes, data)
             .ok()?,
         128 => step
-            .icmpv6_echo_reply(identifier.0, sequence)
+            .icmpv6_raw(129, code, numbers)
             .write(&mut bytes, data)
             .ok()?,
         _ => return None,

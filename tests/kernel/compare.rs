@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use spigate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict};
 use spigate::net::{Timestamp, ZoneId};
+use spigate::session::Sessions;
 
 use super::packets::hex;
 use super::ports::Ports;
@@ -40,6 +41,10 @@ impl Ours {
             engine: Engine::new(Arc::new(compiled.policy), options, START),
             now: START,
         }
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        self.engine.sessions()
     }
 
     pub(crate) fn send(&mut self, zone: Zone, packet: &[u8]) -> Left {
@@ -88,7 +93,7 @@ impl Ours {
     }
 
     fn table(&self) -> BTreeSet<Entry> {
-        let all = self.engine.sessions().sorted();
+        let all = self.sessions().sorted();
         all.into_iter().map(Entry::of_engine).collect()
     }
 }
@@ -97,7 +102,7 @@ impl Ours {
 type Kind = fn(&Sent, &Compared) -> bool;
 
 /// The differences that are meant, by their heading in `docs/kernel-parity.md`.
-pub(crate) const DELIBERATE: [(&str, Kind); 3] = [
+pub(crate) const DELIBERATE: [(&str, Kind); 5] = [
     ("udp-length", |sent, compared| {
         let Some(read) = wire::read(&sent.bytes) else {
             return false;
@@ -116,6 +121,16 @@ pub(crate) const DELIBERATE: [(&str, Kind); 3] = [
         };
         plain(kernel) == plain(ours)
     }),
+    ("options-of-errors", |_, compared| {
+        let [kernel, ours] = &compared.normal;
+        let without = |(zone, bytes): &(Zone, Vec<u8>)| (*zone, own_error_without_options(bytes));
+        *ours == kernel.iter().map(without).collect::<Vec<_>>()
+    }),
+    ("reject-quote", |sent, compared| {
+        let [kernel, ours] = &compared.normal;
+        let as_it_came = |(zone, bytes): &(Zone, Vec<u8>)| (*zone, quoting(bytes, &sent.bytes));
+        *ours == kernel.iter().map(as_it_came).collect::<Vec<_>>()
+    }),
     ("atomic-fragment", |sent, compared| {
         let [kernel, ours] = &compared.normal;
         let is_atomic = |bytes: &[u8]| bytes[0] >> 4 == 6 && bytes.get(42..44) == Some(&[0, 0]);
@@ -123,6 +138,39 @@ pub(crate) const DELIBERATE: [(&str, Kind); 3] = [
         is_atomic(&sent.bytes) && *kernel == ours.iter().map(without).collect::<Vec<_>>()
     }),
 ];
+
+/// An ICMP error of the gateway's own without the options of its cause.
+fn own_error_without_options(bytes: &[u8]) -> Vec<u8> {
+    let is_own = bytes[0] >> 4 == 4 && bytes[9] == ICMP && bytes[4..8] == [0; 4];
+    let at = wire::header_length(bytes);
+    if !is_own || !bytes.get(at).is_some_and(|kind| wire::quotes(ICMP, *kind)) {
+        return bytes.to_vec();
+    }
+    let mut plain = [&bytes[..20], &bytes[at..]].concat();
+    plain[0] = 0x45;
+    let length = u16::try_from(plain.len()).unwrap();
+    plain[2..4].copy_from_slice(&length.to_be_bytes());
+    plain
+}
+
+/// An error that quotes a packet with one hop less, quoting it as it came.
+fn quoting(error: &[u8], cause: &[u8]) -> Vec<u8> {
+    let same = || error.to_vec();
+    let Some(read) = wire::read(error).filter(|read| matches!(read.protocol, ICMP | ICMPV6)) else {
+        return same();
+    };
+    let mut quote = error.get(read.at + 8..).unwrap_or_default().to_vec();
+    let at = if error[0] >> 4 == 4 { 8 } else { 7 };
+    match (quote.get_mut(at), cause.get(at)) {
+        (Some(ttl), Some(before)) if ttl.checked_add(1) == Some(*before) => *ttl += 1,
+        _ => return same(),
+    }
+    let quote = wire::summed(quote);
+    let four = <[u8; 4]>::try_from(&error[read.at + 4..read.at + 8]).unwrap();
+    let message = (error[read.at], error[read.at + 1]);
+    let (_, transport) = wire::icmp(read.from, read.to, message, four, &quote);
+    [&error[..read.at], &transport].concat()
+}
 
 /// An IPv6 packet, or what an error quotes, without its fragment header.
 fn without_fragment_header(bytes: &[u8]) -> Vec<u8> {

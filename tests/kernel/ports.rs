@@ -186,21 +186,12 @@ fn with_port(
     let at = quote_at + inner.at + at;
     changed[at..at + 2].copy_from_slice(&port.to_be_bytes());
     if quote_at > 0 {
-        // Of a quoted checksum nobody knows what it covered: it is left out.
-        let field = match protocol {
-            TCP => 16,
-            UDP => 6,
-            _ => 2,
-        };
-        let at = quote_at + inner.at + field;
-        if let Some(sum) = changed.get_mut(at..at + 2) {
-            sum.fill(0);
-        }
+        changed = resummed(changed, bytes, protocol, quote_at + inner.at);
     }
     resummed(changed, bytes, read.protocol, read.at)
 }
 
-/// The outer transport's checksum, moved by what changed behind it.
+/// The checksum of the transport at `at`, moved by what changed behind it.
 fn resummed(mut changed: Vec<u8>, before: &[u8], protocol: u8, at: usize) -> Vec<u8> {
     let field = at
         + match protocol {
@@ -208,7 +199,10 @@ fn resummed(mut changed: Vec<u8>, before: &[u8], protocol: u8, at: usize) -> Vec
             UDP => 6,
             _ => 2,
         };
-    let old = u16::from_be_bytes([before[field], before[field + 1]]);
+    let Some(old) = before.get(field..field + 2) else {
+        return changed; // the quote is too short for it
+    };
+    let old = u16::from_be_bytes([old[0], old[1]]);
     if protocol == UDP && old == 0 {
         return changed;
     }

@@ -17,7 +17,7 @@ pub(super) use plan::{
     Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan,
 };
 
-use self::refuse::refused_unseen;
+use self::refuse::{refused_for_options, refused_unseen};
 use super::observer::{Observer, Step};
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
 use crate::net::Timestamp;
@@ -89,6 +89,9 @@ impl Engine {
     /// A whole packet; `longest` is the length of the longest piece that it
     /// came in.
     fn decide_whole(&self, case: &Case<'_>, longest: usize, why: &mut impl Observer) -> Decision {
+        if let Some(refused) = refused_for_options(case) {
+            return refused;
+        }
         let decision = self.track(case, why);
         self.fitting(case, decision, longest)
     }
