@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use etherparse::{
-    Icmpv4Type, Icmpv6Type, IpHeaders, Ipv4Dscp, Ipv4Ecn, Ipv4Header, Ipv6Header, PacketBuilder,
+    Icmpv4Type, Icmpv6Type, IpDscp, IpEcn, IpHeaders, Ipv4Header, Ipv6Header, PacketBuilder,
     PacketBuilderStep, icmpv4, icmpv6,
 };
 
@@ -61,8 +61,8 @@ fn ip(source: IpAddr, destination: IpAddr, class: u8) -> Option<PacketBuilderSte
     let header = match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             let header = Ipv4Header {
-                dscp: Ipv4Dscp::try_new(class >> 2).ok()?,
-                ecn: Ipv4Ecn::try_new(class & 3).ok()?,
+                dscp: IpDscp::try_new(class >> 2).ok()?,
+                ecn: IpEcn::try_new(class & 3).ok()?,
                 dont_fragment: true,
                 time_to_live: TTL,
                 source: source.octets(),

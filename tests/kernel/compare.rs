@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use spigate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict};
 use spigate::net::{Timestamp, ZoneId};
@@ -75,9 +75,9 @@ impl Ours {
         }
     }
 
-    /// Time passes.
-    pub(crate) fn wait(&mut self, time: Duration) {
-        self.now = self.now.after(time);
+    /// It is so long since the start.
+    fn is_after(&mut self, time: Duration) {
+        self.now = self.now.max(START.after(time));
         self.engine.expire(self.now, &mut Output::default());
     }
 
@@ -227,26 +227,40 @@ pub(crate) struct Compared {
     normal: [Vec<(Zone, Vec<u8>)>; 2],
 }
 
+/// Whose time the engine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// So much a packet.
+    Even,
+    /// The kernel's.
+    Real,
+}
+
 /// Both gateways, and what each chose.
 pub(crate) struct Both<'a> {
-    pub(crate) router: &'a mut Router,
-    pub(crate) ours: Ours,
+    router: &'a mut Router,
+    ours: Ours,
+    /// Since when the engine's time is the kernel's. Where nobody waits, it
+    /// goes its own way, the same in every run.
+    since: Option<Instant>,
     /// The kernel's choices, and the engine's.
     ports: [Ports; 2],
 }
 
 impl<'a> Both<'a> {
-    pub(crate) fn new(router: &'a mut Router, rules: &str) -> Self {
+    pub(crate) fn new(router: &'a mut Router, rules: &str, clock: Clock) -> Self {
         router.forget();
         Self {
             router,
             ours: Ours::new(rules),
+            since: (clock == Clock::Real).then(Instant::now),
             ports: Default::default(),
         }
     }
 
     /// Sends a packet through both.
     pub(crate) fn send(&mut self, sent: &Sent) -> Compared {
+        self.tell_time();
         let [theirs, own] = &mut self.ports;
         let arrives = |ports: &Ports| match sent.answers {
             Some(client) => ports.for_gateway(&sent.bytes, client),
@@ -281,7 +295,8 @@ impl<'a> Both<'a> {
     }
 
     /// What only one of the tables has.
-    pub(crate) fn tables(&self) -> Vec<String> {
+    pub(crate) fn tables(&mut self) -> Vec<String> {
+        self.tell_time();
         let [theirs, own] = &self.ports;
         let of_clients = |table: BTreeSet<Entry>, ports: &Ports| {
             let others = table.into_iter().filter(|e| !e.is_gateways_own(&OWN));
@@ -291,11 +306,16 @@ impl<'a> Both<'a> {
         differences(&kernel, &of_clients(self.ours.table(), own))
     }
 
-    /// Time passes for both.
-    pub(crate) fn wait(&mut self, time: Duration) {
-        let begin = std::time::Instant::now();
-        std::thread::sleep(time);
-        self.ours.wait(begin.elapsed());
+    /// Time passes until it is so long since the start.
+    pub(crate) fn wait_until(&mut self, time: Duration) {
+        let passed = self.since.map_or(time, |since| since.elapsed());
+        std::thread::sleep(time.saturating_sub(passed));
+    }
+
+    fn tell_time(&mut self) {
+        if let Some(since) = self.since {
+            self.ours.is_after(since.elapsed());
+        }
     }
 }
 

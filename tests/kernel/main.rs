@@ -133,3 +133,28 @@ fn datagrams_and_messages_fare_alike() {
     }
     .compare();
 }
+
+#[test]
+fn ftp_opens_the_same_doors() {
+    Subject {
+        test: "ftp_opens_the_same_doors",
+        rules: RULES,
+        script: subjects::ftp::script,
+        seeds: 40,
+        most: u64::MAX,
+    }
+    .compare();
+}
+
+#[test]
+fn sessions_lapse_at_the_same_time() {
+    Subject {
+        test: "sessions_lapse_at_the_same_time",
+        rules: include_str!("hasty.toml"),
+        script: subjects::time::script,
+        seeds: 2,
+        // They wait for real, and much is tried in each.
+        most: 5,
+    }
+    .compare();
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::chance::Chance;
-use super::compare::{Both, DELIBERATE};
+use super::compare::{Both, Clock, DELIBERATE};
 use super::enter;
 use super::router::Router;
 use super::step::{Sent, Step};
@@ -60,12 +60,14 @@ impl Subject {
         script: Vec<Step>,
     ) -> (usize, Option<String>) {
         let every_table = std::env::var_os("KERNEL_TABLES").is_some();
-        let mut both = Both::new(router, self.rules);
+        let waits = script.iter().any(|step| matches!(step, Step::Until(_)));
+        let clock = if waits { Clock::Real } else { Clock::Even };
+        let mut both = Both::new(router, self.rules, clock);
         let mut transcript: Vec<Sent> = Vec::new();
         for step in script {
             let (outcome, look) = match step {
-                Step::Wait(time) => {
-                    both.wait(time);
+                Step::Until(time) => {
+                    both.wait_until(time);
                     (String::new(), false)
                 }
                 Step::Compare => (String::new(), true),

@@ -13,8 +13,8 @@ pub(crate) enum Step {
     Send(Sent),
     /// Both tables have to be the same now, not only in the end.
     Compare,
-    /// Time passes, for both.
-    Wait(Duration),
+    /// Time passes, for both, until it is so long since the start.
+    Until(Duration),
 }
 
 /// A packet as it is sent.

@@ -97,12 +97,6 @@ impl Entry {
         let asked = original.destination.0;
         own.contains(&asked) && reply.source.0 == asked && self.protocol.starts_with("icmp")
     }
-
-    /// Whether it is of the conversation of this port or identifier.
-    pub(crate) fn is_of(&self, talk: u16) -> bool {
-        let [original, _] = &self.tuples;
-        original.source.1 == talk || original.destination.1 == talk
-    }
 }
 
 fn is_ping(protocol: Protocol) -> bool {

@@ -3,5 +3,7 @@
 pub(crate) mod clashes;
 pub(crate) mod datagrams;
 pub(crate) mod fragments;
+pub(crate) mod ftp;
 pub(crate) mod ipv6;
 pub(crate) mod options;
+pub(crate) mod time;
