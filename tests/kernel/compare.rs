@@ -306,6 +306,11 @@ impl<'a> Both<'a> {
         differences(&kernel, &of_clients(self.ours.table(), own))
     }
 
+    /// How many entries each table has, those that are left out included.
+    pub(crate) fn all_entries(&self) -> [usize; 2] {
+        [self.router.table().len(), self.ours.table().len()]
+    }
+
     /// Time passes until it is so long since the start.
     pub(crate) fn wait_until(&mut self, time: Duration) {
         let passed = self.since.map_or(time, |since| since.elapsed());

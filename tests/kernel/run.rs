@@ -21,21 +21,22 @@ pub(crate) struct Subject {
     pub(crate) most: u64,
 }
 
-impl Subject {
-    pub(crate) fn ruleset(&self) -> String {
-        let compiled = spigate::config::compile(Path::new("gateway.toml"), self.rules).unwrap();
-        let exported = spigate::export::nftables(&compiled);
-        assert_eq!(exported.missing, [""; 0]);
-        exported.text
-    }
+/// The ruleset by which the kernel is the gateway of a rule file.
+pub(crate) fn ruleset(rules: &str) -> String {
+    let compiled = spigate::config::compile(Path::new("gateway.toml"), rules).unwrap();
+    let exported = spigate::export::nftables(&compiled);
+    assert_eq!(exported.missing, [""; 0]);
+    exported.text
+}
 
+impl Subject {
     /// Compares all seeds; fails at the end if anything differed.
     pub(crate) fn compare(&self) {
         enter::in_own_namespaces(self.test, &["nft", "conntrack"], || {
             let given = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
             let seeds = given("KERNEL_SEEDS").unwrap_or(self.seeds).min(self.most);
             let first = given("KERNEL_SEED").unwrap_or(1);
-            let mut router = Router::new(&self.ruleset());
+            let mut router = Router::new(&ruleset(self.rules));
             let (mut compared, mut different) = (0, Vec::new());
             for seed in first..first + seeds {
                 let script = (self.script)(seed, &mut Chance::new(seed));
