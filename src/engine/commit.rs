@@ -2,6 +2,7 @@
 
 use super::control::Control;
 use super::decide::{Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan};
+use super::fragments::Late;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
 use crate::net::{Direction, Family, Timestamp, ZoneId};
 use crate::packet::{self, Complaint, Cuts, Cutting, Headers};
@@ -124,6 +125,27 @@ impl Engine {
         };
         out.made.extend(bytes.map(|bytes| Made {
             zone: arrival.zone,
+            bytes,
+        }));
+    }
+
+    /// Tells the sender of a datagram for the gateway itself that it did not
+    /// become whole in time, if its first piece is here (RFC 1122 section
+    /// 3.3.2, RFC 8200 section 4.5). Of what only comes through, its receiver
+    /// may tell.
+    pub(super) fn tell_of(&self, late: &Late, out: &mut Output) {
+        if !self.policy.zones.is_own(late.unfinished.destination) {
+            return;
+        }
+        let answer = || {
+            let frame = late.first_piece()?;
+            let headers = Headers::read(&frame, false).ok()?;
+            let family = Family::of(headers.source);
+            let gateway = self.policy.zones.speaking_address(late.zone, family)?;
+            packet::icmp_error(&frame, &headers, gateway, Complaint::ReassemblyTime)
+        };
+        out.made.extend(answer().map(|bytes| Made {
+            zone: late.zone,
             bytes,
         }));
     }

@@ -114,6 +114,28 @@ pub struct Unfinished {
     pub reason: Reason,
 }
 
+/// A datagram that did not become whole in time.
+#[derive(Debug)]
+pub(super) struct Late {
+    pub(super) unfinished: Unfinished,
+    /// The zone that it came by.
+    pub(super) zone: ZoneId,
+    datagram: Datagram,
+}
+
+impl Late {
+    /// Its first piece as it came; `None` where that never came.
+    pub(super) fn first_piece(&self) -> Option<Vec<u8>> {
+        let header = self.datagram.header.as_deref()?;
+        let first = self
+            .datagram
+            .pieces
+            .first()
+            .filter(|held| held.offset == 0)?;
+        Some([header, &first.payload].concat())
+    }
+}
+
 #[derive(Debug)]
 struct Held {
     offset: usize,
@@ -279,10 +301,16 @@ impl Fragments {
 
     /// Gives up the next datagram that is due by `now`; `None` in the inner
     /// place for one that was spoiled before.
-    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Option<Unfinished>> {
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Option<Late>> {
         self.due.first().filter(|(at, _)| *at <= now)?;
         let (at, key) = self.due.pop_first()?;
-        Some(self.give_up(&key, at, Reason::FragmentTimeout))
+        let datagram = self.remove(&key)?;
+        let unfinished = datagram.unfinished(&key, at, Reason::FragmentTimeout);
+        Some(unfinished.map(|unfinished| Late {
+            unfinished,
+            zone: key.zone,
+            datagram,
+        }))
     }
 
     fn make_room(
@@ -314,14 +342,7 @@ impl Fragments {
     }
 
     fn give_up(&mut self, key: &Key, at: Timestamp, reason: Reason) -> Option<Unfinished> {
-        let datagram = self.remove(key)?;
-        datagram.spoiled.is_none().then_some(Unfinished {
-            at,
-            source: key.source,
-            destination: key.destination,
-            pieces: datagram.pieces.len(),
-            reason,
-        })
+        self.remove(key)?.unfinished(key, at, reason)
     }
 
     fn open(&mut self, now: Timestamp, key: Key) -> &mut Datagram {
@@ -397,6 +418,17 @@ impl Datagram {
             cost: COST_OF_DATAGRAM,
             spoiled: None,
         }
+    }
+
+    /// What is told of it when it is given up; `None` where it was before.
+    fn unfinished(&self, key: &Key, at: Timestamp, reason: Reason) -> Option<Unfinished> {
+        self.spoiled.is_none().then_some(Unfinished {
+            at,
+            source: key.source,
+            destination: key.destination,
+            pieces: self.pieces.len(),
+            reason,
+        })
     }
 
     fn place(&self, piece: &Piece, payload: &[u8]) -> Place {

@@ -204,9 +204,10 @@ impl Engine {
                 }
                 out.events.push(Event::Unmet(unmet));
             } else if let Some(unfinished) = self.fragments.pop_due(until) {
-                if let Some(unfinished) = unfinished {
-                    self.counters.count_unfinished(&unfinished);
-                    out.events.push(Event::Unfinished(unfinished));
+                if let Some(late) = unfinished {
+                    self.counters.count_unfinished(&late.unfinished);
+                    out.events.push(Event::Unfinished(late.unfinished));
+                    self.tell_of(&late, out);
                 }
             } else if until == self.now {
                 return;

@@ -29,6 +29,8 @@ pub enum Complaint {
     NoRoute,
     /// Time to live or hop limit ran out.
     TimeExceeded,
+    /// Its pieces did not all come in time.
+    ReassemblyTime,
     /// It is too long for the next link, which takes this many octets, and may
     /// not be cut (RFC 1191 section 4, RFC 4443 section 3.2).
     TooBig(u16),
@@ -161,6 +163,9 @@ pub fn icmp_error(
             Complaint::Parameter(place) => Icmpv4Type::ParameterProblem(
                 icmpv4::ParameterProblemHeader::PointerIndicatesError(place),
             ),
+            Complaint::ReassemblyTime => {
+                Icmpv4Type::TimeExceeded(icmpv4::TimeExceededCode::FragmentReassemblyTimeExceeded)
+            }
             Complaint::TooBig(next_hop_mtu) => Icmpv4Type::DestinationUnreachable(
                 icmpv4::DestUnreachableHeader::FragmentationNeeded { next_hop_mtu },
             ),
@@ -178,6 +183,9 @@ pub fn icmp_error(
             }
             Complaint::TimeExceeded => {
                 Icmpv6Type::TimeExceeded(icmpv6::TimeExceededCode::HopLimitExceeded)
+            }
+            Complaint::ReassemblyTime => {
+                Icmpv6Type::TimeExceeded(icmpv6::TimeExceededCode::FragmentReassemblyTimeExceeded)
             }
             Complaint::TooBig(mtu) => Icmpv6Type::PacketTooBig { mtu: mtu.into() },
             Complaint::Parameter(place) => {

@@ -188,7 +188,7 @@ pub(crate) fn piece_of(
         bytes[2..4].copy_from_slice(&total);
         bytes[4..6].copy_from_slice(&u16::try_from(id & 0xffff).unwrap().to_be_bytes());
         let kept = u16::from(bytes[6] & 0xc0) << 8;
-        let field = kept | u16::from(more) << 13 | place / 8;
+        let field = kept | (u16::from(more) << 13) | (place / 8);
         bytes[6..8].copy_from_slice(&field.to_be_bytes());
         return summed(bytes);
     }

@@ -47,7 +47,7 @@ fn ends(seed: u64, number: u16, chance: &mut Chance) -> Ends {
     let v4 = |octets: [u8; 4]| IpAddr::V4(Ipv4Addr::from(octets));
     let v6 = |net, host| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, net, 0, 0, 0, 0, host));
     let (client, server, public) = match chance.below(5) {
-        0 | 1 | 2 => (
+        0..=2 => (
             v4([10, 0, 0, 7]),
             v4([192, 0, 2, low]),
             v4([203, 0, 113, 2]),

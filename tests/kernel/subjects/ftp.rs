@@ -250,7 +250,7 @@ impl Talk {
 
 /// Every other announcement is in the long form.
 fn is_long(n: usize) -> bool {
-    n % 2 == 0
+    n.is_multiple_of(2)
 }
 
 fn other(zone: Zone) -> Zone {
