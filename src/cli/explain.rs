@@ -11,9 +11,10 @@ use crate::engine::{
 };
 use crate::expression::PacketExpression;
 use crate::nat::{Row, SourceChoice};
-use crate::net::{Mismatch, Place, ServiceId, Timestamp, ZoneId};
+use crate::net::{LifetimeId, Mismatch, Place, ServiceId, Timestamp, ZoneId};
 use crate::packet::{Headers, Transport};
 use crate::rules::{Action, RuleId, Ruling};
+use crate::session::{LifetimeName, Limit};
 
 /// Runs the command.
 pub(super) fn run(args: &Explain, out: &mut impl Write, err: &mut impl Write) -> Exit {
@@ -226,6 +227,16 @@ impl Steps<'_> {
         self.say("service", text);
     }
 
+    /// What lives as `[timeouts]` says needs no word.
+    fn lives(&mut self, lifetime: LifetimeId) {
+        let name = match &self.policy().lifetimes.get(lifetime).name {
+            LifetimeName::Timeouts => return,
+            LifetimeName::Named(name) => format!("as lifetime {name} says"),
+            LifetimeName::Service(name) => format!("as service {name} says"),
+        };
+        self.say("lives", name);
+    }
+
     fn source(&mut self, choice: SourceChoice) {
         let row = |Row(row): Row| {
             let row = self.compiled.policy.nat.source.get(row);
@@ -305,10 +316,28 @@ impl Observer for Steps<'_> {
             Step::PassedOver(rule, mismatch) => self.passed_over(rule, mismatch),
             Step::Ruled(ruling) => self.ruled(ruling),
             Step::Source(choice) => self.source(choice),
+            Step::Lives(lifetime) => self.lives(lifetime),
             Step::Leaves(tuple) => self.say("leaves as", tuple.to_string()),
+            Step::Evicts(session, standing) => {
+                let text = format!("session {session} goes to make it ({standing})");
+                self.say("room", text);
+            }
+            Step::NoRoom(limit) => self.say("room", no_room(limit)),
+            Step::Withheld(kind) => {
+                self.say("answer", format!("withheld: too many {kind} at a time"));
+            }
             Step::Alg(note) => self.say("alg", note.to_string()),
             Step::Unread(why) => self.say("alg", format!("not read: {why:?}")),
             Step::Decided(judgement) => self.decided(judgement),
         }
+    }
+}
+
+fn no_room(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Sessions => "none: the session table is full",
+        Limit::HalfOpen => "none: too many connections are half open",
+        Limit::Source => "none: the client has its share of sessions",
+        Limit::Rule => "none: the rule has its share of sessions",
     }
 }

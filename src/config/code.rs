@@ -47,6 +47,7 @@ codes! {
     BadName => "E105", "A name is malformed or reserved.";
     UnknownWord => "E106", "The value is none of the words that are possible here.";
     NotHere => "E107", "The gateway itself cannot stand here: only a zone can.";
+    UnknownLifetime => "E108", "No lifetime has this name.";
     // --- values
     BadAddress => "E201", "This is no IP address, or none that can stand here.";
     BadPrefix => "E202", "This is no prefix.";
@@ -58,6 +59,7 @@ codes! {
     BadEndpoint => "E208", "This is neither an address nor an address with a port.";
     BadProtocol => "E209", "This is no IP protocol number.";
     BadIcmp => "E210", "This ICMP message cannot begin a session.";
+    BadNumber => "E211", "This number cannot stand here.";
     // --- rows that are each well written, but make no sense
     DeviceConflict => "E301", "Zones that share a device, or devices, contradict each other.";
     NoDevice => "E302", "A key is about a zone's device, and the zone has none.";
@@ -68,7 +70,8 @@ codes! {
     ForwardWithoutAddress => "E307", "A forward has no public address of its server's family.";
     ForwardNowhere => "E308", "No zone holds the server of a forward.";
     TwoAddresses => "E309", "A translation names two addresses of one family.";
-    NoEffect => "E310", "A key can have no effect on the traffic of its service.";
+    NoEffect => "E310", "A key can have no effect where it stands.";
+    BelowFloor => "E320", "With `profile = \"rfc\"`, sessions of this kind live longer.";
 }
 
 impl std::fmt::Display for Code {

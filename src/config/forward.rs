@@ -241,6 +241,7 @@ pub(super) fn admitting(forward: &Forward, services: Option<Vec<ServiceId>>) -> 
     };
     Rule {
         name: forward.name.clone(),
+        lifetime: None,
         selector: Selector {
             from: Some(vec![forward.on]),
             to: None,
@@ -250,5 +251,6 @@ pub(super) fn admitting(forward: &Forward, services: Option<Vec<ServiceId>>) -> 
             traffic,
         },
         action: Action::Allow,
+        max_sessions: None,
     }
 }

@@ -3,6 +3,7 @@
 use super::control::Control;
 use super::decide::{Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan};
 use super::fragments::Late;
+use super::rates::AnswerKind;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
 use crate::net::{Direction, Family, Timestamp, ZoneId};
 use crate::packet::{self, Complaint, Cuts, Cutting, Headers};
@@ -96,16 +97,24 @@ impl Engine {
                     out.events.push(Event::Unfinished(unfinished));
                 });
             }
-            Plan::Answer(headers, answer) => self.answer(arrival, frame, &headers, answer, out),
+            Plan::Answer(headers, answer) => {
+                self.answer(now, arrival, frame, &headers, answer, out);
+            }
+            Plan::Withheld(kind) => self.counters.count_withheld(kind),
             Plan::Pass(headers, pass) => self.pass(now, frame, &headers, pass, out),
             Plan::Open(headers, opening) => self.open_session(now, frame, &headers, &opening, out),
             Plan::Error(headers, pass) => forward_error(frame, &headers, &pass),
+            Plan::Answered(answered) => {
+                self.sessions
+                    .prolong(answered.handle, answered.deadline, answered.probing);
+            }
         }
     }
 
     /// Sends something of the gateway's own back to where the packet came from.
     fn answer(
-        &self,
+        &mut self,
+        now: Timestamp,
         arrival: Arrival,
         frame: &[u8],
         headers: &Headers,
@@ -123,17 +132,24 @@ impl Engine {
             Answer::Refusal if headers.tcp().is_some() => packet::reset(headers),
             Answer::Refusal => complain(Complaint::PortUnreachable),
         };
-        out.made.extend(bytes.map(|bytes| Made {
+        let Some(bytes) = bytes else { return };
+        if let Some(kind) = answer.kind(headers) {
+            let rates = &self.policy.answers;
+            self.limiter.spend(rates, now, kind, headers.source);
+        }
+        out.made.push(Made {
             zone: arrival.zone,
             bytes,
-        }));
+        });
     }
 
     /// Tells the sender of a datagram for the gateway itself that it did not
     /// become whole in time, if its first piece is here (RFC 1122 section
     /// 3.3.2, RFC 8200 section 4.5). Of what only comes through, its receiver
     /// may tell.
-    pub(super) fn tell_of(&self, late: &Late, out: &mut Output) {
+    pub(super) fn tell_of(&mut self, late: &Late, out: &mut Output) {
+        let (rates, target) = (&self.policy.answers, late.unfinished.source);
+        let kind = AnswerKind::Error;
         if !self.policy.zones.is_own(late.unfinished.destination) {
             return;
         }
@@ -144,10 +160,15 @@ impl Engine {
             let gateway = self.policy.zones.speaking_address(late.zone, family)?;
             packet::icmp_error(&frame, &headers, gateway, Complaint::ReassemblyTime)
         };
-        out.made.extend(answer().map(|bytes| Made {
+        let Some(bytes) = answer() else { return };
+        if !self.limiter.allows(rates, self.now, kind, target) {
+            return self.counters.count_withheld(kind);
+        }
+        self.limiter.spend(rates, self.now, kind, target);
+        out.made.push(Made {
             zone: late.zone,
             bytes,
-        }));
+        });
     }
 
     fn pass(
@@ -198,6 +219,7 @@ impl Engine {
                 at: now,
                 session,
                 ending,
+                packets: 0,
             });
         }
     }
@@ -214,6 +236,7 @@ impl Engine {
             origin,
             first,
             replaces,
+            evicts,
             by,
         } = opening;
         if let Some(old) = replaces.and_then(|handle| self.end(handle)) {
@@ -221,6 +244,16 @@ impl Engine {
                 at: now,
                 session: old,
                 ending: Ending::Replaced,
+                packets: 0,
+            });
+        }
+        if let Some(victim) = evicts.and_then(|handle| self.end(handle)) {
+            self.counters.count_evicted(victim.standing());
+            out.events.push(Event::Ended {
+                at: now,
+                session: victim,
+                ending: Ending::Evicted,
+                packets: 0,
             });
         }
         if let Admission::Expected(tuple, parent) = by {

@@ -17,12 +17,14 @@ mod commit;
 mod control;
 mod counters;
 mod decide;
+mod expiry;
 mod far_end;
 mod fragments;
 mod judgement;
 mod observer;
 mod output;
 mod policy;
+mod rates;
 mod reason;
 
 pub use counters::Counters;
@@ -32,6 +34,7 @@ pub use judgement::{CtState, Judgement, Verdict};
 pub use observer::{Observer, Silent, Step, Unread};
 pub use output::{Ending, Event, Made, Output};
 pub use policy::Policy;
+pub use rates::{AnswerKind, AnswerRates, Rate};
 pub use reason::Reason;
 
 use std::sync::Arc;
@@ -40,6 +43,7 @@ use hashbrown::HashMap;
 
 use self::control::Control;
 use self::fragments::Fragments;
+use self::rates::Limiter;
 use crate::net::{Timestamp, ZoneId};
 use crate::session::{Session, SessionId, Sessions, TupleHash};
 
@@ -88,6 +92,7 @@ pub struct Engine {
     sessions: Sessions,
     controls: HashMap<SessionId, Control, TupleHash>,
     fragments: Fragments,
+    limiter: Limiter,
     counters: Counters,
     /// The latest moment that was given: time never runs backwards here.
     now: Timestamp,
@@ -108,6 +113,7 @@ impl Engine {
             sessions: Sessions::new(options.seed),
             controls: HashMap::with_hasher(hash),
             fragments: Fragments::new(hash),
+            limiter: Limiter::new(hash),
             counters,
             now,
             payload: Vec::new(),
@@ -177,51 +183,5 @@ impl Engine {
     /// What would happen to this packet now, step by step; nothing changes.
     pub fn explain(&self, arrival: Arrival, frame: &[u8], why: &mut impl Observer) -> Judgement {
         self.decide(self.now, arrival, frame, why).judgement
-    }
-
-    /// Everything that is due by `now`, in the order in which it was due.
-    pub fn expire(&mut self, now: Timestamp, out: &mut Output) {
-        self.now = self.now.max(now);
-        loop {
-            // Sessions only up to the next announcement: a control session that
-            // ends takes what it announced with it, but not what ended before.
-            let next_unmet = self.sessions.expectations().next_deadline();
-            let until = next_unmet.map_or(self.now, |unmet| unmet.min(self.now));
-            let next_unfinished = self.fragments.next_deadline();
-            let until = next_unfinished.map_or(until, |unfinished| unfinished.min(until));
-            if let Some((_, session)) = self.sessions.pop_expired(until) {
-                self.forget_control(&session);
-                let at = session.deadline;
-                out.events.push(Event::Ended {
-                    at,
-                    session,
-                    ending: Ending::Expired,
-                });
-            } else if let Some(unmet) = self.sessions.pop_unmet(until) {
-                let parent = self.controls.get_mut(&unmet.parent.id());
-                if let Some(parent) = parent.filter(|parent| parent.pending == Some(unmet.tuple)) {
-                    parent.pending = None;
-                }
-                out.events.push(Event::Unmet(unmet));
-            } else if let Some(unfinished) = self.fragments.pop_due(until) {
-                if let Some(late) = unfinished {
-                    self.counters.count_unfinished(&late.unfinished);
-                    out.events.push(Event::Unfinished(late.unfinished));
-                    self.tell_of(&late, out);
-                }
-            } else if until == self.now {
-                return;
-            }
-            // Else the note of an announcement that was met before: it is gone now.
-        }
-    }
-
-    /// When [`expire`](Self::expire) next has work. It may find none: a
-    /// session that went on is looked at, and left.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        let sessions = self.sessions.next_deadline();
-        let deadlines = [sessions, self.fragments.next_deadline()];
-        deadlines.into_iter().flatten().min()
     }
 }

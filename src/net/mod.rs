@@ -4,6 +4,7 @@
 mod address_set;
 mod direction;
 mod endpoint;
+mod lifetime;
 mod protocol;
 mod selector;
 mod seq;
@@ -16,6 +17,7 @@ mod zone;
 pub use address_set::AddressSet;
 pub use direction::{Direction, PerDirection};
 pub use endpoint::{Endpoint, Family, Port};
+pub use lifetime::{LifetimeId, Profile};
 pub use protocol::Protocol;
 pub use selector::{Asking, Mismatch, Selector, UnnamedTraffic};
 pub use seq::SeqNumber;

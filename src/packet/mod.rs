@@ -14,6 +14,7 @@ mod options;
 mod parse;
 mod reply;
 mod rewrite;
+mod speech;
 mod tcp;
 
 pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, ecn};
@@ -24,4 +25,5 @@ pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
     Renumber, decrement_ttl, renumber, repair_checksums, replace_payload, translate,
 };
+pub use speech::{Numbers, Speech, in_the_name_of};
 pub use tcp::{TcpHeader, TcpOptions};

@@ -59,7 +59,11 @@ fn may_answer(headers: &Headers) -> bool {
 }
 
 /// The IP header of what the gateway sends, with this TOS or traffic class.
-fn ip(source: IpAddr, destination: IpAddr, class: u8) -> Option<PacketBuilderStep<IpHeaders>> {
+pub(super) fn ip(
+    source: IpAddr,
+    destination: IpAddr,
+    class: u8,
+) -> Option<PacketBuilderStep<IpHeaders>> {
     let header = match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             let header = Ipv4Header {

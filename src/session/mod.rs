@@ -10,19 +10,30 @@
 //! its time runs out ([`Sessions::pop_expired`]). States, names and defaults
 //! are Linux conntrack's.
 
-mod deadline;
+mod census;
 mod expectation;
 mod hash;
+mod lifetime;
+mod limits;
+mod lists;
+mod probing;
+mod room;
 mod state;
 mod table;
 mod tcp;
 mod timeouts;
 mod tracker;
+mod wheel;
 
+pub use census::{Census, Standing};
 pub use expectation::{Expectation, Expectations, ExpectedTuple};
 pub use hash::TupleHash;
+pub use lifetime::{Between, Lifetime, LifetimeName, Lifetimes, OnExpiry, Refresh};
+pub use limits::{Limit, Limits, WhenFull};
+pub use probing::Probing;
+pub use room::Newcomer;
 pub use state::{FlowState, Handle, SessionId, State, TcpState};
 pub use table::{Counter, Origin, Session, Sessions, Update};
 pub use tcp::{Connection, Heard, Life, PickUp, Resets, TcpChecks, Windows};
 pub use timeouts::Timeouts;
-pub use tracker::{CannotBegin, Invalid, Seen, Track, Tracked, begin, lifetime, track};
+pub use tracker::{CannotBegin, Invalid, Seen, Track, Tracked, answers_probe, begin, track};

@@ -92,7 +92,7 @@ impl Ours {
         }
     }
 
-    fn table(&self) -> BTreeSet<Entry> {
+    pub(crate) fn table(&self) -> BTreeSet<Entry> {
         let all = self.sessions().sorted();
         all.into_iter().map(Entry::of_engine).collect()
     }
@@ -225,6 +225,21 @@ pub(crate) struct Compared {
     pub(crate) ours: Left,
     /// The same with the clients' own ports in place of the chosen ones.
     normal: [Vec<(Zone, Vec<u8>)>; 2],
+}
+
+/// Sends the same octets through both.
+pub(crate) fn both(router: &mut Router, ours: &mut Ours, zone: Zone, packet: &[u8]) -> Compared {
+    let (kernel, ours) = (router.send(zone, packet), ours.send(zone, packet));
+    let normal = |all: &[(Zone, Vec<u8>)]| {
+        let one = |(zone, bytes): &(Zone, Vec<u8>)| (*zone, without_choices(bytes, packet));
+        all.iter().map(one).collect()
+    };
+    let normal = [normal(&kernel), normal(&ours.packets)];
+    Compared {
+        kernel,
+        ours,
+        normal,
+    }
 }
 
 /// Whose time the engine has.

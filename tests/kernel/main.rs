@@ -26,6 +26,7 @@ mod compare;
 #[path = "../live/enter.rs"]
 #[allow(dead_code, reason = "shared with the live tests, which use all of it")]
 mod enter;
+mod limits;
 mod meant;
 mod packets;
 mod ports;

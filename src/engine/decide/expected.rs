@@ -57,6 +57,7 @@ impl Engine {
         };
         why.step(Step::Leaves(&leaves));
         let egress = parent.origin.egress[expectation.direction];
+        let parent_rule = parent.origin.rule.map(RuleId);
         let origin = Origin {
             tuples: PerDirection {
                 original: *tuple,
@@ -68,25 +69,24 @@ impl Engine {
             },
             rule: parent.origin.rule,
             service: None,
-            idle: None,
+            lifetime: self.lifetime_of(parent_rule, None, case.arrival.zone, egress),
             alg: None,
             parent: Some(parent.id),
         };
+        why.step(Step::Lives(origin.lifetime));
         let judgement = judgement(
             Verdict::Forward(egress),
             Reason::Expected,
             Some(tracked.state()),
         );
         let by = Admission::Expected(expectation.tuple, expectation.parent);
-        self.open(
-            case,
-            judgement,
-            Opening {
-                origin,
-                first: self.first(case, tracked, &origin),
-                replaces: None,
-                by,
-            },
-        )
+        let opening = Opening {
+            origin,
+            first: self.first(case, tracked, &origin),
+            replaces: None,
+            evicts: None,
+            by,
+        };
+        self.open(case, judgement, opening, why)
     }
 }

@@ -6,13 +6,14 @@ use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, dropped, nothing, ttl_expired};
 use crate::nat::{SourceChoice, unique_source};
-use crate::net::{Asking, Direction, PerDirection, Place, Timestamp, Tuple};
+use crate::net::{
+    Asking, Direction, LifetimeId, PerDirection, Place, Service, Timestamp, Tuple, ZoneId,
+};
 use crate::packet::{Complaint, Transport};
 use crate::rules::{Permit, Refusal, RuleId, Ruling};
-use crate::session::{Handle, Heard, Life, Origin, Seen, State, Tracked, Update, begin, lifetime};
-
-/// The most sessions that an engine keeps.
-const MAX_SESSIONS: usize = 1 << 22;
+use crate::session::{
+    Handle, Heard, Life, Limit, Newcomer, Origin, Seen, State, Tracked, Update, begin,
+};
 
 impl Engine {
     /// A connection that nobody announced: destination NAT, route, rules,
@@ -120,12 +121,13 @@ impl Engine {
             },
             rule: permit.rule().map(|rule| rule.0),
             service: permit.service(),
-            idle: service.and_then(|service| service.idle),
+            lifetime: self.lifetime_of(permit.rule(), service, from, egress),
             alg: service
                 .and_then(|service| service.alg)
                 .filter(|_| case.headers.tcp().is_some()),
             parent: None,
         };
+        why.step(Step::Lives(origin.lifetime));
         let first = self.first(case, tracked, &origin);
         let reason = reason_of(permit.rule());
         let allowed = judgement(
@@ -135,16 +137,14 @@ impl Engine {
             Some(tracked.state()),
         );
         let by = Admission::Permit(permit);
-        self.open(
-            case,
-            allowed,
-            Opening {
-                origin,
-                first,
-                replaces,
-                by,
-            },
-        )
+        let opening = Opening {
+            origin,
+            first,
+            replaces,
+            evicts: None,
+            by,
+        };
+        self.open(case, allowed, opening, why)
     }
 
     /// What the rules allow to the gateway itself: it answers pings, and has
@@ -167,15 +167,48 @@ impl Engine {
         answered(case, judgement, answer)
     }
 
-    pub(super) fn open(&self, case: &Case<'_>, judgement: Judgement, opening: Opening) -> Decision {
-        if self.sessions.len() >= MAX_SESSIONS {
-            let judgement = Judgement {
-                verdict: Verdict::Drop,
-                reason: Reason::SessionLimit,
-                state: None,
-                ..judgement
-            };
-            return nothing(judgement);
+    /// The decision to open a session, if there is room for it.
+    pub(super) fn open(
+        &self,
+        case: &Case<'_>,
+        judgement: Judgement,
+        opening: Opening,
+        why: &mut impl Observer,
+    ) -> Decision {
+        let limits = &self.policy.limits;
+        // What an ALG announced comes under the limits of source and rule that
+        // its control session met; it counts, and is not refused by them.
+        let (of_source, of_rule) = match opening.by {
+            Admission::Expected(..) => (None, None),
+            Admission::Permit(permit) => {
+                let rule = permit.rule().and_then(|rule| self.policy.rules.get(rule));
+                let most = rule.and_then(|rule| rule.max_sessions);
+                (limits.per_source, most.map(|most| most as usize))
+            }
+        };
+        let newcomer = Newcomer {
+            origin: &opening.origin,
+            first: &opening.first,
+            replaces: opening.replaces,
+            of_source,
+            of_rule,
+        };
+        let evicts = match self.sessions.room_for(&newcomer, limits) {
+            Ok(evicts) => evicts,
+            Err(limit) => {
+                why.step(Step::NoRoom(limit));
+                // No RST and no error: whoever floods is told nothing, and an
+                // honest client tries again (RFC 3360 section 4).
+                return nothing(Judgement {
+                    verdict: Verdict::Drop,
+                    reason: reason_of_limit(limit),
+                    state: None,
+                    ..judgement
+                });
+            }
+        };
+        if let Some(victim) = evicts.and_then(|handle| self.sessions.get(handle)) {
+            why.step(Step::Evicts(victim.id, victim.standing()));
         }
         let session = Some(self.sessions.next_id());
         Decision {
@@ -183,7 +216,7 @@ impl Engine {
                 session,
                 ..judgement
             },
-            plan: Plan::Open(*case.headers, opening),
+            plan: Plan::Open(*case.headers, Opening { evicts, ..opening }),
         }
     }
 
@@ -234,12 +267,31 @@ impl Engine {
         origin: &Origin,
     ) -> Timestamp {
         let protocol = origin.tuples.original.protocol;
-        now.after(lifetime(
-            state,
-            life,
-            protocol,
-            origin.idle,
-            &self.policy.timeouts,
-        ))
+        let lifetime = self.policy.lifetimes.get(origin.lifetime);
+        now.after(lifetime.lasts(state, life, protocol))
+    }
+
+    /// The lifetime of a session that begins: what its rule says, else its
+    /// service, else the zones that it is between, else `[timeouts]`.
+    pub(super) fn lifetime_of(
+        &self,
+        rule: Option<RuleId>,
+        service: Option<&Service>,
+        from: ZoneId,
+        to: ZoneId,
+    ) -> LifetimeId {
+        let policy = &self.policy;
+        rule.and_then(|rule| policy.rules.get(rule)?.lifetime)
+            .or_else(|| service?.lifetime)
+            .unwrap_or_else(|| policy.lifetimes.of_zones(from, to))
+    }
+}
+
+fn reason_of_limit(limit: Limit) -> Reason {
+    match limit {
+        Limit::Sessions => Reason::SessionLimit,
+        Limit::HalfOpen => Reason::HalfOpenLimit,
+        Limit::Source => Reason::SourceLimit,
+        Limit::Rule => Reason::RuleLimit,
     }
 }

@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use super::super::control::ControlStep;
 use super::super::fragments::Key;
+use super::super::rates::AnswerKind;
 use super::super::{Judgement, Reason};
-use crate::net::{AlgKind, Tuple};
+use crate::net::{AlgKind, Timestamp, Tuple};
 use crate::packet::{Complaint, Cuts, Headers, Piece, Quoted};
 use crate::rules::Permit;
-use crate::session::{ExpectedTuple, Handle, Origin, Update};
+use crate::session::{ExpectedTuple, Handle, Origin, Probing, Update};
 
 /// What was decided about a packet, with all that carrying it out needs.
 #[derive(Debug)]
@@ -24,12 +25,16 @@ pub(in crate::engine) enum Plan {
     Nothing,
     /// The gateway answers.
     Answer(Headers, Answer),
+    /// The gateway would answer, but has answered too often.
+    Withheld(AnswerKind),
     /// A packet of a session passes.
     Pass(Headers, Pass),
     /// A session begins with this packet.
     Open(Headers, Opening),
     /// An ICMP error about a session passes.
     Error(Headers, ErrorPass),
+    /// An end has answered the gateway, which the other need not know.
+    Answered(Answered),
     /// A piece of a datagram is kept.
     Keep(Key, Piece),
     /// A piece spoils its datagram.
@@ -58,6 +63,20 @@ pub(in crate::engine) enum Answer {
     Echo,
 }
 
+impl Answer {
+    /// As what its rate is limited, if it is: whoever asks for an echo paid for it
+    /// with as long a packet.
+    pub(in crate::engine) fn kind(self, headers: &Headers) -> Option<AnswerKind> {
+        match self {
+            Self::Echo => None,
+            Self::Error(Complaint::TooBig(_)) => Some(AnswerKind::TooBig),
+            Self::Error(_) => Some(AnswerKind::Error),
+            Self::Refusal if headers.tcp().is_some() => Some(AnswerKind::Reset),
+            Self::Refusal => Some(AnswerKind::Error),
+        }
+    }
+}
+
 /// How a packet of a session passes.
 #[derive(Debug)]
 pub(in crate::engine) struct Pass {
@@ -67,6 +86,14 @@ pub(in crate::engine) struct Pass {
     pub(in crate::engine) leaves: Tuple,
     pub(in crate::engine) alg: Option<AlgKind>,
     pub(in crate::engine) control: Option<Box<ControlStep>>,
+}
+
+/// What an answer to a keep-alive of the gateway does to its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Answered {
+    pub(in crate::engine) handle: Handle,
+    pub(in crate::engine) probing: Option<Probing>,
+    pub(in crate::engine) deadline: Timestamp,
 }
 
 /// What becomes of a session when its packet has passed.
@@ -85,6 +112,8 @@ pub(in crate::engine) struct Opening {
     pub(in crate::engine) origin: Origin,
     pub(in crate::engine) first: Update,
     pub(in crate::engine) replaces: Option<Handle>,
+    /// What has to go to make room.
+    pub(in crate::engine) evicts: Option<Handle>,
     pub(in crate::engine) by: Admission,
 }
 
