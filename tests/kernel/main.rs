@@ -23,6 +23,7 @@
 
 mod chance;
 mod compare;
+mod deliberate;
 #[path = "../live/enter.rs"]
 #[allow(dead_code, reason = "shared with the live tests, which use all of it")]
 mod enter;

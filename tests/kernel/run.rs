@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::chance::Chance;
-use super::compare::{Both, Clock, DELIBERATE};
+use super::compare::{Both, Clock};
+use super::deliberate::DELIBERATE;
 use super::enter;
 use super::router::Router;
 use super::step::{Sent, Step};
