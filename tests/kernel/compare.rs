@@ -110,7 +110,7 @@ pub(crate) struct Compared {
 pub(crate) fn both(router: &mut Router, ours: &mut Ours, zone: Zone, packet: &[u8]) -> Compared {
     let (kernel, ours) = (router.send(zone, packet), ours.send(zone, packet));
     let normal = |all: &[(Zone, Vec<u8>)]| {
-        let one = |(zone, bytes): &(Zone, Vec<u8>)| (*zone, without_choices(bytes, packet));
+        let one = |(to, bytes): &(Zone, Vec<u8>)| (*to, without_choices(bytes, *to != zone));
         all.iter().map(one).collect()
     };
     let normal = [normal(&kernel), normal(&ours.packets)];
@@ -176,7 +176,7 @@ impl<'a> Both<'a> {
                     Zone::Wan => ports.as_client(bytes),
                     Zone::Lan => bytes.clone(),
                 };
-                (*zone, without_choices(&bytes, &sent.bytes))
+                (*zone, without_choices(&bytes, *zone != sent.zone))
             };
             all.iter().map(one).collect()
         };
@@ -243,9 +243,9 @@ impl Compared {
 
 /// A packet without what each gateway may choose: the identification of what
 /// it makes itself, and with it DF and the header's checksum; the
-/// identification of IPv6 pieces. A forwarded IPv4 packet, which has the
-/// identification that it was sent with, stays as it is.
-fn without_choices(bytes: &[u8], sent: &[u8]) -> Vec<u8> {
+/// identification of IPv6 pieces. A forwarded IPv4 packet, which leaves on the
+/// other side, stays as it is.
+fn without_choices(bytes: &[u8], is_forwarded: bool) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     if bytes[0] >> 4 == 6 {
         if bytes.get(6) == Some(&44) && bytes.len() >= 48 {
@@ -253,7 +253,6 @@ fn without_choices(bytes: &[u8], sent: &[u8]) -> Vec<u8> {
         }
         return same_zero(bytes);
     }
-    let is_forwarded = bytes.get(4..6) == sent.get(4..6) && bytes.get(9) == sent.get(9);
     if !is_forwarded && bytes.len() >= 20 {
         bytes[4..8].fill(0);
         bytes[10..12].fill(0);
