@@ -20,6 +20,7 @@
     clippy::indexing_slicing,
     reason = "a test that cannot go on fails"
 )]
+#![allow(non_snake_case)] // two underscores end a requirement's ID in a test's name
 
 mod chance;
 mod compare;
@@ -27,6 +28,7 @@ mod deliberate;
 #[path = "../live/enter.rs"]
 #[allow(dead_code, reason = "shared with the live tests, which use all of it")]
 mod enter;
+mod invalid;
 mod limits;
 mod meant;
 mod packets;
@@ -39,7 +41,7 @@ mod subjects;
 mod table;
 mod wire;
 
-use run::Subject;
+use run::{Subject, exported};
 use scenario::{Mix, scenario};
 
 const RULES: &str = include_str!("gateway.toml");

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use spigate::export::Exported;
+
 use super::chance::Chance;
 use super::compare::{Both, Clock};
 use super::deliberate::DELIBERATE;
@@ -22,10 +24,15 @@ pub(crate) struct Subject {
     pub(crate) most: u64,
 }
 
+/// A rule file as nftables says it.
+pub(crate) fn exported(rules: &str) -> Exported {
+    let compiled = spigate::config::compile(Path::new("gateway.toml"), rules).unwrap();
+    spigate::export::nftables(&compiled)
+}
+
 /// The ruleset by which the kernel is the gateway of a rule file.
 pub(crate) fn ruleset(rules: &str) -> String {
-    let compiled = spigate::config::compile(Path::new("gateway.toml"), rules).unwrap();
-    let exported = spigate::export::nftables(&compiled);
+    let exported = exported(rules);
     assert_eq!(exported.missing, [""; 0]);
     exported.text
 }

@@ -11,8 +11,8 @@ use super::super::wire::{self, Ip};
 const PACKETS: usize = 300;
 
 /// Options and what they are, each a multiple of four octets long; those that
-/// are broken stand last.
-const OPTIONS: [(&str, &[u8]); 10] = [
+/// are refused stand last.
+const OPTIONS: [(&str, &[u8]); 13] = [
     ("padding", &[1, 1, 1, 1]),
     ("an end in the middle", &[1, 0, 0, 0]),
     ("a full record of the route", &[7, 7, 8, 192, 0, 2, 1, 0]),
@@ -22,6 +22,12 @@ const OPTIONS: [(&str, &[u8]); 10] = [
     (
         "a security label",
         &[0x82, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    ),
+    ("a loose source route", &[0x83, 7, 4, 198, 51, 100, 7, 0]),
+    ("a strict source route", &[0x89, 7, 4, 198, 51, 100, 7, 0]),
+    (
+        "a source route that is at its end",
+        &[0x83, 7, 8, 198, 51, 100, 7, 0],
     ),
     ("a length of 0", &[0x5e, 0, 1, 1]),
     ("a length of 1", &[0x5e, 1, 1, 1]),
@@ -78,7 +84,7 @@ fn packet(chance: &mut Chance) -> Sent {
     ip.ttl = chance.of(&[2, 3, 64, 128, 255]);
     let mut told = "plain";
     if is_v4 && !chance.once_in(4) {
-        // What is broken in an answer: see `expired`.
+        // What is refused in an answer: see `expired`.
         let known = if zone == Zone::Lan {
             &OPTIONS[..]
         } else {
