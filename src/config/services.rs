@@ -13,7 +13,16 @@ use super::names::{self, Kind, Names};
 use super::table::{self, Row, Text, Value, shortened};
 use crate::net::{AlgKind, IcmpQuery, Port, Protocol, Service, ServiceId, Services, Traffic};
 
-const KEYS: [&str; 6] = ["tcp", "udp", "icmp", "protocol", "idle", "alg"];
+const KEYS: [&str; 8] = [
+    "tcp", "udp", "sctp", "udplite", "icmp", "protocol", "idle", "alg",
+];
+/// The keys that say ports, each with its protocol.
+pub(super) const PORT_KEYS: [(&str, Protocol); 4] = [
+    ("tcp", Protocol::TCP),
+    ("udp", Protocol::UDP),
+    ("sctp", Protocol::SCTP),
+    ("udplite", Protocol::UDPLITE),
+];
 const EXPECTED_PORTS: &str = "a port such as 80, or a range such as \"6000-6010\"";
 
 /// The services of a file with their names.
@@ -82,8 +91,10 @@ fn service<'t>(name: &str, value: &'t Value<'t>, problems: &mut Problems) -> Ser
             .filter_map(|item| protocol(item, problems));
         service.traffic.extend(protocols.map(Traffic::Protocol));
     }
-    if ["tcp", "udp", "icmp", "protocol"]
+    if PORT_KEYS
         .iter()
+        .map(|(key, _)| *key)
+        .chain(["icmp", "protocol"])
         .all(|key| row.get(key).is_none())
     {
         problems.push(
@@ -92,7 +103,7 @@ fn service<'t>(name: &str, value: &'t Value<'t>, problems: &mut Problems) -> Ser
                 row.span(),
                 format!("the service `{}` is no traffic", shortened(name)),
             )
-            .label("neither `tcp`, `udp`, `icmp` nor `protocol`")
+            .label("neither ports (`tcp`, `udp`, `sctp`, `udplite`), `icmp` nor `protocol`")
             .help("such as `tcp = [80, 443]`"),
         );
     }
@@ -140,15 +151,15 @@ fn has_effect(row: &Row<'_>, service: &Service, problems: &mut Problems) {
         report(
             "idle",
             "ICMP queries live as long as `[timeouts]` says, whatever their service",
-            "set `icmp` in `[timeouts]`",
+            "set `icmp` and `icmpv6` in `[timeouts]`",
         );
     }
 }
 
-/// Reads the keys `tcp` and `udp` of a service or a forward.
+/// Reads the keys of a service or a forward that say ports.
 pub(super) fn ports(row: &Row<'_>, problems: &mut Problems) -> Vec<Traffic> {
     let mut all = Vec::new();
-    for (key, protocol) in [("tcp", Protocol::TCP), ("udp", Protocol::UDP)] {
+    for (key, protocol) in PORT_KEYS {
         let Some(value) = row.get(key) else { continue };
         let items = table::one_or_many(value, problems);
         let ranges = items.into_iter().filter_map(|item| range(item, problems));
@@ -246,11 +257,10 @@ fn icmp(word: &Text<'_>, problems: &mut Problems) -> Vec<Traffic> {
 }
 
 fn protocol(value: &Value<'_>, problems: &mut Problems) -> Option<Protocol> {
-    const NAMES: [&str; 6] = ["icmp", "tcp", "udp", "gre", "icmpv6", "sctp"];
     if let DeValue::String(word) = value.get_ref() {
         let found = Protocol::from_name(word);
         if found.is_none() {
-            let choices = NAMES.map(|name| (name, ()));
+            let choices = Protocol::NAMES.map(|(_, name)| (name, ()));
             let word = table::text(value, "", problems)?;
             names::choose(&word, &choices, "protocol", problems);
         }

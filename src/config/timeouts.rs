@@ -14,7 +14,7 @@ use crate::session::{PickUp, TcpChecks, Timeouts};
 type Field = fn(&mut Timeouts) -> &mut Duration;
 
 /// Every key of the section with what it sets.
-pub(super) const FIELDS: [(&str, Field); 15] = [
+pub(super) const FIELDS: [(&str, Field); 26] = [
     ("tcp-syn-sent", |t| &mut t.tcp_syn_sent),
     ("tcp-syn-recv", |t| &mut t.tcp_syn_recv),
     ("tcp-established", |t| &mut t.tcp_established),
@@ -27,7 +27,18 @@ pub(super) const FIELDS: [(&str, Field); 15] = [
     ("tcp-max-retrans", |t| &mut t.tcp_max_retrans),
     ("udp", |t| &mut t.udp),
     ("udp-stream", |t| &mut t.udp_stream),
+    ("sctp-closed", |t| &mut t.sctp_closed),
+    ("sctp-cookie-wait", |t| &mut t.sctp_cookie_wait),
+    ("sctp-cookie-echoed", |t| &mut t.sctp_cookie_echoed),
+    ("sctp-established", |t| &mut t.sctp_established),
+    ("sctp-shutdown-sent", |t| &mut t.sctp_shutdown_sent),
+    ("sctp-shutdown-recd", |t| &mut t.sctp_shutdown_recd),
+    ("sctp-shutdown-ack-sent", |t| &mut t.sctp_shutdown_ack_sent),
+    ("sctp-heartbeat-sent", |t| &mut t.sctp_heartbeat_sent),
+    ("gre", |t| &mut t.gre),
+    ("gre-stream", |t| &mut t.gre_stream),
     ("icmp", |t| &mut t.icmp),
+    ("icmpv6", |t| &mut t.icmpv6),
     ("generic", |t| &mut t.generic),
     ("expectation", |t| &mut t.expectation),
 ];

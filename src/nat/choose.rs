@@ -5,8 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::policy::{Forward, NatPolicy, SourceTarget};
 use crate::net::{
-    AddressSet, Asking, Endpoint, Family, Place, Port, Protocol, Services, Traffic, Tuple, ZoneId,
-    Zones,
+    AddressSet, Asking, Endpoint, Family, Place, Port, Services, Traffic, Tuple, ZoneId, Zones,
 };
 
 /// How many ports are tried before a public address counts as used up towards
@@ -171,18 +170,20 @@ pub fn ports_from(class: RangeInclusive<u16>, start: u64) -> impl Iterator<Item 
 }
 
 fn port_class(tuple: &Tuple) -> Option<RangeInclusive<u16>> {
-    match (tuple.protocol, tuple.source.port.0) {
-        (Protocol::TCP | Protocol::UDP, 0..512) => Some(1..=511),
-        (Protocol::TCP | Protocol::UDP, 512..1024) => Some(600..=1023),
-        (Protocol::TCP | Protocol::UDP, _) => Some(1024..=65535),
-        (Protocol::ICMP | Protocol::ICMPV6, _) => Some(0..=65535),
-        _ => None,
+    let protocol = tuple.protocol;
+    match tuple.source.port.0 {
+        _ if protocol.is_icmp() => Some(0..=65535),
+        _ if !protocol.has_ports() => None,
+        0..512 => Some(1..=511),
+        512..1024 => Some(600..=1023),
+        _ => Some(1024..=65535),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::Protocol;
     use proptest::prelude::*;
     use std::collections::HashSet;
 

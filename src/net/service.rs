@@ -35,7 +35,7 @@ impl Service {
 /// where it has such.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Traffic {
-    /// TCP or UDP to one of these ports.
+    /// A protocol with ports, to one of these.
     Ports(Protocol, RangeInclusive<Port>),
     /// An ICMP or ICMPv6 query.
     Icmp(IcmpQuery),

@@ -8,11 +8,13 @@
 
 mod bytes;
 pub mod checksum;
+mod crc32c;
 mod fragment;
 mod icmp_error;
 mod parse;
 mod reply;
 mod rewrite;
+mod sctp;
 mod tcp;
 
 pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, ecn};
@@ -22,4 +24,5 @@ pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
     Renumber, decrement_ttl, renumber, repair_checksums, replace_payload, translate,
 };
+pub use sctp::{Chunk, ChunkTypes, Chunks, SctpHeader};
 pub use tcp::{TcpHeader, TcpOptions};

@@ -13,6 +13,7 @@
 mod deadline;
 mod expectation;
 mod hash;
+mod sctp;
 mod state;
 mod table;
 mod tcp;
@@ -21,7 +22,8 @@ mod tracker;
 
 pub use expectation::{Expectation, Expectations, ExpectedTuple};
 pub use hash::TupleHash;
-pub use state::{FlowState, Handle, SessionId, State, TcpState};
+pub use sctp::Association;
+pub use state::{FlowState, Handle, SctpState, SessionId, State, TcpState};
 pub use table::{Counter, Origin, Session, Sessions, Update};
 pub use tcp::{Connection, Heard, Life, PickUp, Resets, TcpChecks, Windows};
 pub use timeouts::Timeouts;

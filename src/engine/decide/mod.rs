@@ -80,7 +80,7 @@ impl Engine {
             .parse(arrival, frame)
             .map_err(|reason| (CtState::Invalid, reason))?;
         why.step(Step::Read(&headers));
-        match refused_unseen(&headers) {
+        match refused_unseen(&headers, frame) {
             Some(refused) => Err(refused),
             None => Ok(headers),
         }
@@ -98,6 +98,10 @@ impl Engine {
         let Some(tuple) = headers.tuple() else {
             return match headers.transport {
                 Transport::Error { .. } => self.decide_error(case, why),
+                // Neighbours' and listeners' business (RFC 4861, RFC 3810).
+                Transport::Icmp { .. } if headers.is_of_the_link() => {
+                    dropped(CtState::Untracked, Reason::NoSession)
+                }
                 _ => dropped(CtState::Invalid, Reason::NoSession),
             };
         };

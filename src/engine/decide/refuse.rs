@@ -3,15 +3,19 @@
 use std::net::IpAddr;
 
 use super::super::{CtState, Reason};
-use crate::packet::Headers;
+use crate::packet::{Headers, Transport};
 
 /// What is refused before anybody looks at sessions.
-pub(super) fn refused_unseen(headers: &Headers) -> Option<(CtState, Reason)> {
+pub(super) fn refused_unseen(headers: &Headers, frame: &[u8]) -> Option<(CtState, Reason)> {
     if !may_be_forwarded(headers.source, headers.destination) {
         return Some((CtState::Untracked, Reason::BadAddress));
     }
     if headers.tcp().is_some_and(|tcp| !tcp.flags.are_valid()) {
         return Some((CtState::Invalid, Reason::TcpBadFlags));
+    }
+    let is_sctp = matches!(headers.transport, Transport::Sctp(_));
+    if is_sctp && !headers.sctp_chunks(frame).are_valid() {
+        return Some((CtState::Invalid, Reason::SctpBadChunks));
     }
     None
 }
