@@ -119,7 +119,7 @@ fn translate_quote(quote: &mut [u8], quoted: &Quoted, inner: &Tuple) {
     };
     if let Some(old) = u16_at(quote, transport + field) {
         let new = match (outer.protocol, change.update(old)) {
-            (Protocol::UDP | Protocol::UDPLITE, _) if old == 0 => return,
+            (Protocol::UDP, _) if old == 0 => return,
             (Protocol::UDP | Protocol::UDPLITE, 0) => 0xffff,
             (_, new) => new,
         };

@@ -98,7 +98,7 @@ fn entry(session: &Session) -> String {
     let tuples = &session.origin.tuples;
     let protocol = tuples.original.protocol;
     let state = match session.state() {
-        State::Tcp(state) => State::Tcp(state).name(),
+        State::Tcp(_) | State::Sctp(_) => session.state().name(),
         State::Flow(_) => "-",
     };
     let heard = match session.heard {

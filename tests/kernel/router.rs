@@ -134,7 +134,7 @@ fn entry(line: &str) -> String {
         values.collect::<Vec<_>>()
     };
     let state = match words[0] {
-        "tcp" => words[3].to_ascii_lowercase().replace('_', "-"),
+        "tcp" | "sctp" => words[3].to_ascii_lowercase().replace('_', "-"),
         _ => "-".to_owned(),
     };
     let heard = match (line.contains("[UNREPLIED]"), line.contains("[ASSURED]")) {
@@ -145,6 +145,9 @@ fn entry(line: &str) -> String {
     let (sources, destinations) = (all("src="), all("dst="));
     let (one, other) = match words[0] {
         "icmp" => (all("id="), all("type=")),
+        "gre" => (all("srckey=0x"), all("dstkey=0x")),
+        // It is shown without ports.
+        "unknown" => (vec!["0"; 2], vec!["0"; 2]),
         _ => (all("sport="), all("dport=")),
     };
     let tuple = |n: usize| {
@@ -153,7 +156,9 @@ fn entry(line: &str) -> String {
             sources[n], one[n], destinations[n], other[n]
         )
     };
-    format!("{} {} | {} | {state} {heard}", words[0], tuple(0), tuple(1))
+    let number = words[1].parse().unwrap_or_default();
+    let protocol = spigate::net::Protocol(number);
+    format!("{protocol} {} | {} | {state} {heard}", tuple(0), tuple(1))
 }
 
 fn run(program: &str, arguments: &[&str]) {

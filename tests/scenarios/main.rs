@@ -20,6 +20,7 @@
 mod bad_packets;
 mod dialogue;
 mod lab;
+mod other_packets;
 mod packets;
 mod pick_up;
 mod policies;
@@ -39,8 +40,10 @@ mod icmp_queries;
 mod icmp_quotes;
 mod ipv6;
 mod nat_source;
+mod other_protocols;
 mod reasons;
 mod refusals;
+mod sctp;
 mod tcp_lenient;
 mod tcp_life;
 mod tcp_lifetimes;

@@ -5,6 +5,7 @@ use spigate::engine::{Judgement, Reason};
 
 use super::dialogue::Dialogue;
 use super::lab::{LAN, Lab, WAN};
+use super::other_packets::{data, heartbeat, sctp, shutdown_ack};
 use super::packets::{Packet, echo, icmp, protocol, resummed, tcp, udp};
 use super::policies::OFFICE;
 
@@ -92,6 +93,15 @@ fn reach(reason: Reason) -> Reached {
         }
         Reason::BadAddress => from_lan(udp("10.0.0.7:5000", "224.0.0.1:53")),
         Reason::TcpBadFlags => from_lan(tcp(CLIENT, SERVER).syn().fin()),
+        Reason::SctpBadChunks => from_lan(sctp(CLIENT, SERVER, 0, &[])),
+        Reason::SctpInvalidState => after(&[
+            (LAN, sctp(CLIENT, SERVER, 1, &[heartbeat()])),
+            (WAN, sctp(SERVER, OUTSIDE, 2, &[shutdown_ack()])),
+        ]),
+        Reason::SctpWrongTag => after(&[
+            (LAN, sctp(CLIENT, SERVER, 1, &[heartbeat()])),
+            (LAN, sctp(CLIENT, SERVER, 2, &[data("x")])),
+        ]),
         Reason::TcpInvalidState => after(&[
             (LAN, tcp(CLIENT, SERVER).syn()),
             (LAN, tcp(CLIENT, SERVER).fin().ack(9)),

@@ -93,9 +93,9 @@ impl Association {
             match chunk.kind {
                 C::INIT if packet.tag != VerificationTag::NONE => return None,
                 C::INIT => new.tags.reply = chunk.initiate_tag?,
-                C::HEARTBEAT => new.tags.original = packet.tag,
-                // The answer to a packet out of the blue carries its tag.
-                _ => new.tags.reply = packet.tag,
+                // Out of the blue, it is answered with its own tag (section 8.4).
+                C::SHUTDOWN_ACK => new.tags.reply = packet.tag,
+                _ => {}
             }
         }
         match new.packet(Direction::Original, packet) {
@@ -144,13 +144,15 @@ impl Association {
             };
             match chunk.kind {
                 C::INIT => {
-                    if next.init_from[direction] && next.init_from[!direction] {
-                        next.init_from[!direction] = false;
-                    }
-                    next.init_from[direction] = true;
                     let Some(tag) = chunk.initiate_tag else {
                         return Verdict::WrongTag;
                     };
+                    // One sent again, or late, with the tag that is known: it
+                    // must not open the way for an INIT ACK with another.
+                    if next.state.is_none() || next.tags[!direction] != tag {
+                        next.init_from[!direction] &= !next.init_from[direction];
+                        next.init_from[direction] = true;
+                    }
                     next.tags[!direction] = tag;
                     // An INIT sent again must not keep alive what nobody
                     // answers, with the port that it holds.
