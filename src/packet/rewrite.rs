@@ -176,7 +176,7 @@ pub(super) fn update_transport_checksum(frame: &mut [u8], headers: &Headers, cha
     };
     let new = match (headers.protocol, change.update(old)) {
         // RFC 768: zero means "none", and a sum of zero is sent as its complement.
-        (Protocol::UDP, _) if old == 0 => return,
+        (Protocol::UDP | Protocol::UDPLITE, _) if old == 0 => return,
         (Protocol::UDP | Protocol::UDPLITE, 0) => 0xffff,
         // RFC 1624 takes it that a sum is never zero, as headers are not. An
         // echo reply may be.

@@ -119,5 +119,5 @@ fn the_reference_names_every_timeout_with_its_default() {
             "{key}"
         );
     }
-    assert_eq!(count, 15);
+    assert_eq!(count, 26);
 }

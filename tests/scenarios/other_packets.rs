@@ -73,11 +73,16 @@ pub(crate) fn shutdown_complete() -> Vec<u8> {
 }
 
 /// A UDP-Lite datagram whose checksum covers so many octets; 0: all.
-pub(crate) fn udplite(source: &str, destination: &str, coverage: u16, text: &str) -> Packet {
+pub(crate) fn udplite(
+    source: &str,
+    destination: &str,
+    coverage: u16,
+    data: impl AsRef<[u8]>,
+) -> Packet {
     let mut bytes = ports(source, destination);
     bytes.extend(coverage.to_be_bytes());
     bytes.extend([0; 2]);
-    bytes.extend(text.as_bytes());
+    bytes.extend(data.as_ref());
     let ends = [source, destination].map(|end| match endpoint(end).ip() {
         std::net::IpAddr::V4(address) => address.octets().to_vec(),
         std::net::IpAddr::V6(address) => address.octets().to_vec(),
