@@ -11,10 +11,16 @@ use super::diagnostic::{Diagnostic, Problems};
 use super::duration;
 use super::names::{self, Kind, Names};
 use super::table::{self, Row, Text, Value, shortened};
-use crate::net::{AlgKind, IcmpQuery, Port, Protocol, Service, ServiceId, Services, Traffic};
+use crate::net::{
+    AlgKind, IcmpQuery, Port, Protocol, Service, ServiceId, Services, Traffic, UdpChecksum,
+};
 
-const KEYS: [&str; 8] = [
-    "tcp", "udp", "sctp", "udplite", "icmp", "protocol", "idle", "alg",
+const KEYS: [&str; 9] = [
+    "tcp", "udp", "sctp", "udplite", "icmp", "protocol", "idle", "alg", "checksum",
+];
+const CHECKSUMS: [(&str, UdpChecksum); 2] = [
+    ("required", UdpChecksum::Required),
+    ("optional", UdpChecksum::Optional),
 ];
 /// The keys that say ports, each with its protocol.
 pub(super) const PORT_KEYS: [(&str, Protocol); 4] = [
@@ -74,6 +80,7 @@ fn service<'t>(name: &str, value: &'t Value<'t>, problems: &mut Problems) -> Ser
         traffic: Vec::new(),
         idle: None,
         alg: None,
+        checksum: UdpChecksum::default(),
     };
     let Some(row) = Row::read(value, "a service", &KEYS, problems) else {
         return service;
@@ -111,6 +118,11 @@ fn service<'t>(name: &str, value: &'t Value<'t>, problems: &mut Problems) -> Ser
         .get("idle")
         .and_then(|value| read_duration(value, problems));
     service.alg = row.get("alg").and_then(|value| alg(value, problems));
+    let checksum = row.get("checksum").and_then(|value| {
+        let word = table::text(value, "\"required\" or \"optional\"", problems)?;
+        names::choose(&word, &CHECKSUMS, "checksum", problems)
+    });
+    service.checksum = checksum.unwrap_or_default();
     has_effect(&row, &service, problems);
     service
 }
@@ -121,6 +133,12 @@ fn has_effect(row: &Row<'_>, service: &Service, problems: &mut Problems) {
         matches!(
             traffic,
             Traffic::Ports(Protocol::TCP, _) | Traffic::Protocol(Protocol::TCP)
+        )
+    };
+    let is_udp = |traffic: &Traffic| {
+        matches!(
+            traffic,
+            Traffic::Ports(Protocol::UDP, _) | Traffic::Protocol(Protocol::UDP)
         )
     };
     let is_icmp = |traffic: &Traffic| match traffic {
@@ -145,6 +163,13 @@ fn has_effect(row: &Row<'_>, service: &Service, problems: &mut Problems) {
             "alg",
             "an ALG reads TCP, and this service has none",
             "give the service `tcp` ports, or leave `alg` out",
+        );
+    }
+    if !service.traffic.iter().any(is_udp) {
+        report(
+            "checksum",
+            "only UDP may go without a checksum, and this service has none",
+            "give the service `udp` ports, or leave `checksum` out",
         );
     }
     if service.traffic.iter().all(is_icmp) {

@@ -21,7 +21,7 @@ pub use protocol::Protocol;
 pub use sctp_chunk::{ChunkType, VerificationTag};
 pub use selector::{Asking, Mismatch, Selector, UnnamedTraffic};
 pub use seq::SeqNumber;
-pub use service::{AlgKind, Service, ServiceId, Services, Traffic};
+pub use service::{AlgKind, Service, ServiceId, Services, Traffic, UdpChecksum};
 pub use tcp_flags::TcpFlags;
 pub use time::Timestamp;
 pub use tuple::{IcmpQuery, Tuple};

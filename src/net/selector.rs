@@ -110,7 +110,7 @@ impl Selector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{AlgKind, Port, Protocol, Service};
+    use crate::net::{AlgKind, Port, Protocol, Service, UdpChecksum};
 
     fn asking(port: u16) -> Asking {
         Asking {
@@ -135,6 +135,7 @@ mod tests {
             traffic: vec![tcp(port)],
             idle: None,
             alg: Some(AlgKind::Ftp),
+            checksum: UdpChecksum::Required,
         };
         let services = Services::new(vec![service("ftp", 21), service("other", 2121)]);
         let mut selector = Selector {

@@ -262,6 +262,14 @@ impl Headers {
             && matches!(self.transport, Transport::Error { kind: 5, .. })
     }
 
+    /// Whether it is a UDP datagram over IPv6 without a checksum.
+    #[must_use]
+    pub fn is_unsummed_in_v6(&self, bytes: &[u8]) -> bool {
+        matches!(self.transport, Transport::Udp(..))
+            && self.family() == Family::V6
+            && u16_at(bytes, self.transport_at + 6) == Some(0)
+    }
+
     /// Whether it is an ICMPv6 message between neighbours, or of multicast
     /// listeners: those belong to no session, and Linux conntrack never looks
     /// for one (`noct_valid_new`).

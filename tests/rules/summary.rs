@@ -42,6 +42,9 @@ pub(crate) fn of(compiled: &Compiled) -> String {
         if let Some(alg) = service.alg {
             write!(out, "; alg {}", alg.name()).unwrap();
         }
+        if service.checksum == spigate::net::UdpChecksum::Optional {
+            write!(out, "; checksum optional").unwrap();
+        }
         out.push('\n');
     }
     if policy.timeouts != Timeouts::default() {

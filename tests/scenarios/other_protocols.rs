@@ -224,3 +224,49 @@ fn t_5508_req_10b__what_becomes_of_further_icmp_types_is_documented() {
         assert_eq!(sent.forwarded.is_some(), passes, "{kind}");
     }
 }
+
+#[test]
+fn t_8200_udp0__udp_without_a_checksum_crosses_ipv6_only_where_a_service_says_so() {
+    let (client, server) = ("[2001:db8:10::7]:50000", "[2001:db8:5::9]:4789");
+    let unsummed = || udp(client, server).unsummed();
+    let mut lab = Lab::new(PLAIN);
+    let sent = lab.at(0.0).from(LAN).send(unsummed());
+    let _ = sent.expect(drop_for(Reason::BadChecksum).ct("invalid"));
+    // IPv4 leaves it to the sender.
+    let v4 = udp("10.0.0.7:50000", "198.51.100.9:4789").unsummed();
+    let _ = lab.at(0.0).from(LAN).send(v4).expect(forward_to(WAN));
+
+    let tunnel = "[services]\nvxlan = { udp = 4789, checksum = \"optional\" }";
+    let mut lab = Lab::new(&PLAIN.replace("[services]", tunnel));
+    let left = lab.at(0.0).from(LAN).send(unsummed());
+    let left = left.expect(forward_to(WAN)).left();
+    assert_eq!(left.bytes[46..48], [0, 0], "none is made for it");
+    let back = udp(server, client).unsummed();
+    let _ = lab.at(1.0).from(WAN).send(back).expect(forward_to(LAN));
+    let other = udp(client, "[2001:db8:5::9]:4790").unsummed();
+    let sent = lab.at(1.0).from(LAN).send(other);
+    let _ = sent.expect(drop_for(Reason::BadChecksum));
+}
+
+#[test]
+fn pptps_gre_is_known_by_its_addresses_whatever_its_call_identifier() {
+    let mut lab = Lab::new(OFFICE);
+    let call = |id: u8| [0x30, 0x01, 0x88, 0x0b, 0, 4, 0, id, 0, 0, 0, 1, 9, 9, 9, 9];
+    let there = protocol(47, "10.0.0.7", "198.51.100.9").data(call(7));
+    let want = forward_to(WAN).source("203.0.113.2");
+    let _ = lab.at(0.0).from(LAN).send(there).expect(want);
+    let back = protocol(47, "198.51.100.9", "203.0.113.2").data(call(200));
+    let want = forward_to(LAN).destination("10.0.0.7").ct("established");
+    let _ = lab.at(0.0).from(WAN).send(back).expect(want);
+}
+
+#[test]
+fn an_echo_reply_with_another_code_belongs_to_its_request() {
+    let mut lab = Lab::new(OFFICE);
+    let ping = icmp("10.0.0.7", "198.51.100.9", 8, 0).rest([0, 7, 0, 1]);
+    let want = forward_to(WAN).source("203.0.113.2:7");
+    let _ = lab.at(0.0).from(LAN).send(ping).expect(want);
+    let pong = icmp("198.51.100.9", "203.0.113.2", 0, 5).rest([0, 7, 0, 1]);
+    let want = forward_to(LAN).destination("10.0.0.7").ct("established");
+    let _ = lab.at(0.0).from(WAN).send(pong).expect(want);
+}

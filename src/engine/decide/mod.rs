@@ -124,6 +124,10 @@ impl Engine {
         let headers = Headers::read(frame, arrival.extent == Extent::Cut).map_err(reason)?;
         if self.options.checksums == Checksums::Verify {
             headers.verify_checksums(frame).map_err(reason)?;
+            let is_allowed = |tuple| self.policy.services.may_be_unsummed(&tuple);
+            if headers.is_unsummed_in_v6(frame) && !headers.tuple().is_some_and(is_allowed) {
+                return Err(Reason::BadChecksum);
+            }
         }
         Ok(headers)
     }
