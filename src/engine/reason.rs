@@ -95,6 +95,8 @@ reasons! {
     NatPortsExhausted => "nat-ports-exhausted",
     /// The translation names no address of this packet's family.
     NatNoAddress => "nat-no-address",
+    /// An ICMP message with a source route, which no translation reaches.
+    SourceRoute => "source-route",
     // --- application-layer gateways
     /// The ALG refused what the control dialogue asked for.
     AlgRefused => "alg-refused",

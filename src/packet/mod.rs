@@ -18,7 +18,7 @@ mod sctp;
 mod tcp;
 
 pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, ecn};
-pub use icmp_error::{quoted, translate_error};
+pub use icmp_error::{has_source_route, quoted, translate_error};
 pub use parse::{BadPacket, Fragment, Headers, Quoted, Transport};
 pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{

@@ -138,7 +138,7 @@ pub(super) fn read(segment: &[u8], length: usize) -> Option<SctpHeader> {
         destination: Port(u16_at(segment, 2)?),
         tag: VerificationTag(u32_at(segment, 4)?),
     };
-    segment.get(..length.min(HEADER + CHUNK_HEADER).max(HEADER))?;
+    segment.get(..length.clamp(HEADER, HEADER + CHUNK_HEADER))?;
     let mut at = HEADER;
     while at + CHUNK_HEADER <= length
         && let Some(own) = u16_at(segment, at + 2)

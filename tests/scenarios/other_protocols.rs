@@ -270,3 +270,42 @@ fn an_echo_reply_with_another_code_belongs_to_its_request() {
     let want = forward_to(LAN).destination("10.0.0.7").ct("established");
     let _ = lab.at(0.0).from(WAN).send(pong).expect(want);
 }
+
+#[test]
+fn t_5508_s7_3__no_source_route_leaves_in_translated_icmp() {
+    let loose = [131, 7, 4, 10, 0, 0, 9, 0];
+    let strict = [1, 137, 7, 4, 10, 0, 0, 9];
+    let record = [7, 7, 4, 0, 0, 0, 0, 0];
+    let ping = || icmp("10.0.0.7", "198.51.100.9", 8, 0).rest([0, 7, 0, 1]);
+    for (options, passes) in [(loose, false), (strict, false), (record, true)] {
+        let mut lab = Lab::new(OFFICE);
+        let sent = lab.at(0.0).from(LAN).send(ping().ip_options(&options));
+        match passes {
+            true => drop(sent.expect(forward_to(WAN).source("203.0.113.2:7"))),
+            false => drop(sent.expect(drop_for(Reason::SourceRoute).ct("new"))),
+        }
+        // Where nothing is translated, it is the hosts' own affair.
+        let sent = Lab::new(PLAIN)
+            .at(0.0)
+            .from(LAN)
+            .send(ping().ip_options(&options));
+        let _ = sent.expect(forward_to(WAN));
+    }
+    // Nor in what an error quotes.
+    for (options, passes) in [(loose, false), (strict, false), (record, true)] {
+        let mut lab = Lab::new(OFFICE);
+        let ask = udp("10.0.0.7:5000", "198.51.100.9:53");
+        let _ = lab
+            .at(0.0)
+            .from(LAN)
+            .send(ask)
+            .expect(forward_to(WAN).source("203.0.113.2:5000"));
+        let answer = udp("198.51.100.9:53", "203.0.113.2:5000").ip_options(&options);
+        let seen_inside = lab.at(0.0).from(WAN).send(answer).forwarded.unwrap().1;
+        let error = icmp("10.0.0.7", "198.51.100.9", 3, 3).quoting(&seen_inside.bytes);
+        let before = lab.snapshot();
+        let sent = lab.at(0.0).from(LAN).send(error);
+        assert_eq!(sent.forwarded.is_some(), passes);
+        assert_eq!(lab.snapshot(), before);
+    }
+}

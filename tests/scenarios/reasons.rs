@@ -148,6 +148,9 @@ fn reach(reason: Reason) -> Reached {
             let packet = udp("[2001:db8:10::7]:5000", "[2001:db8:5::9]:53");
             Reached::By(Lab::new(&v4).at(0.0).from(LAN).send(packet).judgement)
         }
+        Reason::SourceRoute => {
+            from_lan(echo("10.0.0.7", "198.51.100.9", 1).ip_options(&[131, 7, 4, 10, 0, 0, 9, 0]))
+        }
         Reason::AlgRefused => Reached::By(too_many_changes()),
         Reason::Internal => Reached::Not("would be a bug of ours"),
     }

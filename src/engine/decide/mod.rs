@@ -12,12 +12,14 @@ mod fresh;
 mod pieces;
 mod plan;
 mod refuse;
+mod source_route;
 
 pub(super) use plan::{
     Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan,
 };
 
 use self::refuse::refused_unseen;
+use self::source_route::without_source_route;
 use super::observer::{Observer, Step};
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
 use crate::net::Timestamp;
@@ -89,7 +91,7 @@ impl Engine {
     /// A whole packet; `longest` is the length of the longest piece that it
     /// came in.
     fn decide_whole(&self, case: &Case<'_>, longest: usize, why: &mut impl Observer) -> Decision {
-        let decision = self.track(case, why);
+        let decision = without_source_route(case, self.track(case, why));
         self.fitting(case, decision, longest)
     }
 
