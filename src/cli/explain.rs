@@ -14,6 +14,7 @@ use crate::nat::{Row, SourceChoice};
 use crate::net::{Mismatch, Place, ServiceId, Timestamp, ZoneId};
 use crate::packet::{Headers, Transport};
 use crate::rules::{Action, RuleId, Ruling};
+use crate::session::Limit;
 
 /// Runs the command.
 pub(super) fn run(args: &Explain, out: &mut impl Write, err: &mut impl Write) -> Exit {
@@ -306,9 +307,26 @@ impl Observer for Steps<'_> {
             Step::Ruled(ruling) => self.ruled(ruling),
             Step::Source(choice) => self.source(choice),
             Step::Leaves(tuple) => self.say("leaves as", tuple.to_string()),
+            Step::Evicts(session, standing) => {
+                let text = format!("session {session} goes to make it ({standing})");
+                self.say("room", text);
+            }
+            Step::NoRoom(limit) => self.say("room", no_room(limit)),
+            Step::Withheld(kind) => {
+                self.say("answer", format!("withheld: too many {kind} at a time"));
+            }
             Step::Alg(note) => self.say("alg", note.to_string()),
             Step::Unread(why) => self.say("alg", format!("not read: {why:?}")),
             Step::Decided(judgement) => self.decided(judgement),
         }
+    }
+}
+
+fn no_room(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Sessions => "none: the session table is full",
+        Limit::HalfOpen => "none: too many connections are half open",
+        Limit::Source => "none: the client has its share of sessions",
+        Limit::Rule => "none: the rule has its share of sessions",
     }
 }

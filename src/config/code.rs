@@ -58,6 +58,7 @@ codes! {
     BadEndpoint => "E208", "This is neither an address nor an address with a port.";
     BadProtocol => "E209", "This is no IP protocol number.";
     BadIcmp => "E210", "This ICMP message cannot begin a session.";
+    BadNumber => "E211", "This number cannot stand here.";
     // --- rows that are each well written, but make no sense
     DeviceConflict => "E301", "Zones that share a device, or devices, contradict each other.";
     NoDevice => "E302", "A key is about a zone's device, and the zone has none.";
@@ -68,7 +69,7 @@ codes! {
     ForwardWithoutAddress => "E307", "A forward has no public address of its server's family.";
     ForwardNowhere => "E308", "No zone holds the server of a forward.";
     TwoAddresses => "E309", "A translation names two addresses of one family.";
-    NoEffect => "E310", "A key can have no effect on the traffic of its service.";
+    NoEffect => "E310", "A key can have no effect where it stands.";
 }
 
 impl std::fmt::Display for Code {

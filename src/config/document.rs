@@ -16,12 +16,12 @@ use super::names::{MOST_ENTRIES, too_many};
 use super::services::ServiceTable;
 use super::table::{self, Row, shortened};
 use super::zones::ZoneTable;
-use super::{Compiled, nat, rules, syntax, timeouts};
+use super::{Compiled, limits, nat, rules, syntax, timeouts};
 use crate::engine::Policy;
 use crate::rules::RuleSet;
 
-const SECTIONS: [&str; 7] = [
-    "version", "zones", "sets", "services", "timeouts", "policy", "nat",
+const SECTIONS: [&str; 8] = [
+    "version", "zones", "sets", "services", "timeouts", "limits", "policy", "nat",
 ];
 
 /// The version of the format that this program reads.
@@ -60,6 +60,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     let sets = section("sets", "`[sets]`").map(Spanned::into_inner);
     let services = section("services", "`[services]`").map(Spanned::into_inner);
     let timeouts = section("timeouts", "`[timeouts]`").map(Spanned::into_inner);
+    let limits = section("limits", "`[limits]`").map(Spanned::into_inner);
     let policy = section("policy", "`[policy]`");
     let nat = section("nat", "`[nat]`");
 
@@ -70,6 +71,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     };
     let devices = devices::gather(&mut known.zones, problems);
     let (timeouts, tcp) = timeouts::read(timeouts, problems);
+    let (limits, answers) = limits::read(limits, problems);
     let (mut ids, mut spans) = (Ids::default(), Spans::default());
     let policy = rules::read(policy.as_ref(), &known, &mut ids, &mut spans, problems);
     let nat = nat::read(nat.as_ref(), &known, &mut ids, &mut spans, problems);
@@ -91,6 +93,8 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
             nat: nat.policy,
             tcp,
             timeouts,
+            limits,
+            answers,
         },
         devices,
         locations: spans.locate(file, text),

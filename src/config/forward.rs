@@ -251,5 +251,6 @@ pub(super) fn admitting(forward: &Forward, services: Option<Vec<ServiceId>>) -> 
             traffic,
         },
         action: Action::Allow,
+        max_sessions: None,
     }
 }

@@ -24,6 +24,7 @@ mod document;
 mod duration;
 mod forward;
 mod ids;
+mod limits;
 mod lines;
 mod locations;
 mod names;

@@ -3,9 +3,11 @@
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::diagnostic::Problems;
+use super::code::Code;
+use super::diagnostic::{Diagnostic, Problems};
 use super::document::Known;
 use super::ids::Ids;
+use super::limits;
 use super::locations::Spans;
 use super::names;
 use super::table::{self, Row, Value};
@@ -13,7 +15,16 @@ use crate::net::Selector;
 use crate::rules::{Action, Rule};
 
 const KEYS: [&str; 2] = ["default", "rules"];
-const RULE_KEYS: [&str; 7] = ["id", "from", "to", "src", "dst", "service", "action"];
+const RULE_KEYS: [&str; 8] = [
+    "id",
+    "from",
+    "to",
+    "src",
+    "dst",
+    "service",
+    "action",
+    "max-sessions",
+];
 const ACTIONS: [(&str, Action); 3] = [
     ("allow", Action::Allow),
     ("drop", Action::Drop),
@@ -79,7 +90,27 @@ fn rule<'t>(row: &Row<'t>, known: &Known<'t>, ids: &mut Ids<'t>, problems: &mut 
         name,
         selector: selector(row, known, problems),
         action: action.unwrap_or(Action::Drop),
+        max_sessions: max_sessions(row, action, problems),
     }
+}
+
+/// How many sessions a rule may have let in: one that lets none in needs no limit.
+fn max_sessions(row: &Row<'_>, action: Option<Action>, problems: &mut Problems) -> Option<u32> {
+    let most = limits::sessions(row.get("max-sessions")?, problems);
+    if let (Some(Action::Drop | Action::Reject), Some(span)) =
+        (action, row.key_span("max-sessions"))
+    {
+        problems.push(
+            Diagnostic::new(
+                Code::NoEffect,
+                span,
+                "a rule that lets no session in has none to count",
+            )
+            .label("no effect")
+            .help("leave `max-sessions` out, or let the rule `allow`"),
+        );
+    }
+    most
 }
 
 /// Reads `from`, `to`, `src`, `dst` and `service`.

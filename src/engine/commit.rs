@@ -95,7 +95,10 @@ impl Engine {
                     out.events.push(Event::Unfinished(unfinished));
                 });
             }
-            Plan::Answer(headers, answer) => self.answer(arrival, frame, &headers, answer, out),
+            Plan::Answer(headers, answer) => {
+                self.answer(now, arrival, frame, &headers, answer, out);
+            }
+            Plan::Withheld(kind) => self.counters.count_withheld(kind),
             Plan::Pass(headers, pass) => self.pass(now, frame, &headers, pass, out),
             Plan::Open(headers, opening) => self.open_session(now, frame, &headers, &opening, out),
             Plan::Error(headers, pass) => forward_error(frame, &headers, &pass),
@@ -104,7 +107,8 @@ impl Engine {
 
     /// Sends something of the gateway's own back to where the packet came from.
     fn answer(
-        &self,
+        &mut self,
+        now: Timestamp,
         arrival: Arrival,
         frame: &[u8],
         headers: &Headers,
@@ -122,10 +126,15 @@ impl Engine {
             Answer::Refusal if headers.tcp().is_some() => packet::reset(headers),
             Answer::Refusal => complain(Complaint::PortUnreachable),
         };
-        out.made.extend(bytes.map(|bytes| Made {
+        let Some(bytes) = bytes else { return };
+        if let Some(kind) = answer.kind(headers) {
+            let rates = &self.policy.answers;
+            self.limiter.spend(rates, now, kind, headers.source);
+        }
+        out.made.push(Made {
             zone: arrival.zone,
             bytes,
-        }));
+        });
     }
 
     fn pass(
@@ -192,6 +201,7 @@ impl Engine {
             origin,
             first,
             replaces,
+            evicts,
             by,
         } = opening;
         if let Some(old) = replaces.and_then(|handle| self.end(handle)) {
@@ -199,6 +209,14 @@ impl Engine {
                 at: now,
                 session: old,
                 ending: Ending::Replaced,
+            });
+        }
+        if let Some(victim) = evicts.and_then(|handle| self.end(handle)) {
+            self.counters.count_evicted(victim.standing());
+            out.events.push(Event::Ended {
+                at: now,
+                session: victim,
+                ending: Ending::Evicted,
             });
         }
         if let Admission::Expected(tuple, parent) = by {

@@ -1,7 +1,8 @@
 //! What the engine counts.
 
-use super::{Judgement, Reason, Unfinished, Verdict};
+use super::{AnswerKind, Judgement, Reason, Unfinished, Verdict};
 use crate::rules::RuleId;
+use crate::session::Standing;
 
 /// Packets by what came of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub struct Counters {
     reasons: Vec<[u64; Verdict::NAMES.len()]>,
     rules: Vec<u64>,
     default_policy: u64,
+    evicted: [u64; Standing::ALL.len()],
+    withheld: [u64; AnswerKind::ALL.len()],
 }
 
 impl Counters {
@@ -17,6 +20,8 @@ impl Counters {
             reasons: vec![[0; Verdict::NAMES.len()]; Reason::ALL.len()],
             rules: vec![0; rules],
             default_policy: 0,
+            evicted: [0; Standing::ALL.len()],
+            withheld: [0; AnswerKind::ALL.len()],
         }
     }
 
@@ -45,6 +50,32 @@ impl Counters {
         if let Some(cell) = row.and_then(|row| row.get_mut(Verdict::Drop.index())) {
             *cell += unfinished.pieces as u64;
         }
+    }
+
+    /// Counts a session that made room for another.
+    pub(super) fn count_evicted(&mut self, standing: Standing) {
+        if let Some(count) = self.evicted.get_mut(standing as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Counts an answer that was one too many.
+    pub(super) fn count_withheld(&mut self, kind: AnswerKind) {
+        if let Some(count) = self.withheld.get_mut(kind as usize) {
+            *count += 1;
+        }
+    }
+
+    /// How many sessions of each standing made room for others.
+    pub fn evicted(&self) -> impl Iterator<Item = (Standing, u64)> {
+        let all = Standing::ALL.into_iter().zip(self.evicted);
+        all.filter(|(_, count)| *count > 0)
+    }
+
+    /// How many answers of each kind were withheld, since there were too many.
+    pub fn withheld(&self) -> impl Iterator<Item = (AnswerKind, u64)> {
+        let all = AnswerKind::ALL.into_iter().zip(self.withheld);
+        all.filter(|(_, count)| *count > 0)
     }
 
     /// How many packets had this verdict for this reason.

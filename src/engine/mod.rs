@@ -23,6 +23,7 @@ mod judgement;
 mod observer;
 mod output;
 mod policy;
+mod rates;
 mod reason;
 
 pub use counters::Counters;
@@ -32,6 +33,7 @@ pub use judgement::{CtState, Judgement, Verdict};
 pub use observer::{Observer, Silent, Step, Unread};
 pub use output::{Ending, Event, Made, Output};
 pub use policy::Policy;
+pub use rates::{AnswerKind, AnswerRates, Rate};
 pub use reason::Reason;
 
 use std::sync::Arc;
@@ -40,6 +42,7 @@ use hashbrown::HashMap;
 
 use self::control::Control;
 use self::fragments::Fragments;
+use self::rates::Limiter;
 use crate::net::{Timestamp, ZoneId};
 use crate::session::{Session, SessionId, Sessions, TupleHash};
 
@@ -88,6 +91,7 @@ pub struct Engine {
     sessions: Sessions,
     controls: HashMap<SessionId, Control, TupleHash>,
     fragments: Fragments,
+    limiter: Limiter,
     counters: Counters,
     /// The latest moment that was given: time never runs backwards here.
     now: Timestamp,
@@ -108,6 +112,7 @@ impl Engine {
             sessions: Sessions::new(options.seed),
             controls: HashMap::with_hasher(hash),
             fragments: Fragments::new(hash),
+            limiter: Limiter::new(hash),
             counters,
             now,
             payload: Vec::new(),

@@ -1,12 +1,13 @@
 //! Telling the steps of a decision to whoever wants to know.
 
 use super::Judgement;
+use super::rates::AnswerKind;
 use crate::alg::Note;
 use crate::nat::{Row, SourceChoice};
 use crate::net::{Direction, Mismatch, Place, Tuple};
 use crate::packet::Headers;
 use crate::rules::{RuleId, Ruling};
-use crate::session::{Expectation, SessionId, State, Track};
+use crate::session::{Expectation, Limit, SessionId, Standing, State, Track};
 
 /// One step of deciding about a packet, in the order of the path.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +51,12 @@ pub enum Step<'a> {
     Source(SourceChoice),
     /// As what it leaves.
     Leaves(&'a Tuple),
+    /// There is no room for its session unless this one goes.
+    Evicts(SessionId, Standing),
+    /// There is no room for its session.
+    NoRoom(Limit),
+    /// There would be an answer of this kind, if there had not been so many.
+    Withheld(AnswerKind),
     /// An ALG read its payload.
     Alg(&'a Note),
     /// A control segment that no ALG could read: why.

@@ -22,6 +22,8 @@ pub enum Ending {
     Refused,
     /// It was over, and a new one has taken its tuple.
     Replaced,
+    /// A new one found no room, and this was the one to make it.
+    Evicted,
 }
 
 /// Something that happened to a session, or to a datagram in pieces.

@@ -1,9 +1,10 @@
 //! All that an operator wrote, compiled.
 
+use super::rates::AnswerRates;
 use crate::nat::NatPolicy;
 use crate::net::{Services, Zones};
 use crate::rules::RuleSet;
-use crate::session::{TcpChecks, Timeouts};
+use crate::session::{Limits, TcpChecks, Timeouts};
 
 /// What an operator wrote, checked and resolved: the engine's whole knowledge
 /// of the world it guards.
@@ -21,4 +22,8 @@ pub struct Policy {
     pub tcp: TcpChecks,
     /// How long sessions live.
     pub timeouts: Timeouts,
+    /// How many sessions there may be.
+    pub limits: Limits,
+    /// How often the gateway itself speaks.
+    pub answers: AnswerRates,
 }

@@ -70,8 +70,14 @@ reasons! {
     NoSession => "no-session",
     /// An ICMP error that quotes no session.
     IcmpUnrelated => "icmp-unrelated",
-    /// The session table is full.
+    /// The session table is full, and nothing in it makes room.
     SessionLimit => "session-limit",
+    /// There are as many half-open TCP connections as there may be.
+    HalfOpenLimit => "half-open-limit",
+    /// Its source has as many sessions as one may have.
+    SourceLimit => "source-limit",
+    /// The rule has let in as many sessions as it may.
+    RuleLimit => "rule-limit",
     // --- fragments
     /// A piece of a datagram, kept until the others are there.
     FragmentHeld => "fragment-held",

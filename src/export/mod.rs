@@ -13,6 +13,7 @@
 
 mod conditions;
 mod lifetimes;
+mod limits;
 mod nftables;
 mod zones;
 

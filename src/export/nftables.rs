@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use super::Exported;
 use super::conditions::{self, Alternative, addresses, all_of, elements, family_word, traffic};
-use super::lifetimes;
 use super::zones::{Side, ZoneNames, zone_set};
+use super::{lifetimes, limits};
 use crate::config::Compiled;
 use crate::engine::Policy;
 use crate::nat::{Forward, SourceNat, SourceTarget};
@@ -57,13 +57,16 @@ enum Life<'r> {
 
 impl Writer<'_> {
     fn everything(&mut self, compiled: &Compiled) {
-        let settings =
+        let mut settings =
             lifetimes::sysctls(&self.policy.timeouts, self.policy.tcp, &mut self.missing);
+        settings.push_str(&limits::sysctls(self.policy, &mut self.missing));
         self.check_services();
         let mut body = String::new();
         std::mem::swap(&mut body, &mut self.text);
         self.sets();
+        self.text.push_str(&limits::source_sets(self.policy));
         self.objects();
+        self.text.push_str(&limits::chains(self.policy));
         self.helpers();
         self.forwards();
         self.forward_chain();
@@ -320,6 +323,9 @@ impl Writer<'_> {
         self.line(
             "ct state vmap { established : accept, related : accept, invalid : drop, untracked : drop }",
         );
+        for rule in limits::source_rules(self.policy) {
+            self.line(rule);
+        }
         for (_, rule) in self.policy.rules.iter() {
             let zones = rule.selector.to.as_ref().map(|places| {
                 let zone = |place: &Place| match place {
@@ -333,6 +339,11 @@ impl Writer<'_> {
             }
             let mut ends = self.ends(&rule.selector);
             ends.extend(zones.map(|zones| self.zones.alternatives(&zones, Side::Departure)));
+            if let Some(limit) = limits::chain_of(rule) {
+                let conditions = ends.iter().cloned().chain(self.row_traffic(&rule.selector));
+                let conditions = all_of(conditions);
+                self.rules(&rule.name, &conditions, &format!("jump {limit}"));
+            }
             self.rule(rule, ends);
         }
         self.by_default("");

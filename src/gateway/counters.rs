@@ -48,6 +48,8 @@ impl Summary {
             no_device,
             read_errors,
             write_errors,
+            evicted = self.engine.evicted().map(|(_, count)| count).sum::<u64>(),
+            withheld = self.engine.withheld().map(|(_, count)| count).sum::<u64>(),
             verdicts = %Verdicts(&self.engine),
             "traffic"
         );

@@ -34,6 +34,8 @@ pub struct Rule {
     pub selector: Selector,
     /// What it does with them.
     pub action: Action,
+    /// How many sessions that it let in may live at a time; `None`: any number.
+    pub max_sessions: Option<u32>,
 }
 
 /// The ordered rules, and what happens to a connection that none names.

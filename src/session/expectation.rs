@@ -4,11 +4,11 @@
 //! port), to which endpoint, of which protocol. It is used once, lives a
 //! bounded time, and dies with the control session that announced it.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
 
-use super::deadline::DeadlineQueue;
 use super::hash::TupleHash;
 use super::state::Handle;
 use crate::net::{Direction, Endpoint, Protocol, Timestamp, Tuple};
@@ -57,14 +57,15 @@ pub struct Expectation {
 #[derive(Debug)]
 pub struct Expectations {
     live: HashMap<ExpectedTuple, Expectation, TupleHash>,
-    deadlines: DeadlineQueue<ExpectedTuple>,
+    /// Every live one by its deadline.
+    due: BTreeSet<(Timestamp, ExpectedTuple)>,
 }
 
 impl Expectations {
     pub(super) fn new(hash: TupleHash) -> Self {
         Self {
             live: HashMap::with_hasher(hash),
-            deadlines: DeadlineQueue::new(),
+            due: BTreeSet::new(),
         }
     }
 
@@ -104,28 +105,29 @@ impl Expectations {
     }
 
     pub(super) fn insert(&mut self, expectation: Expectation) {
-        self.deadlines.push(expectation.deadline, expectation.tuple);
+        self.remove(&expectation.tuple);
+        self.due.insert((expectation.deadline, expectation.tuple));
         self.live.insert(expectation.tuple, expectation);
     }
 
     pub(super) fn remove(&mut self, tuple: &ExpectedTuple) -> Option<Expectation> {
-        self.live.remove(tuple)
+        let expectation = self.live.remove(tuple)?;
+        self.due.remove(&(expectation.deadline, *tuple));
+        Some(expectation)
     }
 
-    /// When one may next be due; never after it is.
+    /// When the next one is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.next()
+        self.due.first().map(|(at, _)| *at)
     }
 
     /// Takes one that is due by `now`.
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Expectation> {
-        while let Some((at, tuple)) = self.deadlines.pop_due(now) {
-            // The place may be empty by now, or another's with a later deadline.
-            if self.live.get(&tuple).is_some_and(|e| e.deadline <= at) {
-                return self.live.remove(&tuple);
-            }
+        let (at, tuple) = self.due.first().copied()?;
+        if at > now {
+            return None;
         }
-        None
+        self.remove(&tuple)
     }
 }

@@ -10,18 +10,25 @@
 //! its time runs out ([`Sessions::pop_expired`]). States, names and defaults
 //! are Linux conntrack's.
 
-mod deadline;
+mod census;
 mod expectation;
 mod hash;
+mod limits;
+mod lists;
+mod room;
 mod sctp;
 mod state;
 mod table;
 mod tcp;
 mod timeouts;
 mod tracker;
+mod wheel;
 
+pub use census::{Census, Standing};
 pub use expectation::{Expectation, Expectations, ExpectedTuple};
 pub use hash::TupleHash;
+pub use limits::{Limit, Limits, WhenFull};
+pub use room::Newcomer;
 pub use sctp::Association;
 pub use state::{FlowState, Handle, SctpState, SessionId, State, TcpState};
 pub use table::{Counter, Origin, Session, Sessions, Update};

@@ -5,12 +5,13 @@ use std::time::Duration;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use super::deadline::DeadlineQueue;
+use super::census::{Census, Standing};
 use super::expectation::{Expectation, Expectations, ExpectedTuple};
 use super::hash::TupleHash;
 use super::state::{Handle, SessionId, State};
 use super::tcp::Heard;
 use super::tracker::Tracked;
+use super::wheel::Wheel;
 use crate::net::{AlgKind, Direction, PerDirection, ServiceId, Timestamp, Tuple, ZoneId};
 
 /// Packets and octets of one direction.
@@ -68,8 +69,10 @@ pub struct Session {
     pub deadline: Timestamp,
     /// What passed in each direction.
     pub counters: PerDirection<Counter>,
-    /// The next moment at which the deadline queue looks at it.
+    /// The next moment at which the timer wheel looks at it.
     look_at: Timestamp,
+    /// As what the census counts it.
+    standing: Standing,
 }
 
 impl Session {
@@ -77,6 +80,12 @@ impl Session {
     #[must_use]
     pub fn state(&self) -> State {
         self.tracked.state()
+    }
+
+    /// What it is worth when there is no room.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.standing
     }
 }
 
@@ -108,7 +117,8 @@ pub struct Sessions {
     slots: Slab<Session>,
     index: HashTable<Entry>,
     hash: TupleHash,
-    deadlines: DeadlineQueue<Handle>,
+    wheel: Wheel<SessionId>,
+    census: Census,
     expectations: Expectations,
     last_id: u64,
 }
@@ -122,7 +132,8 @@ impl Sessions {
             slots: Slab::new(),
             index: HashTable::new(),
             hash,
-            deadlines: DeadlineQueue::new(),
+            wheel: Wheel::new(),
+            census: Census::new(hash),
             expectations: Expectations::new(hash),
             last_id: 0,
         }
@@ -166,6 +177,19 @@ impl Sessions {
             .filter(|session| session.id == handle.id)
     }
 
+    /// The session in this slot.
+    pub(super) fn at_slot(&self, slot: u32) -> Option<Handle> {
+        let slot = slot as usize;
+        let id = self.slots.get(slot)?.id;
+        Some(Handle { id, slot })
+    }
+
+    /// How many there are of each kind, source and rule.
+    #[must_use]
+    pub fn census(&self) -> &Census {
+        &self.census
+    }
+
     /// How many sessions there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -204,6 +228,7 @@ impl Sessions {
         );
         let id = self.next_id();
         self.last_id = id.0;
+        let standing = Standing::of(first.tracked.state(), first.heard);
         let slot = self.slots.insert(Session {
             id,
             origin,
@@ -213,9 +238,9 @@ impl Sessions {
             deadline: first.deadline,
             counters: PerDirection::default(),
             look_at: first.deadline,
+            standing,
         });
-        // 2^32 sessions would need a terabyte before this could fail.
-        let entry_slot = u32::try_from(slot).unwrap_or(u32::MAX);
+        let entry_slot = slot_of(Handle { id, slot });
         let Self {
             slots, index, hash, ..
         } = self;
@@ -233,7 +258,8 @@ impl Sessions {
             index.insert_unique(hash.of(&origin.tuples[direction]), entry, hash_of);
         }
         let handle = Handle { id, slot };
-        self.deadlines.push(first.deadline, handle);
+        self.wheel.arm(entry_slot, id, first.deadline);
+        self.census.enter(entry_slot, standing, &origin);
         self.update(handle, first);
         handle
     }
@@ -254,9 +280,15 @@ impl Sessions {
         let counter = &mut session.counters[update.direction];
         counter.packets += 1;
         counter.bytes += update.bytes as u64;
+        let slot = slot_of(handle);
+        let standing = Standing::of(update.tracked.state(), update.heard);
+        if standing != session.standing {
+            self.census.change(slot, session.standing, standing);
+            session.standing = standing;
+        }
         if update.deadline < session.look_at {
             session.look_at = update.deadline;
-            self.deadlines.push(update.deadline, handle);
+            self.wheel.arm(slot, handle.id, update.deadline);
         }
     }
 
@@ -272,29 +304,31 @@ impl Sessions {
                 entry.remove();
             }
         }
-        self.slots.try_remove(handle.slot)
+        let session = self.slots.try_remove(handle.slot)?;
+        let slot = slot_of(handle);
+        self.wheel.disarm(slot);
+        self.census.leave(slot, session.standing, &session.origin);
+        Some(session)
     }
 
     /// Takes out the next session whose time ran out by `now`, in the order in
     /// which they were due.
     pub fn pop_expired(&mut self, now: Timestamp) -> Option<(Handle, Session)> {
-        while let Some((at, handle)) = self.deadlines.pop_due(now) {
-            let Some(session) = self
-                .slots
-                .get_mut(handle.slot)
-                .filter(|s| s.id == handle.id)
-            else {
-                continue; // gone before its time
+        while let Some((slot, at)) = self.wheel.pop_due(now) {
+            let Some(session) = self.slots.get_mut(slot as usize) else {
+                debug_assert!(false, "a deadline of nobody");
+                continue;
             };
-            if session.look_at != at {
-                continue; // an older note; a nearer one was made since
-            }
             if session.deadline > at {
                 // It went on. Even if it is due by now: others may be due before.
                 session.look_at = session.deadline;
-                self.deadlines.push(session.deadline, handle);
+                self.wheel.arm(slot, session.id, session.deadline);
                 continue;
             }
+            let handle = Handle {
+                id: session.id,
+                slot: slot as usize,
+            };
             return self.remove(handle).map(|session| (handle, session));
         }
         None
@@ -303,7 +337,7 @@ impl Sessions {
     /// When a session or an expectation may next be due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        [self.deadlines.next(), self.expectations.next_deadline()]
+        [self.wheel.next(), self.expectations.next_deadline()]
             .into_iter()
             .flatten()
             .min()
@@ -329,6 +363,12 @@ impl Sessions {
     pub fn pop_unmet(&mut self, now: Timestamp) -> Option<Expectation> {
         self.expectations.pop_due(now)
     }
+}
+
+/// A session's slot as the index, the wheel and the census keep it.
+fn slot_of(handle: Handle) -> u32 {
+    // 2^32 sessions would need a terabyte before this could fail.
+    u32::try_from(handle.slot).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -67,6 +67,34 @@ fn what_has_no_equivalent_is_named_and_stands_as_a_comment() {
 }
 
 #[test]
+fn limits_of_sources_and_rules_are_counted_and_the_others_named() {
+    let output = export("tests/rules/limits.toml");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    for row in [
+        "limits.half-open",
+        "limits.when-full",
+        "limits.resets-per-second",
+    ] {
+        assert!(
+            errors.contains(&format!("no equivalent: {row}: ")),
+            "{errors}"
+        );
+    }
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "#   net.ipv4.icmp_msgs_per_sec = 100",
+        "#   net.ipv4.icmp_msgs_burst = 10",
+        "#   net.ipv4.icmp_ratelimit = 0",
+        "#   nf_conntrack_max = 200000",
+        "ct count over 100 drop comment \"out\"",
+        "jump limit-out comment \"out\"",
+        "add @per-source-v4 { ip saddr ct count over 2000 } drop comment \"per-source\"",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[test]
 fn a_file_with_errors_exports_nothing() {
     let output = export("tests/rules/several-errors.toml");
     assert_eq!(output.status.code(), Some(2));
@@ -82,6 +110,7 @@ fn nft_takes_every_ruleset() {
             "tests/rules/every-rule.toml",
             "tests/rules/every-service.toml",
             "tests/rules/every-translation.toml",
+            "tests/rules/limits.toml",
         ] {
             let mut nft = Command::new("nft")
                 .args(["-f", "-"])

@@ -23,6 +23,7 @@ mod compare;
 #[path = "../live/enter.rs"]
 #[allow(dead_code, reason = "shared with the live tests, which use all of it")]
 mod enter;
+mod limits;
 mod others;
 mod packets;
 mod router;

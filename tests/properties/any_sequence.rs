@@ -1,6 +1,6 @@
 //! The engine under anything that can arrive, at any time.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use spigate::engine::{
     Arrival, Checksums, Engine, Extent, Options, Output, Policy, Reason, Silent, Verdict,
 };
 use spigate::net::{Direction, Endpoint, Port, Timestamp, ZoneId};
-use spigate::session::SessionId;
+use spigate::session::{Handle, Limits, Session, SessionId, Sessions, Standing, WhenFull};
 
 use super::other_packets::{
     abort, cookie_ack, cookie_echo, data, heartbeat, heartbeat_ack, init, init_ack, sctp,
@@ -275,14 +275,14 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    fn new(policy: Arc<Policy>, seed: u64) -> Self {
         let start = Timestamp::from_secs(1_772_355_600);
         let options = Options {
             seed,
             checksums: Checksums::Verify,
         };
         Self {
-            engine: Engine::new(policy(), options, start),
+            engine: Engine::new(policy, options, start),
             now: start,
             latest: start,
             last: None,
@@ -452,6 +452,9 @@ impl World {
                 assert_eq!(found.id, session.id);
             }
         }
+        check_census(sessions, &all);
+        let limits = &self.engine.policy().limits;
+        assert!(all.len() <= limits.sessions, "more than there may be");
         let control_sessions = all
             .iter()
             .filter(|session| session.origin.alg.is_some())
@@ -482,8 +485,56 @@ impl World {
     }
 }
 
+/// The census says what counting again says, and queues by age.
+fn check_census(sessions: &Sessions, all: &[&Session]) {
+    let census = sessions.census();
+    for standing in Standing::ALL {
+        let own: BTreeSet<_> = all
+            .iter()
+            .filter(|session| Standing::of(session.state(), session.heard) == standing)
+            .map(|session| session.id)
+            .collect();
+        assert_eq!(census.of_standing(standing), own.len(), "{standing}");
+        let queue: Vec<_> = sessions.queue(standing).map(Handle::id).collect();
+        match standing {
+            Standing::Assured => assert!(queue.is_empty()),
+            // These two are what a session is at first, or never.
+            Standing::HalfOpen | Standing::Unreplied => {
+                assert!(
+                    queue.iter().eq(own.iter()),
+                    "{standing}: {queue:?}, not {own:?}"
+                );
+            }
+            Standing::Over | Standing::Replied => {
+                assert_eq!(queue.iter().copied().collect::<BTreeSet<_>>(), own);
+                assert_eq!(queue.len(), own.len());
+            }
+        }
+    }
+    let mut sources = BTreeMap::<_, usize>::new();
+    let mut rules = BTreeMap::<_, usize>::new();
+    for session in all {
+        *sources
+            .entry(session.origin.tuples.original.source.address)
+            .or_default() += 1;
+        *rules.entry(session.origin.rule).or_default() += 1;
+    }
+    assert_eq!(census.sources(), sources.len());
+    for (source, count) in sources {
+        assert_eq!(census.of_source(source), count, "{source}");
+    }
+    for rule in 0..20 {
+        let count = rules.get(&Some(rule)).copied().unwrap_or_default();
+        assert_eq!(census.of_rule(rule), count, "rule {rule}");
+    }
+}
+
 fn run(seed: u64, events: &[Event]) -> World {
-    let mut world = World::new(seed);
+    run_under(policy(), seed, events)
+}
+
+fn run_under(policy: Arc<Policy>, seed: u64, events: &[Event]) -> World {
+    let mut world = World::new(policy, seed);
     for event in events {
         world.happen(event);
     }
@@ -507,6 +558,68 @@ proptest! {
         prop_assert!(first.engine.sessions().is_empty());
         prop_assert!(first.engine.sessions().expectations().is_empty());
         prop_assert_eq!(first.engine.next_deadline(), None);
+    }
+}
+
+/// A policy with so little room that everything in it is fought for.
+fn narrow(when_full: WhenFull) -> Arc<Policy> {
+    let mut policy = Policy::clone(&policy());
+    policy.limits = Limits {
+        sessions: 4,
+        half_open: Some(1),
+        per_source: Some(2),
+        when_full,
+    };
+    Arc::new(policy)
+}
+
+proptest! {
+    /// The counts are checked after every packet.
+    #[test]
+    fn limits_hold_under_any_sequence(
+        seed in any::<u64>(),
+        events in proptest::collection::vec(event(), 1..80),
+        refuse in any::<bool>(),
+    ) {
+        let when_full = if refuse { WhenFull::Refuse } else { WhenFull::EvictIdle };
+        let mut world = run_under(narrow(when_full), seed, &events);
+        let again = run_under(narrow(when_full), seed, &events);
+        prop_assert_eq!(&world.record, &again.record);
+        let evicted: Vec<_> = world.engine.counters().evicted().collect();
+        prop_assert!(!refuse || evicted.is_empty(), "{:?}", evicted);
+        let robbed = evicted.iter().any(|(standing, _)| *standing == Standing::Assured);
+        prop_assert!(!robbed, "a live session was robbed");
+        world.now = world.latest.after(Duration::from_secs(24 * 3600));
+        world.expire();
+        prop_assert!(world.engine.sessions().is_empty());
+        prop_assert_eq!(world.engine.next_deadline(), None);
+    }
+}
+
+#[test]
+fn narrow_limits_are_met() {
+    let mut runner = TestRunner::deterministic();
+    let events = proptest::collection::vec(event(), 1..80);
+    let (mut evicted, mut refused) = (0, BTreeMap::<_, u64>::new());
+    for seed in 0..100 {
+        let events = events.new_tree(&mut runner).unwrap().current();
+        for when_full in [WhenFull::EvictIdle, WhenFull::Refuse] {
+            let world = run_under(narrow(when_full), seed, &events);
+            let counters = world.engine.counters();
+            evicted += counters.evicted().map(|(_, count)| count).sum::<u64>();
+            for (_, reason, count) in counters.verdicts() {
+                *refused.entry(reason).or_default() += count;
+            }
+        }
+    }
+    assert!(evicted >= 10, "{evicted}");
+    for reason in [
+        Reason::SessionLimit,
+        Reason::HalfOpenLimit,
+        Reason::SourceLimit,
+    ] {
+        let count = refused.get(&reason).copied().unwrap_or_default();
+        assert!(count >= 5, "{reason}: {refused:?}");
     }
 }
 

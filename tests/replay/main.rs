@@ -17,6 +17,7 @@ mod formats;
 mod fragments;
 mod index;
 mod json;
+mod limits;
 mod packets;
 mod pairs;
 mod readme;

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use spigate::config::{self, Code, Colour};
-use spigate::session::Timeouts;
+use spigate::engine::AnswerRates;
+use spigate::session::{Limits, Timeouts};
 
 /// What completes an example that shows one section.
 const PRELUDE: [(&str, &str); 3] = [
@@ -89,6 +90,34 @@ fn the_reference_lists_every_code() {
         .map(|code| format!("| `{}` | {} |", code.name(), code.meaning()))
         .collect();
     assert_eq!(listed, all, "expected:\n{}", all.join("\n"));
+}
+
+#[test]
+fn the_reference_names_every_limit_with_its_default() {
+    let markdown = reference();
+    let (_, section) = markdown.split_once("\n## `[limits]`\n").unwrap();
+    let rows = section
+        .lines()
+        .skip_while(|line| !line.starts_with("| ---"))
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.split('|').map(|cell| cell.trim().trim_matches('`')))
+        .map(|mut cells| (cells.nth(1).unwrap(), cells.next().unwrap()));
+    let mut count = 0;
+    for (key, default) in rows {
+        count += 1;
+        let default = match key {
+            "resets-burst" => "1000", // said in words
+            _ => default,
+        };
+        let text =
+            format!("version = 1\nzones.a.net = \"10.0.0.0/8\"\n[limits]\n{key} = {default}");
+        let compiled = config::compile(Path::new("limits"), &text);
+        let policy = compiled.unwrap_or_else(|e| panic!("{e}")).policy;
+        assert_eq!(policy.limits, Limits::default(), "{key}");
+        assert_eq!(policy.answers, AnswerRates::default(), "{key}");
+    }
+    assert_eq!(count, 9);
 }
 
 #[test]

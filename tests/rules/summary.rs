@@ -3,9 +3,10 @@
 use std::fmt::{Display, Write as _};
 
 use spigate::config::Compiled;
+use spigate::engine::AnswerRates;
 use spigate::nat::SourceTarget;
 use spigate::net::{AddressSet, Place, Selector, ServiceId, Traffic, ZoneId};
-use spigate::session::Timeouts;
+use spigate::session::{Limits, Timeouts};
 
 /// A line for each thing that the file says.
 pub(crate) fn of(compiled: &Compiled) -> String {
@@ -50,16 +51,22 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     if policy.timeouts != Timeouts::default() {
         writeln!(out, "{:?}", policy.timeouts).unwrap();
     }
+    if policy.limits != Limits::default() {
+        writeln!(out, "{:?}", policy.limits).unwrap();
+    }
+    if policy.answers != AnswerRates::default() {
+        writeln!(out, "{:?}", policy.answers).unwrap();
+    }
     for (id, rule) in policy.rules.iter() {
         let line = compiled.locations.of_rule(id).unwrap().line;
         let selector = selector(&rule.selector, compiled);
         let action = format!("{:?}", rule.action).to_lowercase();
-        writeln!(
-            out,
-            "rule {} (line {line}):{selector} -> {action}",
-            rule.name
-        )
-        .unwrap();
+        let name = &rule.name;
+        write!(out, "rule {name} (line {line}):{selector} -> {action}").unwrap();
+        if let Some(most) = rule.max_sessions {
+            write!(out, ", {most} at a time").unwrap();
+        }
+        out.push('\n');
     }
     let default = format!("{:?}", policy.rules.default_action()).to_lowercase();
     writeln!(out, "default: {default}").unwrap();

@@ -27,6 +27,7 @@ mod policies;
 mod seen;
 mod wants;
 
+mod answer_rates;
 mod explain;
 mod forwards;
 mod fragments;
@@ -39,6 +40,7 @@ mod icmp_errors;
 mod icmp_queries;
 mod icmp_quotes;
 mod ipv6;
+mod limits;
 mod nat_source;
 mod other_protocols;
 mod reasons;

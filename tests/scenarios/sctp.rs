@@ -291,3 +291,28 @@ fn an_error_about_a_translated_packet_quotes_it_as_it_was_sent() {
         assert_eq!(told.quote()[20..], sent[20..octets]);
     }
 }
+
+#[test]
+fn an_association_that_shuts_down_makes_room_and_one_that_is_established_does_not() {
+    let full = format!("{OFFICE}\n[limits]\nsessions = 1");
+    let open = |lab: &mut Lab| {
+        sends(lab, 0.0, 0, &[init(CLIENTS)], "closed");
+        answers(lab, 0.0, CLIENTS, &[init_ack(SERVERS)], "cookie-wait");
+        sends(lab, 0.0, SERVERS, &[cookie_echo()], "cookie-echoed");
+        answers(lab, 0.0, CLIENTS, &[cookie_ack()], "established");
+    };
+    let other = || sctp("10.0.0.8:6000", SERVER, 0, &[init(3)]);
+    let mut lab = Lab::new(&full);
+    open(&mut lab);
+    let sent = lab.at(1.0).from(LAN).send(other());
+    let _ = sent.expect(drop_for(Reason::SessionLimit).ct("new"));
+    for chunks in [[shutdown()], [abort()]] {
+        let mut lab = Lab::new(&full);
+        open(&mut lab);
+        let packet = sctp(SERVER, PUBLIC, CLIENTS, &chunks);
+        let want = forward_to(LAN).destination(CLIENT);
+        let _ = lab.at(1.0).from(WAN).send(packet).expect(want);
+        let want = forward_to(WAN).source("203.0.113.2:6000");
+        let _ = lab.at(1.0).from(LAN).send(other()).expect(want);
+    }
+}

@@ -91,13 +91,13 @@ impl<'a, W: Write> JsonLines<'a, W> {
         self.write(&line)
     }
 
-    /// Writes what time alone has done; that sessions begin or are replaced is
-    /// told by the packets that do it.
+    /// Writes what time alone has done; that sessions begin, are replaced or make
+    /// room is the work of packets.
     pub(super) fn event(&mut self, _: &Engine, event: &Event) -> io::Result<()> {
         let line = match event {
             Event::Began(_)
             | Event::Ended {
-                ending: Ending::Replaced | Ending::Refused,
+                ending: Ending::Replaced | Ending::Refused | Ending::Evicted,
                 ..
             } => return Ok(()),
             // What had to make room is no work of time: counters show it.

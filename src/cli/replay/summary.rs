@@ -13,6 +13,10 @@ use crate::net::{Endpoint, Timestamp, Tuple};
 use crate::rules::RuleId;
 use crate::session::{Session, SessionId};
 
+/// Sessions that are listed, those that began first: a flood has millions, and
+/// nobody reads them.
+const LISTED: usize = 1_000;
+
 /// What a replay amounts to.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
@@ -22,6 +26,9 @@ pub(super) struct Summary {
     cut: u64,
     readdressed: u64,
     made: u64,
+    /// How many sessions there were.
+    began: u64,
+    /// Those that are listed.
     sessions: BTreeMap<SessionId, Told>,
 }
 
@@ -58,7 +65,7 @@ impl Summary {
                 session: session.clone(),
                 end: End::Ended(*ending),
             };
-            self.sessions.insert(session.id, told);
+            self.tell(told);
         }
     }
 
@@ -69,7 +76,15 @@ impl Summary {
                 session: session.clone(),
                 end: End::Live,
             };
-            self.sessions.insert(session.id, told);
+            self.tell(told);
+        }
+    }
+
+    fn tell(&mut self, told: Told) {
+        self.began += 1;
+        self.sessions.insert(told.session.id, told);
+        if self.sessions.len() > LISTED {
+            self.sessions.pop_last();
         }
     }
 
@@ -95,7 +110,7 @@ impl Summary {
     }
 
     fn print_sessions(&self, to: &mut impl Write, policy: &Policy) -> io::Result<()> {
-        writeln!(to, "\nSessions ({})", self.sessions.len())?;
+        writeln!(to, "\nSessions ({})", self.began)?;
         if self.sessions.is_empty() {
             return writeln!(to, "  none");
         }
@@ -124,7 +139,11 @@ impl Summary {
                 table.add_row(row(child, policy, branch));
             }
         }
-        print_table(to, table, &[6, 7])
+        print_table(to, table, &[6, 7])?;
+        match self.began - self.sessions.len() as u64 {
+            0 => Ok(()),
+            more => writeln!(to, "  and {more} more, which began later"),
+        }
     }
 
     /// Whether its control session is listed, so that it stands below that.
@@ -196,6 +215,7 @@ fn row(told: &Told, policy: &Policy, branch: &str) -> Vec<String> {
         End::Ended(Ending::Expired) => ", expired",
         End::Ended(Ending::Refused) => ", refused",
         End::Ended(Ending::Replaced) => ", replaced",
+        End::Ended(Ending::Evicted) => ", evicted",
     };
     let [client, server] = ends(&original).map(|end| end.to_string());
     vec![
@@ -275,7 +295,14 @@ fn print_verdicts(to: &mut impl Write, engine: &Engine) -> io::Result<()> {
     for (verdict, reason, count) in all {
         table.add_row([verdict.to_owned(), reason.to_string(), count.to_string()]);
     }
-    print_table(to, table, &[2])
+    print_table(to, table, &[2])?;
+    for (standing, count) in engine.counters().evicted() {
+        writeln!(to, "  evicted to make room: {count} {standing}")?;
+    }
+    for (kind, count) in engine.counters().withheld() {
+        writeln!(to, "  withheld, too many at a time: {count} {kind}")?;
+    }
+    Ok(())
 }
 
 fn print_rules(to: &mut impl Write, engine: &Engine, compiled: &Compiled) -> io::Result<()> {

@@ -78,15 +78,13 @@ impl Engine {
             Some(tracked.state()),
         );
         let by = Admission::Expected(expectation.tuple, expectation.parent);
-        self.open(
-            case,
-            judgement,
-            Opening {
-                origin,
-                first: self.first(case, tracked, &origin),
-                replaces: None,
-                by,
-            },
-        )
+        let opening = Opening {
+            origin,
+            first: self.first(case, tracked, &origin),
+            replaces: None,
+            evicts: None,
+            by,
+        };
+        self.open(case, judgement, opening, why)
     }
 }

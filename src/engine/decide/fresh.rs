@@ -9,10 +9,9 @@ use crate::nat::{SourceChoice, unique_source};
 use crate::net::{Asking, Direction, PerDirection, Place, Timestamp, Tuple};
 use crate::packet::{Complaint, Transport};
 use crate::rules::{Permit, Refusal, RuleId, Ruling};
-use crate::session::{Handle, Heard, Life, Origin, Seen, State, Tracked, Update, begin, lifetime};
-
-/// The most sessions that an engine keeps.
-const MAX_SESSIONS: usize = 1 << 22;
+use crate::session::{
+    Handle, Heard, Life, Limit, Newcomer, Origin, Seen, State, Tracked, Update, begin, lifetime,
+};
 
 impl Engine {
     /// A connection that nobody announced: destination NAT, route, rules,
@@ -135,16 +134,14 @@ impl Engine {
             Some(tracked.state()),
         );
         let by = Admission::Permit(permit);
-        self.open(
-            case,
-            allowed,
-            Opening {
-                origin,
-                first,
-                replaces,
-                by,
-            },
-        )
+        let opening = Opening {
+            origin,
+            first,
+            replaces,
+            evicts: None,
+            by,
+        };
+        self.open(case, allowed, opening, why)
     }
 
     /// What the rules allow to the gateway itself: it answers pings, and has
@@ -167,15 +164,48 @@ impl Engine {
         answered(case, judgement, answer)
     }
 
-    pub(super) fn open(&self, case: &Case<'_>, judgement: Judgement, opening: Opening) -> Decision {
-        if self.sessions.len() >= MAX_SESSIONS {
-            let judgement = Judgement {
-                verdict: Verdict::Drop,
-                reason: Reason::SessionLimit,
-                state: None,
-                ..judgement
-            };
-            return nothing(judgement);
+    /// The decision to open a session, if there is room for it.
+    pub(super) fn open(
+        &self,
+        case: &Case<'_>,
+        judgement: Judgement,
+        opening: Opening,
+        why: &mut impl Observer,
+    ) -> Decision {
+        let limits = &self.policy.limits;
+        // What an ALG announced comes under the limits of source and rule that
+        // its control session met; it counts, and is not refused by them.
+        let (of_source, of_rule) = match opening.by {
+            Admission::Expected(..) => (None, None),
+            Admission::Permit(permit) => {
+                let rule = permit.rule().and_then(|rule| self.policy.rules.get(rule));
+                let most = rule.and_then(|rule| rule.max_sessions);
+                (limits.per_source, most.map(|most| most as usize))
+            }
+        };
+        let newcomer = Newcomer {
+            origin: &opening.origin,
+            first: &opening.first,
+            replaces: opening.replaces,
+            of_source,
+            of_rule,
+        };
+        let evicts = match self.sessions.room_for(&newcomer, limits) {
+            Ok(evicts) => evicts,
+            Err(limit) => {
+                why.step(Step::NoRoom(limit));
+                // No RST and no error: whoever floods is told nothing, and an
+                // honest client tries again (RFC 3360 section 4).
+                return nothing(Judgement {
+                    verdict: Verdict::Drop,
+                    reason: reason_of_limit(limit),
+                    state: None,
+                    ..judgement
+                });
+            }
+        };
+        if let Some(victim) = evicts.and_then(|handle| self.sessions.get(handle)) {
+            why.step(Step::Evicts(victim.id, victim.standing()));
         }
         let session = Some(self.sessions.next_id());
         Decision {
@@ -183,7 +213,7 @@ impl Engine {
                 session,
                 ..judgement
             },
-            plan: Plan::Open(*case.headers, opening),
+            plan: Plan::Open(*case.headers, Opening { evicts, ..opening }),
         }
     }
 
@@ -241,5 +271,14 @@ impl Engine {
             origin.idle,
             &self.policy.timeouts,
         ))
+    }
+}
+
+fn reason_of_limit(limit: Limit) -> Reason {
+    match limit {
+        Limit::Sessions => Reason::SessionLimit,
+        Limit::HalfOpen => Reason::HalfOpenLimit,
+        Limit::Source => Reason::SourceLimit,
+        Limit::Rule => Reason::RuleLimit,
     }
 }

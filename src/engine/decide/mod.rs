@@ -43,9 +43,27 @@ impl Engine {
         frame: &[u8],
         why: &mut impl Observer,
     ) -> Decision {
-        let decision = self.decide_by_steps(now, arrival, frame, why);
+        let mut decision = self.decide_by_steps(now, arrival, frame, why);
+        self.withhold(now, &mut decision.plan, why);
         why.step(Step::Decided(&decision.judgement));
         decision
+    }
+
+    /// Takes back an answer that would be one too many. The verdict stays.
+    fn withhold(&self, now: Timestamp, plan: &mut Plan, why: &mut impl Observer) {
+        match plan {
+            Plan::Answer(headers, answer) => {
+                let rates = &self.policy.answers;
+                if let Some(kind) = answer.kind(headers)
+                    && !self.limiter.allows(rates, now, kind, headers.source)
+                {
+                    why.step(Step::Withheld(kind));
+                    *plan = Plan::Withheld(kind);
+                }
+            }
+            Plan::Gathered(gathered) => self.withhold(now, &mut gathered.plan, why),
+            _ => {}
+        }
     }
 
     fn decide_by_steps(

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::super::control::ControlStep;
 use super::super::fragments::Key;
+use super::super::rates::AnswerKind;
 use super::super::{Judgement, Reason};
 use crate::net::{AlgKind, Tuple};
 use crate::packet::{Complaint, Cuts, Headers, Piece, Quoted};
@@ -24,6 +25,8 @@ pub(in crate::engine) enum Plan {
     Nothing,
     /// The gateway answers.
     Answer(Headers, Answer),
+    /// The gateway would answer, but has answered too often.
+    Withheld(AnswerKind),
     /// A packet of a session passes.
     Pass(Headers, Pass),
     /// A session begins with this packet.
@@ -58,6 +61,20 @@ pub(in crate::engine) enum Answer {
     Echo,
 }
 
+impl Answer {
+    /// As what its rate is limited, if it is: whoever asks for an echo paid for it
+    /// with as long a packet.
+    pub(in crate::engine) fn kind(self, headers: &Headers) -> Option<AnswerKind> {
+        match self {
+            Self::Echo => None,
+            Self::Error(Complaint::TooBig(_)) => Some(AnswerKind::TooBig),
+            Self::Error(_) => Some(AnswerKind::Error),
+            Self::Refusal if headers.tcp().is_some() => Some(AnswerKind::Reset),
+            Self::Refusal => Some(AnswerKind::Error),
+        }
+    }
+}
+
 /// How a packet of a session passes.
 #[derive(Debug)]
 pub(in crate::engine) struct Pass {
@@ -85,6 +102,8 @@ pub(in crate::engine) struct Opening {
     pub(in crate::engine) origin: Origin,
     pub(in crate::engine) first: Update,
     pub(in crate::engine) replaces: Option<Handle>,
+    /// What has to go to make room.
+    pub(in crate::engine) evicts: Option<Handle>,
     pub(in crate::engine) by: Admission,
 }
 

@@ -1,0 +1,111 @@
+//! How many sessions there may be, and how often the gateway itself speaks:
+//! settings of the kernel, `ct count`, and what it has nothing for.
+
+use std::fmt::Write;
+
+use crate::engine::{AnswerRates, Policy};
+use crate::net::Family;
+use crate::rules::Rule;
+use crate::session::WhenFull;
+
+/// The settings that go with the ruleset, as comments.
+pub(super) fn sysctls(policy: &Policy, missing: &mut Vec<String>) -> String {
+    let (limits, answers) = (&policy.limits, &policy.answers);
+    let mut text = String::new();
+    let mut set = |setting: &str, value: u32| {
+        let _ = writeln!(text, "#   net.{setting} = {value}");
+    };
+    if answers.errors.is_none() && answers.per_target.is_none() {
+        set("ipv4.icmp_ratemask", 0);
+    } else {
+        const UNLIMITED: u32 = 1_000_000;
+        let errors = answers.errors.map_or((UNLIMITED, UNLIMITED), |rate| {
+            (rate.per_second.get(), rate.burst.get())
+        });
+        // Destination unreachable, source quench, time exceeded, bad parameter.
+        set("ipv4.icmp_ratemask", 6168);
+        set("ipv4.icmp_msgs_per_sec", errors.0);
+        set("ipv4.icmp_msgs_burst", errors.1);
+    }
+    let pause = answers
+        .per_target
+        .map_or(0, |rate| 1_000 / rate.per_second.get());
+    set("ipv4.icmp_ratelimit", pause);
+    set("ipv6.icmp.ratelimit", pause);
+    // Beside the settings of a network namespace: only the first one can set it.
+    let _ = writeln!(
+        text,
+        "# And for the whole host:\n#   nf_conntrack_max = {}",
+        limits.sessions
+    );
+
+    if answers.resets != AnswerRates::default().resets && answers.resets.is_some() {
+        missing.push("limits.resets-per-second: the kernel's resets have no rate".to_owned());
+    }
+    if limits.half_open.is_some() {
+        missing.push("limits.half-open: conntrack counts no sessions by state".to_owned());
+    }
+    if limits.when_full == WhenFull::Refuse {
+        missing.push("limits.when-full: a full conntrack table always drops early".to_owned());
+    }
+    text
+}
+
+/// The sets that count sessions by their source.
+pub(super) fn source_sets(policy: &Policy) -> String {
+    let mut text = String::new();
+    for family in [Family::V4, Family::V6] {
+        let kind = match family {
+            Family::V4 => "ipv4_addr",
+            Family::V6 => "ipv6_addr",
+        };
+        if policy.limits.per_source.is_some() {
+            // As many sources as there can be sessions.
+            let (name, size) = (source_set(family), policy.limits.sessions);
+            let _ = write!(
+                text,
+                "\n\tset {name} {{\n\t\ttype {kind}\n\t\tsize {size}\n\t\tflags dynamic\n\t}}\n"
+            );
+        }
+    }
+    text
+}
+
+/// The rules that drop what would be one too many of its source.
+pub(super) fn source_rules(policy: &Policy) -> Vec<String> {
+    let Some(most) = policy.limits.per_source else {
+        return Vec::new();
+    };
+    let rule = |family| {
+        let (word, set) = (super::conditions::family_word(family), source_set(family));
+        format!("add @{set} {{ {word} saddr ct count over {most} }} drop comment \"per-source\"")
+    };
+    [Family::V4, Family::V6].map(rule).into()
+}
+
+fn source_set(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "per-source-v4",
+        Family::V6 => "per-source-v6",
+    }
+}
+
+/// The chain that drops what would be one too many of a rule.
+pub(super) fn chain_of(rule: &Rule) -> Option<String> {
+    rule.max_sessions.map(|_| format!("limit-{}", rule.name))
+}
+
+/// These chains: in each a count that all lines of a rule share.
+pub(super) fn chains(policy: &Policy) -> String {
+    let mut text = String::new();
+    for (_, rule) in policy.rules.iter() {
+        if let (Some(name), Some(most)) = (chain_of(rule), rule.max_sessions) {
+            let _ = write!(
+                text,
+                "\n\tchain {name} {{\n\t\tct count over {most} drop comment \"{}\"\n\t}}\n",
+                rule.name
+            );
+        }
+    }
+    text
+}

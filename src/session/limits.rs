@@ -1,0 +1,50 @@
+//! How many sessions there may be, and who makes room when there are as many.
+
+/// How many sessions there may be. The default is Linux conntrack's: so many
+/// sessions in all, and no other limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// In all (`nf_conntrack_max`).
+    pub sessions: usize,
+    /// TCP connections whose handshake is not complete; `None`: no limit.
+    pub half_open: Option<usize>,
+    /// From one address; `None`: no limit.
+    pub per_source: Option<usize>,
+    /// What happens at the first two of these.
+    pub when_full: WhenFull,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 262_144,
+            half_open: None,
+            per_source: None,
+            when_full: WhenFull::EvictIdle,
+        }
+    }
+}
+
+/// What happens to a new session when the table is full, or the half-open part
+/// of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WhenFull {
+    /// One that is over or that never proved real makes room; one that did
+    /// never does.
+    EvictIdle,
+    /// None makes room: the new one is refused.
+    Refuse,
+}
+
+/// A limit that a new session has met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// The table is full.
+    Sessions,
+    /// There are as many half-open connections as there may be.
+    HalfOpen,
+    /// Its source has its share.
+    Source,
+    /// Its rule has its share.
+    Rule,
+}

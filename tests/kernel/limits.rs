@@ -1,0 +1,86 @@
+//! Limits of sources and of rules: `ct count` in the exported ruleset lets in
+//! the same connections as the engine's census. And the rate of ICMP errors.
+
+use std::path::Path;
+
+use etherparse::PacketBuilder;
+
+use super::compare::{Ours, both};
+use super::enter;
+use super::router::{Router, Zone};
+
+const RULES: &str = r#"
+version = 1
+[zones]
+lan = { tun = "lan0", net = "10.0.0.0/24", address = "10.0.0.1" }
+wan = { tun = "wan0", net = "0.0.0.0/0", address = "203.0.113.2" }
+[services]
+dns = { tcp = 53, udp = 53 }
+[limits]
+per-source = 3
+[policy]
+rules = [
+  { id = "out", from = "lan", to = "wan", service = "dns", action = "allow", max-sessions = 5 },
+]
+[nat]
+source = [ { id = "masq", from = "lan", to = "wan", as = "masquerade" } ]
+"#;
+
+fn question(client: u8, port: u16, ttl: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    PacketBuilder::ipv4([10, 0, 0, client], [198, 51, 100, 9], ttl)
+        .udp(port, 53)
+        .write(&mut bytes, b"question")
+        .unwrap();
+    bytes
+}
+
+fn gateways() -> (Router, Ours) {
+    let compiled = spigate::config::compile(Path::new("limits.toml"), RULES).unwrap();
+    let exported = spigate::export::nftables(&compiled);
+    assert_eq!(exported.missing, [""; 0]);
+    (Router::new(&exported.text), Ours::new(RULES))
+}
+
+#[test]
+fn a_share_is_as_large_in_the_kernel() {
+    let test = "limits::a_share_is_as_large_in_the_kernel";
+    enter::in_own_namespaces(test, &["nft", "conntrack"], || {
+        let (mut router, mut ours) = gateways();
+        let mut passed = Vec::new();
+        // The first client meets its own limit, the second that of the rule.
+        for (client, first) in [(7, 5000), (8, 6000)] {
+            for port in first..first + 6 {
+                let sent = question(client, port, 64);
+                let compared = both(&mut router, &mut ours, Zone::Lan, &sent);
+                let counts = (compared.kernel.len(), compared.ours.packets.len());
+                assert_eq!(counts.0, counts.1, "10.0.0.{client}:{port}");
+                passed.push(counts.0);
+            }
+        }
+        assert_eq!(passed, [1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0]);
+        assert_eq!(router.table(), ours.table());
+    });
+}
+
+#[test]
+fn a_target_gets_as_many_errors_at_a_time_from_the_kernel() {
+    let test = "limits::a_target_gets_as_many_errors_at_a_time_from_the_kernel";
+    enter::in_own_namespaces(test, &["nft", "conntrack"], || {
+        let (mut router, mut ours) = gateways();
+        for client in [7, 8] {
+            let mut told = (0, 0);
+            for port in 5000..5020 {
+                let sent = question(client, port, 1);
+                let compared = both(&mut router, &mut ours, Zone::Lan, &sent);
+                told.0 += compared.kernel.len();
+                told.1 += compared.ours.packets.len();
+            }
+            // One more for each second that the machine took.
+            assert!(
+                (6..9).contains(&told.0) && told.1 == 6,
+                "10.0.0.{client}: {told:?}"
+            );
+        }
+    });
+}
