@@ -96,7 +96,11 @@ fn live_through(events: &[Event], mut sent: impl FnMut(Judgement, Vec<(ZoneId, V
             Event::Packet(zone, bytes) => (*zone, bytes),
             Event::Wait(pause) => {
                 now = now.after(*pause);
+                out.clear();
                 engine.expire(now, &mut out);
+                for made in &out.made {
+                    check_sent(made.zone, &made.bytes, &[]);
+                }
                 continue;
             }
         };

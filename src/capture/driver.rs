@@ -91,11 +91,12 @@ pub trait Sink {
     type Error;
 
     /// Something that happened because of time alone, or that a session began
-    /// or was replaced; comes before the packet in whose time it fell.
+    /// or was replaced; comes before the packet in whose time it fell. `made` is
+    /// what the gateway sent because of it.
     ///
     /// # Errors
     /// It cannot take any more; the replay ends.
-    fn event(&mut self, engine: &Engine, event: &Event) -> Result<(), Self::Error>;
+    fn event(&mut self, engine: &Engine, event: &Event, made: &[Made]) -> Result<(), Self::Error>;
 
     /// A packet.
     ///
@@ -156,8 +157,11 @@ pub fn replay<S: Sink>(
                 (Some(arrival.zone), readdressed, judgement)
             }
         };
+        let mut made = out.made.as_slice();
         for event in &out.events {
-            sink.event(engine, event).map_err(Stopped::Sink)?;
+            let (own, rest) = made.split_at(event.packets().min(made.len()));
+            sink.event(engine, event, own).map_err(Stopped::Sink)?;
+            made = rest;
         }
         let report = PacketReport {
             number,
@@ -168,7 +172,7 @@ pub fn replay<S: Sink>(
             extent,
             frame: &frame,
             more: &out.more,
-            made: &out.made,
+            made,
         };
         sink.packet(engine, &report).map_err(Stopped::Sink)?;
     }

@@ -11,10 +11,10 @@ use crate::engine::{
 };
 use crate::expression::PacketExpression;
 use crate::nat::{Row, SourceChoice};
-use crate::net::{Mismatch, Place, ServiceId, Timestamp, ZoneId};
+use crate::net::{LifetimeId, Mismatch, Place, ServiceId, Timestamp, ZoneId};
 use crate::packet::{Headers, Transport};
 use crate::rules::{Action, RuleId, Ruling};
-use crate::session::Limit;
+use crate::session::{LifetimeName, Limit};
 
 /// Runs the command.
 pub(super) fn run(args: &Explain, out: &mut impl Write, err: &mut impl Write) -> Exit {
@@ -227,6 +227,16 @@ impl Steps<'_> {
         self.say("service", text);
     }
 
+    /// What lives as `[timeouts]` says needs no word.
+    fn lives(&mut self, lifetime: LifetimeId) {
+        let name = match &self.policy().lifetimes.get(lifetime).name {
+            LifetimeName::Timeouts => return,
+            LifetimeName::Named(name) => format!("as lifetime {name} says"),
+            LifetimeName::Service(name) => format!("as service {name} says"),
+        };
+        self.say("lives", name);
+    }
+
     fn source(&mut self, choice: SourceChoice) {
         let row = |Row(row): Row| {
             let row = self.compiled.policy.nat.source.get(row);
@@ -306,6 +316,7 @@ impl Observer for Steps<'_> {
             Step::PassedOver(rule, mismatch) => self.passed_over(rule, mismatch),
             Step::Ruled(ruling) => self.ruled(ruling),
             Step::Source(choice) => self.source(choice),
+            Step::Lives(lifetime) => self.lives(lifetime),
             Step::Leaves(tuple) => self.say("leaves as", tuple.to_string()),
             Step::Evicts(session, standing) => {
                 let text = format!("session {session} goes to make it ({standing})");

@@ -47,6 +47,7 @@ codes! {
     BadName => "E105", "A name is malformed or reserved.";
     UnknownWord => "E106", "The value is none of the words that are possible here.";
     NotHere => "E107", "The gateway itself cannot stand here: only a zone can.";
+    UnknownLifetime => "E108", "No lifetime has this name.";
     // --- values
     BadAddress => "E201", "This is no IP address, or none that can stand here.";
     BadPrefix => "E202", "This is no prefix.";
@@ -70,6 +71,7 @@ codes! {
     ForwardNowhere => "E308", "No zone holds the server of a forward.";
     TwoAddresses => "E309", "A translation names two addresses of one family.";
     NoEffect => "E310", "A key can have no effect where it stands.";
+    BelowFloor => "E320", "With `profile = \"rfc\"`, sessions of this kind live longer.";
 }
 
 impl std::fmt::Display for Code {

@@ -11,18 +11,31 @@ use super::code::Code;
 use super::devices;
 use super::diagnostic::{Diagnostic, Problems};
 use super::ids::Ids;
+use super::lifetimes::{self, LifetimeTable};
 use super::locations::Spans;
-use super::names::{MOST_ENTRIES, too_many};
+use super::names::{self, MOST_ENTRIES, too_many};
 use super::services::ServiceTable;
 use super::table::{self, Row, shortened};
 use super::zones::ZoneTable;
 use super::{Compiled, limits, nat, rules, syntax, timeouts};
 use crate::engine::Policy;
+use crate::net::Profile;
 use crate::rules::RuleSet;
 
-const SECTIONS: [&str; 8] = [
-    "version", "zones", "sets", "services", "timeouts", "limits", "policy", "nat",
+const SECTIONS: [&str; 10] = [
+    "version",
+    "profile",
+    "zones",
+    "sets",
+    "services",
+    "lifetimes",
+    "timeouts",
+    "limits",
+    "policy",
+    "nat",
 ];
+
+const PROFILES: [(&str, Profile); 2] = [("linux", Profile::Linux), ("rfc", Profile::Rfc)];
 
 /// The version of the format that this program reads.
 const VERSION: i64 = 1;
@@ -32,6 +45,7 @@ const VERSION: i64 = 1;
 pub(super) struct Known<'t> {
     pub(super) zones: ZoneTable<'t>,
     pub(super) sets: Sets<'t>,
+    pub(super) lifetimes: LifetimeTable<'t>,
     pub(super) services: ServiceTable<'t>,
 }
 
@@ -41,6 +55,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     let tree = syntax::parse(text, problems)?;
     let row = Row::of(tree.get_ref(), 0..0, "a rule file", &SECTIONS, problems);
     version(&row, problems);
+    let profile = profile(&row, problems);
     let zones = row.require("zones", "`[zones]` with a line for each zone", problems);
     let zones = zones.and_then(|value| table::table(value, "`[zones]`", problems));
     if let (Some(zones), Some(place)) = (zones, row.key_span("zones"))
@@ -59,18 +74,23 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     };
     let sets = section("sets", "`[sets]`").map(Spanned::into_inner);
     let services = section("services", "`[services]`").map(Spanned::into_inner);
+    let lifetimes = section("lifetimes", "`[lifetimes]`").map(Spanned::into_inner);
     let timeouts = section("timeouts", "`[timeouts]`").map(Spanned::into_inner);
     let limits = section("limits", "`[limits]`").map(Spanned::into_inner);
     let policy = section("policy", "`[policy]`");
     let nat = section("nat", "`[nat]`");
 
+    let general = timeouts::read(timeouts, profile, problems);
+    let mut lifetimes = LifetimeTable::read(lifetimes, general.lifetime, profile, problems);
     let mut known = Known {
         zones: ZoneTable::read(zones, problems),
         sets: Sets::read(sets, problems),
-        services: ServiceTable::read(services, problems),
+        services: ServiceTable::read(services, &mut lifetimes, problems),
+        lifetimes,
     };
+    let between = lifetimes::between(general.between, &known, problems);
+    known.lifetimes.lifetimes.set_between(between);
     let devices = devices::gather(&mut known.zones, problems);
-    let (timeouts, tcp) = timeouts::read(timeouts, problems);
     let (limits, answers) = limits::read(limits, problems);
     let (mut ids, mut spans) = (Ids::default(), Spans::default());
     let policy = rules::read(policy.as_ref(), &known, &mut ids, &mut spans, problems);
@@ -91,14 +111,24 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
             services: known.services.services,
             rules: RuleSet::new(rules, policy.default),
             nat: nat.policy,
-            tcp,
-            timeouts,
             limits,
             answers,
+            tcp: general.checks,
+            lifetimes: known.lifetimes.lifetimes,
         },
         devices,
         locations: spans.locate(file, text),
     })
+}
+
+/// Whose word holds where the file says nothing.
+fn profile(row: &Row<'_>, problems: &mut Problems) -> Profile {
+    row.get("profile")
+        .and_then(|value| {
+            let word = table::text(value, "\"linux\" or \"rfc\"", problems)?;
+            names::choose(&word, &PROFILES, "profile", problems)
+        })
+        .unwrap_or_default()
 }
 
 fn version(row: &Row<'_>, problems: &mut Problems) {

@@ -242,6 +242,7 @@ pub(super) fn admitting(forward: &Forward, services: Option<Vec<ServiceId>>) -> 
     };
     Rule {
         name: forward.name.clone(),
+        lifetime: None,
         selector: Selector {
             from: Some(vec![forward.on]),
             to: None,

@@ -33,6 +33,7 @@ pub(super) enum Kind {
     Zone,
     Set,
     Service,
+    Lifetime,
 }
 
 impl Kind {
@@ -41,6 +42,7 @@ impl Kind {
             Self::Zone => "zone",
             Self::Set => "set",
             Self::Service => "service",
+            Self::Lifetime => "lifetime",
         }
     }
 
@@ -49,6 +51,7 @@ impl Kind {
             Self::Zone => Code::UnknownZone,
             Self::Set => Code::UnknownSet,
             Self::Service => Code::UnknownService,
+            Self::Lifetime => Code::UnknownLifetime,
         }
     }
 }
@@ -98,7 +101,7 @@ impl<'t> Names<'t> {
         let wanted = *name.get_ref();
         let wanted = match self.kind {
             Kind::Set => wanted.strip_prefix('@').unwrap_or(wanted),
-            Kind::Zone | Kind::Service => wanted,
+            Kind::Zone | Kind::Service | Kind::Lifetime => wanted,
         };
         let found = known.get(wanted).copied();
         if found.is_none() {

@@ -15,7 +15,7 @@ use crate::net::Selector;
 use crate::rules::{Action, Rule};
 
 const KEYS: [&str; 2] = ["default", "rules"];
-const RULE_KEYS: [&str; 8] = [
+const RULE_KEYS: [&str; 9] = [
     "id",
     "from",
     "to",
@@ -23,6 +23,7 @@ const RULE_KEYS: [&str; 8] = [
     "dst",
     "service",
     "action",
+    "lifetime",
     "max-sessions",
 ];
 const ACTIONS: [(&str, Action); 3] = [
@@ -86,11 +87,24 @@ fn rule<'t>(row: &Row<'t>, known: &Known<'t>, ids: &mut Ids<'t>, problems: &mut 
     let action = row
         .require("action", example, problems)
         .and_then(|value| action(value, problems));
+    let lifetime = known.lifetimes.named(row, problems);
+    if let (Some(Action::Drop | Action::Reject), Some(key)) = (action, row.key_span("lifetime")) {
+        problems.push(
+            Diagnostic::new(
+                Code::NoEffect,
+                key,
+                "a rule that lets nothing in has no sessions that could live",
+            )
+            .label("no effect")
+            .help("leave `lifetime` out, or let the rule allow"),
+        );
+    }
     Rule {
         name,
         selector: selector(row, known, problems),
         action: action.unwrap_or(Action::Drop),
         max_sessions: max_sessions(row, action, problems),
+        lifetime,
     }
 }
 

@@ -8,15 +8,28 @@ use toml::de::{DeTable, DeValue};
 
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
-use super::duration;
+use super::lifetimes::LifetimeTable;
 use super::names::{self, Kind, Names};
 use super::table::{self, Row, Text, Value, shortened};
+use super::{duration, floors, timeouts};
 use crate::net::{
-    AlgKind, IcmpQuery, Port, Protocol, Service, ServiceId, Services, Traffic, UdpChecksum,
+    AlgKind, IcmpQuery, LifetimeId, Port, Protocol, Service, ServiceId, Services, Traffic,
+    UdpChecksum,
 };
+use crate::session::LifetimeName;
 
-const KEYS: [&str; 9] = [
-    "tcp", "udp", "sctp", "udplite", "icmp", "protocol", "idle", "alg", "checksum",
+const KEYS: [&str; 11] = [
+    "tcp",
+    "udp",
+    "sctp",
+    "udplite",
+    "icmp",
+    "protocol",
+    "idle",
+    "on-expiry",
+    "lifetime",
+    "alg",
+    "checksum",
 ];
 const CHECKSUMS: [(&str, UdpChecksum); 2] = [
     ("required", UdpChecksum::Required),
@@ -40,7 +53,11 @@ pub(super) struct ServiceTable<'t> {
 
 impl<'t> ServiceTable<'t> {
     /// Reads the section `[services]`.
-    pub(super) fn read(section: Option<&'t DeTable<'t>>, problems: &mut Problems) -> Self {
+    pub(super) fn read(
+        section: Option<&'t DeTable<'t>>,
+        lifetimes: &mut LifetimeTable<'t>,
+        problems: &mut Problems,
+    ) -> Self {
         let entries = section.map(table::in_order).unwrap_or_default();
         let names = Names::declare(
             Kind::Service,
@@ -49,7 +66,7 @@ impl<'t> ServiceTable<'t> {
         );
         let services = entries
             .iter()
-            .map(|(name, value)| service(name.get_ref(), value, problems))
+            .map(|(name, value)| service(name.get_ref(), value, lifetimes, problems))
             .collect();
         Self {
             names,
@@ -74,11 +91,16 @@ impl<'t> ServiceTable<'t> {
     }
 }
 
-fn service<'t>(name: &str, value: &'t Value<'t>, problems: &mut Problems) -> Service {
+fn service<'t>(
+    name: &str,
+    value: &'t Value<'t>,
+    lifetimes: &mut LifetimeTable<'t>,
+    problems: &mut Problems,
+) -> Service {
     let mut service = Service {
         name: name.to_owned(),
         traffic: Vec::new(),
-        idle: None,
+        lifetime: None,
         alg: None,
         checksum: UdpChecksum::default(),
     };
@@ -114,9 +136,7 @@ fn service<'t>(name: &str, value: &'t Value<'t>, problems: &mut Problems) -> Ser
             .help("such as `tcp = [80, 443]`"),
         );
     }
-    service.idle = row
-        .get("idle")
-        .and_then(|value| read_duration(value, problems));
+    service.lifetime = lifetime(&row, &service, lifetimes, problems);
     service.alg = row.get("alg").and_then(|value| alg(value, problems));
     let checksum = row.get("checksum").and_then(|value| {
         let word = table::text(value, "\"required\" or \"optional\"", problems)?;
@@ -125,6 +145,31 @@ fn service<'t>(name: &str, value: &'t Value<'t>, problems: &mut Problems) -> Ser
     service.checksum = checksum.unwrap_or_default();
     has_effect(&row, &service, problems);
     service
+}
+
+/// Reads `lifetime`, and what the short forms change about it.
+fn lifetime<'t>(
+    row: &Row<'t>,
+    service: &Service,
+    lifetimes: &mut LifetimeTable<'t>,
+    problems: &mut Problems,
+) -> Option<LifetimeId> {
+    let named = lifetimes.named(row, problems);
+    let short = row.get("idle").or_else(|| row.get("on-expiry"));
+    let Some(place) = short else {
+        return named;
+    };
+    let mut own = lifetimes.lifetimes.get(named.unwrap_or_default()).clone();
+    own.name = LifetimeName::Service(service.name.clone());
+    if let Some(value) = row.get("idle") {
+        own.idle = read_duration(value, problems);
+        if let Some(idle) = own.idle {
+            let profile = lifetimes.profile;
+            floors::check_idle(profile, &service.traffic, idle, value.span(), problems);
+        }
+    }
+    timeouts::read_on_expiry(row, &mut own, problems);
+    lifetimes.add(own, place, problems)
 }
 
 /// What is said to no effect is believed to have one.
@@ -163,6 +208,11 @@ fn has_effect(row: &Row<'_>, service: &Service, problems: &mut Problems) {
             "alg",
             "an ALG reads TCP, and this service has none",
             "give the service `tcp` ports, or leave `alg` out",
+        );
+        report(
+            "on-expiry",
+            "only TCP has ends that could be told, and this service has none",
+            "give the service `tcp` ports, or leave `on-expiry` out",
         );
     }
     if !service.traffic.iter().any(is_udp) {

@@ -1,20 +1,24 @@
-//! `[timeouts]`: how long sessions live without traffic, and what may begin one.
+//! `[timeouts]`: how long sessions live without traffic, how they end, and what
+//! may begin one and keep it alive. Also the keys that it shares with the tables
+//! of `[lifetimes]`.
 
 use std::time::Duration;
 
 use toml::de::DeTable;
 
 use super::diagnostic::Problems;
+use super::floors;
 use super::names;
 use super::services::read_duration;
-use super::table::{self, Row};
-use crate::session::{PickUp, TcpChecks, Timeouts};
+use super::table::{self, Row, Value};
+use crate::net::Profile;
+use crate::session::{Lifetime, OnExpiry, PickUp, Refresh, Resets, TcpChecks, Timeouts, Windows};
 
 /// A timeout by the name that the file gives it.
 type Field = fn(&mut Timeouts) -> &mut Duration;
 
-/// Every key of the section with what it sets.
-pub(super) const FIELDS: [(&str, Field); 26] = [
+/// Every timeout with what it sets.
+pub(super) const FIELDS: &[(&str, Field)] = &[
     ("tcp-syn-sent", |t| &mut t.tcp_syn_sent),
     ("tcp-syn-recv", |t| &mut t.tcp_syn_recv),
     ("tcp-established", |t| &mut t.tcp_established),
@@ -41,37 +45,110 @@ pub(super) const FIELDS: [(&str, Field); 26] = [
     ("icmpv6", |t| &mut t.icmpv6),
     ("generic", |t| &mut t.generic),
     ("expectation", |t| &mut t.expectation),
+    ("probe", |t| &mut t.probe),
 ];
 
-const PICK_UPS: [(&str, PickUp); 2] = [("never", PickUp::Never), ("loose", PickUp::Loose)];
+/// What a lifetime says besides its timeouts.
+const WAYS: [&str; 2] = ["on-expiry", "refresh"];
+/// What `[timeouts]` alone can say.
+const CHECKS: [&str; 4] = ["pick-up", "windows", "resets", "between"];
 
-/// Reads the section `[timeouts]`; what it leaves out keeps its default.
+const PICK_UPS: [(&str, PickUp); 2] = [("never", PickUp::Never), ("loose", PickUp::Loose)];
+const WINDOWS: [(&str, Windows); 2] = [("strict", Windows::Strict), ("liberal", Windows::Liberal)];
+const RESETS: [(&str, Resets); 3] = [
+    ("checked", Resets::Checked),
+    ("lenient", Resets::Lenient),
+    ("exact", Resets::Exact),
+];
+const ON_EXPIRY: [(&str, OnExpiry); 3] = [
+    ("silent", OnExpiry::Silent),
+    ("reset", OnExpiry::Reset),
+    ("probe", OnExpiry::Probe),
+];
+const REFRESH: [(&str, Refresh); 2] = [("both", Refresh::BothEnds), ("client", Refresh::Client)];
+
+/// What `[timeouts]` says.
+#[derive(Debug)]
+pub(super) struct General<'t> {
+    pub(super) lifetime: Lifetime,
+    pub(super) checks: TcpChecks,
+    /// The rows about zones.
+    pub(super) between: Option<&'t Value<'t>>,
+}
+
+/// Reads the section `[timeouts]`; what it leaves out is as the profile has it.
 pub(super) fn read<'t>(
     section: Option<&'t DeTable<'t>>,
+    profile: Profile,
     problems: &mut Problems,
-) -> (Timeouts, TcpChecks) {
-    let (mut timeouts, mut checks) = (Timeouts::default(), TcpChecks::default());
-    let Some(section) = section else {
-        return (timeouts, checks);
+) -> General<'t> {
+    let mut general = General {
+        lifetime: Lifetime::new(Timeouts::of(profile)),
+        checks: TcpChecks::of(profile),
+        between: None,
     };
-    let keys: Vec<_> = FIELDS
-        .iter()
-        .map(|(key, _)| *key)
-        .chain(["pick-up"])
-        .collect();
+    let Some(section) = section else {
+        return general;
+    };
+    let keys: Vec<_> = lifetime_keys().chain(CHECKS).collect();
     let row = Row::of(section, 0..0, "`[timeouts]`", &keys, problems);
+    read_lifetime(&row, profile, &mut general.lifetime, problems);
+    let checks = &mut general.checks;
+    choose(&row, "pick-up", &PICK_UPS, &mut checks.pick_up, problems);
+    choose(&row, "windows", &WINDOWS, &mut checks.windows, problems);
+    choose(&row, "resets", &RESETS, &mut checks.resets, problems);
+    general.between = row.get("between");
+    general
+}
+
+/// The keys of any table of lifetimes.
+pub(super) fn lifetime_keys() -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().map(|(key, _)| *key).chain(WAYS)
+}
+
+/// Reads the keys of a table of lifetimes; what it leaves out stays.
+pub(super) fn read_lifetime(
+    row: &Row<'_>,
+    profile: Profile,
+    lifetime: &mut Lifetime,
+    problems: &mut Problems,
+) {
     for (key, field) in FIELDS {
-        let duration = row
-            .get(key)
-            .and_then(|value| read_duration(value, problems));
-        if let Some(duration) = duration {
-            *field(&mut timeouts) = duration;
+        let Some(value) = row.get(key) else { continue };
+        if let Some(duration) = read_duration(value, problems) {
+            floors::check(profile, key, duration, value.span(), problems);
+            *field(&mut lifetime.timeouts) = duration;
         }
     }
-    let pick_up = row.get("pick-up").and_then(|value| {
-        let word = table::text(value, "\"never\" or \"loose\"", problems)?;
-        names::choose(&word, &PICK_UPS, "pick-up", problems)
-    });
-    checks.pick_up = pick_up.unwrap_or_default();
-    (timeouts, checks)
+    read_on_expiry(row, lifetime, problems);
+    choose(row, "refresh", &REFRESH, &mut lifetime.refresh, problems);
+}
+
+/// Reads `on-expiry`.
+pub(super) fn read_on_expiry(row: &Row<'_>, lifetime: &mut Lifetime, problems: &mut Problems) {
+    choose(
+        row,
+        "on-expiry",
+        &ON_EXPIRY,
+        &mut lifetime.on_expiry,
+        problems,
+    );
+}
+
+/// Reads a word, where it is there.
+fn choose<T: Copy>(
+    row: &Row<'_>,
+    key: &str,
+    choices: &[(&str, T)],
+    into: &mut T,
+    problems: &mut Problems,
+) {
+    let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+    let expected = names::one_of(&words, "or").replace('`', "\"");
+    let word = row
+        .get(key)
+        .and_then(|value| table::text(value, &expected, problems));
+    if let Some(chosen) = word.and_then(|word| names::choose(&word, choices, key, problems)) {
+        *into = chosen;
+    }
 }

@@ -102,6 +102,10 @@ impl Engine {
             Plan::Pass(headers, pass) => self.pass(now, frame, &headers, pass, out),
             Plan::Open(headers, opening) => self.open_session(now, frame, &headers, &opening, out),
             Plan::Error(headers, pass) => forward_error(frame, &headers, &pass),
+            Plan::Answered(answered) => {
+                self.sessions
+                    .prolong(answered.handle, answered.deadline, answered.probing);
+            }
         }
     }
 
@@ -185,6 +189,7 @@ impl Engine {
                 at: now,
                 session,
                 ending,
+                packets: 0,
             });
         }
     }
@@ -209,6 +214,7 @@ impl Engine {
                 at: now,
                 session: old,
                 ending: Ending::Replaced,
+                packets: 0,
             });
         }
         if let Some(victim) = evicts.and_then(|handle| self.end(handle)) {
@@ -217,6 +223,7 @@ impl Engine {
                 at: now,
                 session: victim,
                 ending: Ending::Evicted,
+                packets: 0,
             });
         }
         if let Admission::Expected(tuple, parent) = by {

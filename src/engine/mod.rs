@@ -17,6 +17,7 @@ mod commit;
 mod control;
 mod counters;
 mod decide;
+mod expiry;
 mod far_end;
 mod fragments;
 mod judgement;
@@ -182,50 +183,5 @@ impl Engine {
     /// What would happen to this packet now, step by step; nothing changes.
     pub fn explain(&self, arrival: Arrival, frame: &[u8], why: &mut impl Observer) -> Judgement {
         self.decide(self.now, arrival, frame, why).judgement
-    }
-
-    /// Everything that is due by `now`, in the order in which it was due.
-    pub fn expire(&mut self, now: Timestamp, out: &mut Output) {
-        self.now = self.now.max(now);
-        loop {
-            // Sessions only up to the next announcement: a control session that
-            // ends takes what it announced with it, but not what ended before.
-            let next_unmet = self.sessions.expectations().next_deadline();
-            let until = next_unmet.map_or(self.now, |unmet| unmet.min(self.now));
-            let next_unfinished = self.fragments.next_deadline();
-            let until = next_unfinished.map_or(until, |unfinished| unfinished.min(until));
-            if let Some((_, session)) = self.sessions.pop_expired(until) {
-                self.forget_control(&session);
-                let at = session.deadline;
-                out.events.push(Event::Ended {
-                    at,
-                    session,
-                    ending: Ending::Expired,
-                });
-            } else if let Some(unmet) = self.sessions.pop_unmet(until) {
-                let parent = self.controls.get_mut(&unmet.parent.id());
-                if let Some(parent) = parent.filter(|parent| parent.pending == Some(unmet.tuple)) {
-                    parent.pending = None;
-                }
-                out.events.push(Event::Unmet(unmet));
-            } else if let Some(unfinished) = self.fragments.pop_due(until) {
-                if let Some(unfinished) = unfinished {
-                    self.counters.count_unfinished(&unfinished);
-                    out.events.push(Event::Unfinished(unfinished));
-                }
-            } else if until == self.now {
-                return;
-            }
-            // Else the note of an announcement that was met before: it is gone now.
-        }
-    }
-
-    /// When [`expire`](Self::expire) next has work. It may find none: a
-    /// session that went on is looked at, and left.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        let sessions = self.sessions.next_deadline();
-        let deadlines = [sessions, self.fragments.next_deadline()];
-        deadlines.into_iter().flatten().min()
     }
 }

@@ -4,7 +4,7 @@ use super::Judgement;
 use super::rates::AnswerKind;
 use crate::alg::Note;
 use crate::nat::{Row, SourceChoice};
-use crate::net::{Direction, Mismatch, Place, Tuple};
+use crate::net::{Direction, LifetimeId, Mismatch, Place, Tuple};
 use crate::packet::Headers;
 use crate::rules::{RuleId, Ruling};
 use crate::session::{Expectation, Limit, SessionId, Standing, State, Track};
@@ -49,6 +49,8 @@ pub enum Step<'a> {
     Ruled(&'a Ruling),
     /// What source translation says.
     Source(SourceChoice),
+    /// How long its session lives.
+    Lives(LifetimeId),
     /// As what it leaves.
     Leaves(&'a Tuple),
     /// There is no room for its session unless this one goes.

@@ -4,7 +4,8 @@ use super::Unfinished;
 use crate::net::{Timestamp, ZoneId};
 use crate::session::{Expectation, Session, SessionId};
 
-/// A packet that the gateway itself made: an RST, an ICMP error, an echo reply.
+/// A packet that the gateway itself made: an RST, a keep-alive, an ICMP error, an
+/// echo reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
     /// The zone that it leaves by.
@@ -43,11 +44,34 @@ pub enum Event {
         session: Session,
         /// Why.
         ending: Ending,
+        /// How many packets its ends were told by.
+        packets: usize,
+    },
+    /// The ends of an idle session were asked whether they are still there.
+    Probed {
+        /// When it was due.
+        at: Timestamp,
+        /// Which one.
+        session: SessionId,
+        /// How many packets they were asked by.
+        packets: usize,
     },
     /// A data session that an ALG announced never came.
     Unmet(Expectation),
     /// A datagram never became whole, or had to make room for others.
     Unfinished(Unfinished),
+}
+
+impl Event {
+    /// How many packets of [`Output::made`] were sent because of it. They stand
+    /// there in the order of the events, before what a packet has caused.
+    #[must_use]
+    pub fn packets(&self) -> usize {
+        match self {
+            Self::Ended { packets, .. } | Self::Probed { packets, .. } => *packets,
+            Self::Began(_) | Self::Unmet(_) | Self::Unfinished(_) => 0,
+        }
+    }
 }
 
 /// What one call of the engine produced. Complete when the call returns; the

@@ -4,7 +4,7 @@ use super::rates::AnswerRates;
 use crate::nat::NatPolicy;
 use crate::net::{Services, Zones};
 use crate::rules::RuleSet;
-use crate::session::{Limits, TcpChecks, Timeouts};
+use crate::session::{Lifetimes, Limits, TcpChecks};
 
 /// What an operator wrote, checked and resolved: the engine's whole knowledge
 /// of the world it guards.
@@ -20,10 +20,10 @@ pub struct Policy {
     pub nat: NatPolicy,
     /// How strictly TCP is tracked.
     pub tcp: TcpChecks,
-    /// How long sessions live.
-    pub timeouts: Timeouts,
     /// How many sessions there may be.
     pub limits: Limits,
     /// How often the gateway itself speaks.
     pub answers: AnswerRates,
+    /// How long sessions live.
+    pub lifetimes: Lifetimes,
 }

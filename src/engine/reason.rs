@@ -78,6 +78,10 @@ reasons! {
     SourceLimit => "source-limit",
     /// The rule has let in as many sessions as it may.
     RuleLimit => "rule-limit",
+    // --- what the gateway asked itself
+    /// An end answers a keep-alive of the gateway's own; the other end has not
+    /// asked, and gets nothing.
+    ProbeAnswered => "probe-answered",
     // --- fragments
     /// A piece of a datagram, kept until the others are there.
     FragmentHeld => "fragment-held",

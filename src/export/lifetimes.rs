@@ -1,11 +1,14 @@
-//! How long sessions live: global timeouts are sysctls, a service's are
-//! `ct timeout` objects.
+//! How long sessions live: global timeouts are sysctls, those of services and
+//! rules are `ct timeout` objects.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::net::{Protocol, Service};
-use crate::session::{PickUp, Resets, TcpChecks, Timeouts, Windows};
+use crate::net::{LifetimeId, Protocol};
+use crate::session::{
+    Lifetime, LifetimeName, Lifetimes, OnExpiry, PickUp, Refresh, Resets, TcpChecks, Timeouts,
+    Windows,
+};
 
 /// The settings of the kernel that go with the ruleset, as comments.
 pub(super) fn sysctls(timeouts: &Timeouts, checks: TcpChecks, missing: &mut Vec<String>) -> String {
@@ -117,27 +120,131 @@ fn seconds(lifetime: Duration) -> Option<u64> {
     (lifetime.subsec_nanos() == 0).then_some(lifetime.as_secs())
 }
 
-/// The name of the `ct timeout` object for sessions of a service, where
-/// nftables has such for the protocol.
-pub(super) fn object_name(service: &Service, protocol: Protocol) -> Option<String> {
-    let (idle, has_state) = (service.idle?, established_state(protocol).is_some());
-    (has_state && seconds(idle).is_some()).then(|| format!("idle-{}-{protocol}", service.name))
-}
-
-/// What nft calls the state whose life `idle` is.
-fn established_state(protocol: Protocol) -> Option<&'static str> {
-    match protocol {
-        Protocol::TCP => Some("established"),
-        Protocol::UDP => Some("replied"),
-        _ => None,
+/// What `ct timeout` objects cannot say of lifetimes.
+pub(super) fn check(lifetimes: &Lifetimes, checks: TcpChecks, missing: &mut Vec<String>) {
+    if checks.resets == Resets::Exact {
+        missing.push(
+            "timeouts.resets: conntrack judges resets by its own rules, never by those of the RFCs"
+                .to_owned(),
+        );
+    }
+    for (_, lifetime) in lifetimes.iter() {
+        let name = match &lifetime.name {
+            LifetimeName::Timeouts => "timeouts".to_owned(),
+            LifetimeName::Named(name) => format!("lifetime {name}"),
+            LifetimeName::Service(name) => format!("service {name}"),
+        };
+        if lifetime.on_expiry != OnExpiry::Silent {
+            missing.push(format!(
+                "{name}: `on-expiry`: conntrack forgets sessions without a word"
+            ));
+        }
+        if lifetime.refresh != Refresh::BothEnds {
+            missing.push(format!(
+                "{name}: `refresh`: to conntrack the packets of both ends count"
+            ));
+        }
+    }
+    if !lifetimes.between().is_empty() {
+        missing.push("timeouts.between: lifetimes by zones".to_owned());
     }
 }
 
-/// The `ct timeout` object of that name.
-pub(super) fn object(service: &Service, protocol: Protocol) -> Option<String> {
-    let name = object_name(service, protocol)?;
-    let (state, seconds) = (established_state(protocol)?, seconds(service.idle?)?);
-    Some(format!(
-        "\tct timeout {name} {{\n\t\tprotocol {protocol}\n\t\tpolicy = {{ {state} : {seconds} }}\n\t}}\n"
-    ))
+/// A lifetime and the general one, from which `ct timeout` objects differ.
+#[derive(Clone, Copy)]
+pub(super) struct Differing<'a> {
+    own: &'a Lifetime,
+    general: &'a Lifetime,
+}
+
+/// How far a lifetime can be said for a protocol.
+pub(super) enum Said {
+    /// It is the general one.
+    Alike,
+    /// By the object of this name and text.
+    Object { name: String, text: String },
+    /// Not at all.
+    Not,
+}
+
+/// A state by nft's name, and how long it lasts.
+type Lasting = (&'static str, fn(&Lifetime) -> Duration);
+
+const TCP: [Lasting; 10] = [
+    ("syn_sent", |l| l.timeouts.tcp_syn_sent),
+    ("syn_recv", |l| l.timeouts.tcp_syn_recv),
+    ("established", |l| {
+        l.idle.unwrap_or(l.timeouts.tcp_established)
+    }),
+    ("fin_wait", |l| l.timeouts.tcp_fin_wait),
+    ("close_wait", |l| l.timeouts.tcp_close_wait),
+    ("last_ack", |l| l.timeouts.tcp_last_ack),
+    ("time_wait", |l| l.timeouts.tcp_time_wait),
+    ("close", |l| l.timeouts.tcp_close),
+    ("unack", |l| l.timeouts.tcp_unacknowledged),
+    ("retrans", |l| l.timeouts.tcp_max_retrans),
+];
+const UDP: [Lasting; 2] = [
+    ("unreplied", |l| {
+        l.idle
+            .map_or(l.timeouts.udp, |idle| idle.min(l.timeouts.udp))
+    }),
+    ("replied", |l| l.idle.unwrap_or(l.timeouts.udp_stream)),
+];
+/// What no object is for: the names are nobody's.
+const OTHERS: [Lasting; 2] = [
+    ("icmp", |l| l.timeouts.icmp),
+    ("generic", |l| l.idle.unwrap_or(l.timeouts.generic)),
+];
+
+impl<'a> Differing<'a> {
+    pub(super) fn new(lifetimes: &'a Lifetimes, id: LifetimeId) -> Self {
+        Self {
+            own: lifetimes.get(id),
+            general: lifetimes.general(),
+        }
+    }
+
+    /// How far it can be said for sessions of this protocol.
+    pub(super) fn said(self, protocol: Protocol) -> Said {
+        let (states, has_objects): (&[Lasting], bool) = match protocol {
+            Protocol::TCP => (&TCP, true),
+            Protocol::UDP => (&UDP, true),
+            protocol if protocol.is_icmp() => (&OTHERS[..1], false),
+            _ => (&OTHERS[1..], false),
+        };
+        let differing: Vec<_> = states
+            .iter()
+            .map(|(state, lasts)| (state, lasts(self.own), lasts(self.general)))
+            .filter(|(_, own, general)| own != general)
+            .collect();
+        if differing.is_empty() {
+            return Said::Alike;
+        }
+        let policy: Option<Vec<String>> = differing
+            .iter()
+            .map(|(state, own, _)| Some(format!("{state} : {}", seconds(*own)?)))
+            .collect();
+        let (Some(policy), true) = (policy, has_objects) else {
+            return Said::Not;
+        };
+        let name = match &self.own.name {
+            LifetimeName::Timeouts => return Said::Alike,
+            LifetimeName::Named(name) => format!("life-{name}-{protocol}"),
+            LifetimeName::Service(name) => format!("idle-{name}-{protocol}"),
+        };
+        let policy = policy.join(", ");
+        let text = format!(
+            "\tct timeout {name} {{\n\t\tprotocol {protocol}\n\t\tpolicy = {{ {policy} }}\n\t}}\n"
+        );
+        Said::Object { name, text }
+    }
+
+    /// The name of its object for this protocol.
+    pub(super) fn object(self, protocol: Protocol) -> Option<String> {
+        match self.said(protocol) {
+            Said::Object { name, .. } => Some(name),
+            Said::Alike | Said::Not => None,
+        }
+    }
 }

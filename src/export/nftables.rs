@@ -5,14 +5,15 @@ use std::net::IpAddr;
 
 use super::Exported;
 use super::conditions::{self, Alternative, addresses, all_of, elements, family_word, traffic};
+use super::lifetimes::{self, Differing, Said};
+use super::limits;
 use super::zones::{Side, ZoneNames, zone_set};
-use super::{lifetimes, limits};
 use crate::config::Compiled;
 use crate::engine::Policy;
 use crate::nat::{Forward, SourceNat, SourceTarget};
 use crate::net::{
-    AddressSet, AlgKind, Family, Place, Port, Protocol, Selector, Service, ServiceId, Traffic,
-    ZoneId,
+    AddressSet, AlgKind, Family, LifetimeId, Place, Port, Protocol, Selector, Service, ServiceId,
+    Traffic, ZoneId,
 };
 use crate::rules::{Action, Rule};
 
@@ -49,6 +50,8 @@ struct Writer<'a> {
 enum Life<'r> {
     /// The first of these that covers it.
     Named(&'r [ServiceId]),
+    /// This traffic (`None`: any), which has this lifetime whatever its service.
+    Given(Option<Vec<Traffic>>, LifetimeId),
     /// This traffic, which is of this service.
     Fixed(&'r [Traffic], ServiceId),
     /// This traffic (`None`: any), of the first service in the file.
@@ -57,9 +60,11 @@ enum Life<'r> {
 
 impl Writer<'_> {
     fn everything(&mut self, compiled: &Compiled) {
+        let general = self.policy.lifetimes.general();
         let mut settings =
-            lifetimes::sysctls(&self.policy.timeouts, self.policy.tcp, &mut self.missing);
+            lifetimes::sysctls(&general.timeouts, self.policy.tcp, &mut self.missing);
         settings.push_str(&limits::sysctls(self.policy, &mut self.missing));
+        lifetimes::check(&self.policy.lifetimes, self.policy.tcp, &mut self.missing);
         self.check_services();
         let mut body = String::new();
         std::mem::swap(&mut body, &mut self.text);
@@ -139,14 +144,14 @@ impl Writer<'_> {
     fn check_services(&mut self) {
         let services = &self.policy.services;
         for (id, service) in services.iter() {
-            for kind in service.traffic.iter().filter(|_| service.idle.is_some()) {
+            for kind in &service.traffic {
                 let protocol = match kind {
                     Traffic::Ports(protocol, _) | Traffic::Protocol(protocol) => *protocol,
-                    Traffic::Icmp(_) => continue, // an idle life means nothing to it
+                    Traffic::Icmp(_) => Protocol::ICMP,
                 };
-                if !protocol.is_icmp() && lifetimes::object_name(service, protocol).is_none() {
+                if let Some(Said::Not) = service.lifetime.map(|id| self.life(id).said(protocol)) {
                     self.missing.push(format!(
-                        "service {}: `idle` of {protocol} sessions, as it is written",
+                        "service {}: the lifetime of its {protocol} sessions, as it is written",
                         service.name
                     ));
                 }
@@ -205,17 +210,33 @@ impl Writer<'_> {
             self.text
                 .push_str("\n\tct helper ftp {\n\t\ttype \"ftp\" protocol tcp\n\t}\n");
         }
-        for (_, service) in services.iter() {
+        let has = |id: LifetimeId, protocol: Protocol| {
+            let uses = |service: &Service| {
+                service.lifetime == Some(id)
+                    && service.traffic.iter().any(|kind| match kind {
+                        Traffic::Ports(own, _) | Traffic::Protocol(own) => *own == protocol,
+                        Traffic::Icmp(_) => false,
+                    })
+            };
+            let mut rules = self.policy.rules.iter();
+            services.iter().any(|(_, service)| uses(service))
+                || rules.any(|(_, rule)| rule.lifetime == Some(id))
+        };
+        let mut objects = String::new();
+        for (id, _) in self.policy.lifetimes.iter() {
             for protocol in [Protocol::TCP, Protocol::UDP] {
-                let has = service.traffic.iter().any(|kind| match kind {
-                    Traffic::Ports(own, _) | Traffic::Protocol(own) => *own == protocol,
-                    Traffic::Icmp(_) => false,
-                });
-                if let Some(object) = lifetimes::object(service, protocol).filter(|_| has) {
-                    let _ = write!(self.text, "\n{object}");
+                if let Said::Object { text, .. } = self.life(id).said(protocol)
+                    && has(id, protocol)
+                {
+                    let _ = write!(objects, "\n{text}");
                 }
             }
         }
+        self.text.push_str(&objects);
+    }
+
+    fn life(&self, id: LifetimeId) -> Differing<'_> {
+        Differing::new(&self.policy.lifetimes, id)
     }
 
     /// Control sessions get their helper before destination NAT, since a
@@ -382,13 +403,19 @@ impl Writer<'_> {
     fn rule(&mut self, rule: &Rule, ends: Vec<Vec<Alternative>>) {
         if rule.action == Action::Allow {
             let selector = &rule.selector;
-            let life = match (&selector.traffic, &selector.services) {
-                (Some(unnamed), _) => match unnamed.service {
+            let services = selector.services.iter().flatten();
+            let kinds = services.filter_map(|id| self.policy.services.get(*id));
+            let life = match (&selector.traffic, &selector.services, rule.lifetime) {
+                (None, named, Some(lifetime)) => {
+                    let kinds = kinds.flat_map(|service| service.traffic.clone());
+                    Life::Given(named.as_ref().map(|_| kinds.collect()), lifetime)
+                }
+                (Some(unnamed), _, _) => match unnamed.service {
                     Some(service) => Life::Fixed(&unnamed.any_of, service),
                     None => Life::FirstOfFile(Some(&unnamed.any_of)),
                 },
-                (None, Some(named)) => Life::Named(named),
-                (None, None) => Life::FirstOfFile(None),
+                (None, Some(named), None) => Life::Named(named),
+                (None, None, None) => Life::FirstOfFile(None),
             };
             return self.allow(&rule.name, &ends, life);
         }
@@ -408,20 +435,37 @@ impl Writer<'_> {
                 let mut plain: Vec<&Traffic> = Vec::new();
                 let services = named.iter().filter_map(|id| policy.services.get(*id));
                 for service in services {
-                    if service.idle.is_none() {
+                    if service.lifetime.is_none() {
                         plain.extend(&service.traffic);
                         continue;
                     }
                     self.accept(row, ends, &plain, None);
                     plain.clear();
                     let own: Vec<_> = service.traffic.iter().collect();
-                    self.accept(row, ends, &own, Some(service));
+                    self.accept(row, ends, &own, service.lifetime);
                 }
                 self.accept(row, ends, &plain, None);
             }
             Life::Fixed(kinds, service) => {
                 let own: Vec<_> = kinds.iter().collect();
-                self.accept(row, ends, &own, policy.services.get(service));
+                let service = policy.services.get(service);
+                self.accept(
+                    row,
+                    ends,
+                    &own,
+                    service.and_then(|service| service.lifetime),
+                );
+            }
+            Life::Given(Some(kinds), lifetime) => {
+                let own: Vec<_> = kinds.iter().collect();
+                self.accept(row, ends, &own, Some(lifetime));
+            }
+            Life::Given(None, lifetime) => {
+                for protocol in [Protocol::TCP, Protocol::UDP] {
+                    let all = [&Traffic::Protocol(protocol)];
+                    self.accept(row, ends, &all, Some(lifetime));
+                }
+                self.rules(row, &all_of(ends.iter().cloned()), "accept");
             }
             Life::FirstOfFile(kinds) => {
                 let kinds = kinds.map(traffic);
@@ -435,18 +479,18 @@ impl Writer<'_> {
         }
     }
 
-    /// Accepts this traffic, with the life of a service.
+    /// Accepts this traffic, with this lifetime.
     fn accept(
         &mut self,
         row: &str,
         ends: &[Vec<Alternative>],
         kinds: &[&Traffic],
-        service: Option<&Service>,
+        lifetime: Option<LifetimeId>,
     ) {
         for kind in traffic(kinds.iter().copied()) {
             let object = kind
                 .protocol
-                .and_then(|protocol| lifetimes::object_name(service?, protocol));
+                .and_then(|protocol| self.life(lifetime?).object(protocol));
             let verdict = match object {
                 Some(object) => format!("ct timeout set \"{object}\" accept"),
                 None => "accept".to_owned(),
@@ -458,7 +502,7 @@ impl Writer<'_> {
 
     fn lives_differ(&self) -> bool {
         let mut services = self.policy.services.iter();
-        services.any(|(_, service)| service.idle.is_some())
+        services.any(|(_, service)| service.lifetime.is_some())
     }
 
     /// What happens to a connection that no rule is about.
@@ -599,11 +643,13 @@ impl Writer<'_> {
             return;
         }
         let services: Vec<&Service> = self.policy.services.iter().map(|(_, s)| s).collect();
-        let last = services.iter().rposition(|service| service.idle.is_some());
+        let last = services
+            .iter()
+            .rposition(|service| service.lifetime.is_some());
         self.begin(ANY_SERVICE, "");
         for service in services.iter().take(last.map_or(0, |last| last + 1)) {
             let own: Vec<_> = service.traffic.iter().collect();
-            self.accept(&service.name, &[], &own, Some(service));
+            self.accept(&service.name, &[], &own, service.lifetime);
         }
         self.line("accept");
         self.end();

@@ -4,6 +4,7 @@
 mod address_set;
 mod direction;
 mod endpoint;
+mod lifetime;
 mod protocol;
 mod sctp_chunk;
 mod selector;
@@ -17,6 +18,7 @@ mod zone;
 pub use address_set::AddressSet;
 pub use direction::{Direction, PerDirection};
 pub use endpoint::{Endpoint, Family, Port};
+pub use lifetime::{LifetimeId, Profile};
 pub use protocol::Protocol;
 pub use sctp_chunk::{ChunkType, VerificationTag};
 pub use selector::{Asking, Mismatch, Selector, UnnamedTraffic};

@@ -133,7 +133,7 @@ mod tests {
         let service = |name: &str, port| Service {
             name: name.into(),
             traffic: vec![tcp(port)],
-            idle: None,
+            lifetime: None,
             alg: Some(AlgKind::Ftp),
             checksum: UdpChecksum::Required,
         };

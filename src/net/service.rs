@@ -2,9 +2,8 @@
 //! belongs to it: its life and its application-layer gateway.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
-use super::{IcmpQuery, Port, Protocol, Tuple};
+use super::{IcmpQuery, LifetimeId, Port, Protocol, Tuple};
 
 /// A service of the policy in force, by its place in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,8 +16,8 @@ pub struct Service {
     pub name: String,
     /// The traffic that it is.
     pub traffic: Vec<Traffic>,
-    /// How long its established sessions may be idle, where the service says so.
-    pub idle: Option<Duration>,
+    /// How long its sessions live, where the service says so.
+    pub lifetime: Option<LifetimeId>,
     /// The application-layer gateway that reads its control sessions.
     pub alg: Option<AlgKind>,
     /// Whether its datagrams may go without a checksum in IPv6 too.

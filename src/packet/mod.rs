@@ -15,6 +15,7 @@ mod parse;
 mod reply;
 mod rewrite;
 mod sctp;
+mod speech;
 mod tcp;
 
 pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, ecn};
@@ -25,4 +26,5 @@ pub use rewrite::{
     Renumber, decrement_ttl, renumber, repair_checksums, replace_payload, translate,
 };
 pub use sctp::{Chunk, ChunkTypes, Chunks, SctpHeader};
+pub use speech::{Numbers, Speech, in_the_name_of};
 pub use tcp::{TcpHeader, TcpOptions};

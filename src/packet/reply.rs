@@ -51,7 +51,10 @@ fn may_answer(headers: &Headers) -> bool {
         && one_host(headers.destination)
 }
 
-fn ip(source: IpAddr, destination: IpAddr) -> Option<PacketBuilderStep<etherparse::IpHeaders>> {
+pub(super) fn ip(
+    source: IpAddr,
+    destination: IpAddr,
+) -> Option<PacketBuilderStep<etherparse::IpHeaders>> {
     match (source, destination) {
         (IpAddr::V4(s), IpAddr::V4(d)) => Some(PacketBuilder::ipv4(s.octets(), d.octets(), TTL)),
         (IpAddr::V6(s), IpAddr::V6(d)) => Some(PacketBuilder::ipv6(s.octets(), d.octets(), TTL)),

@@ -67,6 +67,7 @@ pub(super) fn read(segment: &[u8], length: usize) -> Option<TcpHeader> {
 pub struct TcpOptions {
     window_scale: Option<u8>,
     sack: SackOption,
+    time_stamp: Option<u32>,
     /// Right edges of SACK blocks; a header has room for four.
     edges: [Option<SeqNumber>; 4],
 }
@@ -92,6 +93,12 @@ impl TcpOptions {
         self.sack == SackOption::Permitted
     }
 
+    /// The time stamp of the segment (RFC 7323 section 3.2: `TSval`).
+    #[must_use]
+    pub fn time_stamp(&self) -> Option<u32> {
+        self.time_stamp
+    }
+
     /// The right edges of what is acknowledged selectively.
     pub fn sack_edges(&self) -> impl Iterator<Item = SeqNumber> {
         self.edges.into_iter().flatten()
@@ -102,9 +109,11 @@ impl TcpOptions {
         // What most segments carry, and nothing else: two NOPs and a time stamp.
         const TIME_STAMP_ALONE: [u8; 4] = [NOP, NOP, 8, 10];
         let mut read = Self::default();
-        if header.len() == 20
-            || (header.len() == 32 && array_at(header, 20) == Some(TIME_STAMP_ALONE))
-        {
+        if header.len() == 20 {
+            return read;
+        }
+        if header.len() == 32 && array_at(header, 20) == Some(TIME_STAMP_ALONE) {
+            read.time_stamp = u32_at(header, 24);
             return read;
         }
         for (kind, body) in options(header) {
@@ -112,6 +121,7 @@ impl TcpOptions {
                 (WINDOW_SCALE, 1) => {
                     read.window_scale = u8_at(header, body.start).map(|scale| scale.min(14));
                 }
+                (TIME_STAMP, 8) => read.time_stamp = u32_at(header, body.start),
                 (SACK_PERMITTED, 0) => read.sack = SackOption::Permitted,
                 (SACK, _) => {
                     let blocks = (body.start..body.end).step_by(8);
@@ -131,6 +141,7 @@ const NOP: u8 = 1;
 const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 const SACK: u8 = 5;
+const TIME_STAMP: u8 = 8;
 
 /// The options of a TCP header: their kind, and where their body is.
 fn options(header: &[u8]) -> impl Iterator<Item = (u8, Range<usize>)> + '_ {

@@ -8,7 +8,7 @@
 //! said yes: only [`RuleSet::judge`] makes one, and no session is opened
 //! without it.
 
-use crate::net::{Asking, Mismatch, Selector, ServiceId, Services};
+use crate::net::{Asking, LifetimeId, Mismatch, Selector, ServiceId, Services};
 
 /// A rule of the policy in force, by its place in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,6 +36,8 @@ pub struct Rule {
     pub action: Action,
     /// How many sessions that it let in may live at a time; `None`: any number.
     pub max_sessions: Option<u32>,
+    /// How long the sessions live that it lets in, where it says so.
+    pub lifetime: Option<LifetimeId>,
 }
 
 /// The ordered rules, and what happens to a connection that none names.

@@ -1,18 +1,19 @@
 //! The session table: every session under both of its tuples.
 
-use std::time::Duration;
-
 use hashbrown::HashTable;
 use slab::Slab;
 
 use super::census::{Census, Standing};
 use super::expectation::{Expectation, Expectations, ExpectedTuple};
 use super::hash::TupleHash;
+use super::probing::Probing;
 use super::state::{Handle, SessionId, State};
 use super::tcp::Heard;
 use super::tracker::Tracked;
 use super::wheel::Wheel;
-use crate::net::{AlgKind, Direction, PerDirection, ServiceId, Timestamp, Tuple, ZoneId};
+use crate::net::{
+    AlgKind, Direction, LifetimeId, PerDirection, ServiceId, Timestamp, Tuple, ZoneId,
+};
 
 /// Packets and octets of one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -36,8 +37,8 @@ pub struct Origin {
     pub rule: Option<u16>,
     /// Its service.
     pub service: Option<ServiceId>,
-    /// How long it may be idle when established, where its service says so.
-    pub idle: Option<Duration>,
+    /// How long it lives.
+    pub lifetime: LifetimeId,
     /// The ALG that reads it.
     pub alg: Option<AlgKind>,
     /// The control session that announced it.
@@ -67,6 +68,8 @@ pub struct Session {
     pub began: Timestamp,
     /// When it ends unless another packet comes.
     pub deadline: Timestamp,
+    /// Whether its ends are being asked if they are still there.
+    pub probing: Option<Probing>,
     /// What passed in each direction.
     pub counters: PerDirection<Counter>,
     /// The next moment at which the timer wheel looks at it.
@@ -236,6 +239,7 @@ impl Sessions {
             heard: first.heard,
             began: now,
             deadline: first.deadline,
+            probing: None,
             counters: PerDirection::default(),
             look_at: first.deadline,
             standing,
@@ -277,6 +281,7 @@ impl Sessions {
         session.tracked = update.tracked;
         session.heard = update.heard;
         session.deadline = update.deadline;
+        session.probing = None;
         let counter = &mut session.counters[update.direction];
         counter.packets += 1;
         counter.bytes += update.bytes as u64;
@@ -311,9 +316,31 @@ impl Sessions {
         Some(session)
     }
 
+    /// Lets a session live until `deadline` though no packet of it has passed.
+    pub fn prolong(&mut self, handle: Handle, deadline: Timestamp, probing: Option<Probing>) {
+        let slot = self.slots.get_mut(handle.slot);
+        let Some(session) = slot.filter(|session| session.id == handle.id) else {
+            return;
+        };
+        session.probing = probing;
+        session.deadline = deadline;
+        if session.look_at != deadline {
+            session.look_at = deadline;
+            self.wheel.arm(slot_of(handle), handle.id, deadline);
+        }
+    }
+
     /// Takes out the next session whose time ran out by `now`, in the order in
     /// which they were due.
     pub fn pop_expired(&mut self, now: Timestamp) -> Option<(Handle, Session)> {
+        let handle = self.pop_due(now)?;
+        self.remove(handle).map(|session| (handle, session))
+    }
+
+    /// The next session whose time ran out by `now`, in the order in which they
+    /// were due. It is told once: the caller [removes](Self::remove) or
+    /// [prolongs](Self::prolong) it.
+    pub fn pop_due(&mut self, now: Timestamp) -> Option<Handle> {
         while let Some((slot, at)) = self.wheel.pop_due(now) {
             let Some(session) = self.slots.get_mut(slot as usize) else {
                 debug_assert!(false, "a deadline of nobody");
@@ -329,7 +356,7 @@ impl Sessions {
                 id: session.id,
                 slot: slot as usize,
             };
-            return self.remove(handle).map(|session| (handle, session));
+            return Some(handle);
         }
         None
     }
@@ -398,7 +425,7 @@ mod tests {
             },
             rule: None,
             service: None,
-            idle: None,
+            lifetime: LifetimeId::default(),
             alg: None,
             parent: None,
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// The lifetimes of sessions by protocol and state. The defaults are Linux
-/// conntrack's, but for `tcp_established`: RFC 5382 REQ-5 asks for at least
-/// two hours and four minutes, and that is the default (conntrack: five days).
+use crate::net::Profile;
+
+/// The lifetimes of sessions by protocol and state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
     /// A SYN was seen, no answer yet.
@@ -59,14 +59,32 @@ pub struct Timeouts {
     pub generic: Duration,
     /// How long a data session that an ALG announced may take to arrive.
     pub expectation: Duration,
+    /// How long an end may take to answer whether it is still there.
+    pub probe: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
+        Self::linux()
+    }
+}
+
+impl Timeouts {
+    /// Those that hold where a rule file of this profile says nothing.
+    #[must_use]
+    pub fn of(profile: Profile) -> Self {
+        match profile {
+            Profile::Linux => Self::linux(),
+            Profile::Rfc => Self::rfc(),
+        }
+    }
+
+    /// Linux conntrack's.
+    fn linux() -> Self {
         Self {
             tcp_syn_sent: Duration::from_secs(120),
             tcp_syn_recv: Duration::from_secs(60),
-            tcp_established: Duration::from_secs((2 * 60 + 4) * 60),
+            tcp_established: Duration::from_secs(5 * 24 * 3600),
             tcp_fin_wait: Duration::from_secs(120),
             tcp_close_wait: Duration::from_secs(60),
             tcp_last_ack: Duration::from_secs(30),
@@ -90,6 +108,44 @@ impl Default for Timeouts {
             icmpv6: Duration::from_secs(30),
             generic: Duration::from_secs(600),
             expectation: Duration::from_secs(300),
+            // Many times the longest way around the earth, and longer than the
+            // half second within which Linux answers only once.
+            probe: Duration::from_secs(20),
+        }
+    }
+
+    /// Those of RFC 5382 and RFC 7857 (TCP), RFC 4787 (UDP) and RFC 5508 (ICMP).
+    fn rfc() -> Self {
+        // RFC 5382 REQ-5: established, two hours and four minutes; opening and
+        // closing, four minutes (RFC 7857 section 2.1; RFC 793's 2 MSL).
+        let established = Duration::from_secs((2 * 60 + 4) * 60);
+        let transitory = Duration::from_secs(240);
+        Self {
+            tcp_syn_sent: transitory,
+            tcp_syn_recv: transitory,
+            tcp_established: established,
+            // RFC 5382 section 5: a connection closes when both ends have sent
+            // their FIN. One that is closed by half may be idle as long as any.
+            tcp_fin_wait: established,
+            tcp_close_wait: established,
+            tcp_last_ack: transitory,
+            tcp_time_wait: transitory,
+            // RFC 7857 section 2.2: after a reset the session stays.
+            tcp_close: transitory,
+            // REQ-5 knows no other ground to give up an established one.
+            tcp_unacknowledged: established,
+            tcp_max_retrans: established,
+            // RFC 4787 REQ-5c.
+            udp: Duration::from_secs(300),
+            udp_stream: Duration::from_secs(300),
+            // RFC 5508 REQ-2.
+            icmp: Duration::from_secs(60),
+            icmpv6: Duration::from_secs(60),
+            // RFC 6092 REC-12: five minutes for all other protocols. It names no
+            // states of SCTP.
+            gre: Duration::from_secs(300),
+            gre_stream: Duration::from_secs(300),
+            ..Self::linux()
         }
     }
 }

@@ -191,10 +191,26 @@ fn is_stream(seen: &Seen<'_>, began: Timestamp) -> bool {
     }
 }
 
+/// Whether a packet travelling in `direction` says nothing but that its sender
+/// is there.
+#[must_use]
+pub fn answers_probe(
+    tracked: &Tracked,
+    direction: Direction,
+    seen: &Seen<'_>,
+    as_sent: impl Fn(SeqNumber) -> SeqNumber,
+) -> bool {
+    let Tracked::Tcp(connection) = tracked else {
+        return false;
+    };
+    Segment::read(seen.headers, seen.frame, as_sent)
+        .is_some_and(|segment| connection.says_nothing_new(direction, &segment))
+}
+
 /// How long a session in this state lives without traffic. `idle` is what its
 /// service says for established sessions.
 #[must_use]
-pub fn lifetime(
+pub(super) fn lifetime(
     state: State,
     life: Life,
     protocol: Protocol,

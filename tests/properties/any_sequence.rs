@@ -30,6 +30,9 @@ dmz = { tun = "dmz0", net = ["10.0.9.0/24"], address = "10.0.9.1" }
 wan = { tun = "wan0", net = ["0.0.0.0/0"], address = "203.0.113.2" }
 [services]
 ftp = { tcp = 21, alg = "ftp" }
+[timeouts]
+tcp-established = "1m"
+on-expiry = "probe"
 [policy]
 default = "reject"
 rules = [
@@ -350,7 +353,16 @@ impl World {
     fn expire(&mut self) {
         let mut out = Output::default();
         self.engine.expire(self.now, &mut out);
-        assert!(out.made.is_empty());
+        let counted: usize = out.events.iter().map(spigate::engine::Event::packets).sum();
+        assert_eq!(counted, out.made.len(), "packets of no event");
+        for made in out.made {
+            let seen = Seen::read(&made.bytes, Sums::Right);
+            let Body::Tcp(header, payload) = &seen.body else {
+                panic!("time alone said {seen:?}");
+            };
+            assert!(header.ack && !header.syn && !header.fin && payload.is_empty());
+            self.record.push(seen.bytes);
+        }
         self.latest = self.latest.max(self.now);
         self.check_table();
     }
@@ -397,6 +409,7 @@ impl World {
                     left: (to, seen),
                 });
             }
+            _ if judgement.reason == Reason::ProbeAnswered => assert!(out.made.is_empty()),
             verdict => {
                 assert_eq!(table(&self.engine), before, "a refused packet left a trace");
                 assert!(out.made.len() <= 1);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use spigate::capture::{self, CaptureReader, Entry, Feed, Merge, PacketReport, Repair, Sink};
 use spigate::capture::{Stopped, Vantage};
 use spigate::config::Compiled;
-use spigate::engine::{Checksums, Engine, Event, Options};
+use spigate::engine::{Checksums, Engine, Event, Made, Options};
 use spigate::net::Timestamp;
 
 use crate::common::{OFFICE, Scratch, project_file, replay};
@@ -22,7 +22,7 @@ struct Count(usize);
 impl Sink for Count {
     type Error = std::convert::Infallible;
 
-    fn event(&mut self, _: &Engine, _: &Event) -> Result<(), Self::Error> {
+    fn event(&mut self, _: &Engine, _: &Event, _: &[Made]) -> Result<(), Self::Error> {
         Ok(())
     }
 

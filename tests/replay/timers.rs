@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Scratch, objects, recording, replay};
+use crate::common::{Scratch, objects, office_with, recording, replay, replay_by};
 use crate::packets::{NINE, Packet, packets, raw_pcap, udp};
 use spigate::net::Timestamp;
 
@@ -164,6 +164,82 @@ fn an_announcement_ends_before_its_control_session_though_both_are_overdue() {
         *"2026-03-01T11:00:00"
     );
     assert_eq!(lines[2]["reason"], "no-session");
+}
+
+/// An established connection in which both ends have said something, and a packet
+/// of somebody else two hours later.
+fn idle_connection() -> Vec<Packet> {
+    const CLIENT: [u8; 4] = [10, 0, 0, 7];
+    const SERVER: [u8; 4] = [10, 0, 9, 80];
+    let segment = |source: [u8; 4], ports: [u16; 2], numbers: [u32; 2]| {
+        let destination = if source == CLIENT { SERVER } else { CLIENT };
+        etherparse::PacketBuilder::ipv4(source, destination, 64)
+            .tcp(ports[0], ports[1], numbers[0], 64_000)
+            .ack(numbers[1])
+    };
+    let (to, back) = ([51_000, 80], [80, 51_000]);
+    let mut made: Vec<_> = [
+        etherparse::PacketBuilder::ipv4(CLIENT, SERVER, 64)
+            .tcp(51_000, 80, 100, 64_000)
+            .syn(),
+        segment(SERVER, back, [500, 101]).syn(),
+        segment(CLIENT, to, [101, 501]),
+        segment(SERVER, back, [501, 101]),
+    ]
+    .into_iter()
+    .map(|segment| {
+        let mut bytes = Vec::new();
+        segment.write(&mut bytes, &[]).unwrap();
+        Packet::at(0, bytes)
+    })
+    .collect();
+    made.push(Packet::at(2 * HOUR, query(5000)));
+    made
+}
+
+#[test]
+fn what_the_ends_of_an_expired_session_are_told_stands_with_its_timer_and_in_the_files() {
+    let scratch = Scratch::new("what_the_ends_are_told");
+    let capture = scratch.write("made.pcap", raw_pcap(&idle_connection()));
+    for (on_expiry, packets) in [("silent", 0), ("reset", 1), ("probe", 4)] {
+        let rules = office_with(
+            "tcp-established = \"2h4m\"",
+            &format!("tcp-established = \"1h\"\non-expiry = \"{on_expiry}\""),
+        );
+        let rules = scratch.write("office.toml", rules);
+        let out = scratch.path(on_expiry);
+        let said = replay_by(&rules, &[&capture, "--json", "--bytes", "--out", &out]).fine();
+        let lines = objects(&said);
+        let timers: Vec<_> = lines.iter().filter(|l| l.get("timer").is_some()).collect();
+        let (ended, asked) = timers.split_last().unwrap();
+        assert_eq!(ended["timer"], "session-expired");
+        assert_eq!(ended["state"], "established");
+        for line in asked {
+            assert_eq!(line["timer"], "session-probed");
+        }
+        // To each end, by its zone.
+        let zones = |line: &Value| {
+            let out = line.get("out").and_then(Value::as_array);
+            let out = out.map(Vec::as_slice).unwrap_or_default();
+            out.iter().map(|o| o["zone"].clone()).collect::<Vec<_>>()
+        };
+        for line in &timers {
+            let expected = if packets == 0 {
+                vec![]
+            } else {
+                vec![json!("dmz"), json!("lan")]
+            };
+            assert_eq!(zones(line), expected, "{line}");
+        }
+        let written = |zone: &str| self::packets(&format!("{out}/{zone}.pcap"));
+        // Two of the four segments left by each zone.
+        assert_eq!(written("dmz").len(), 2 + packets, "{on_expiry}");
+        assert_eq!(written("lan").len(), 2 + packets, "{on_expiry}");
+        assert!(written("dmz").is_sorted_by_key(|packet| packet.time));
+        // The packet in whose time they fell did not cause them.
+        let last = lines.last().unwrap();
+        assert_eq!(zones(last), [json!("wan")]);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use spigate::config::{self, Code, Colour};
 use spigate::engine::AnswerRates;
+use spigate::net::Profile;
 use spigate::session::{Limits, Timeouts};
 
 /// What completes an example that shows one section.
@@ -130,23 +131,33 @@ fn the_reference_names_every_timeout_with_its_default() {
         .skip(1)
         .take_while(|line| line.starts_with('|'))
         .map(|line| line.split('|').map(|cell| cell.trim().trim_matches('`')))
-        .map(|mut cells| (cells.nth(1).unwrap(), cells.next().unwrap()));
+        .map(|mut cells| {
+            let key = cells.nth(1).unwrap();
+            (key, [cells.next().unwrap(), cells.next().unwrap()])
+        });
     // Each as it is listed is the default; a second more than listed is not.
-    let with = |lines: &str| {
-        let text = format!("version = 1\nzones.a.net = \"10.0.0.0/8\"\n[timeouts]\n{lines}");
+    let with = |profile: &str, lines: &str| {
+        let head = format!("version = 1\nprofile = \"{profile}\"\nzones.a.net = \"10.0.0.0/8\"\n");
+        let text = format!("{head}[timeouts]\n{lines}");
         let compiled = config::compile(Path::new("timeouts"), &text);
-        compiled.unwrap_or_else(|e| panic!("{e}")).policy.timeouts
+        compiled
+            .unwrap_or_else(|e| panic!("{e}"))
+            .policy
+            .lifetimes
+            .general()
+            .timeouts
+            .clone()
     };
     let mut count = 0;
-    for (key, default) in rows {
+    for (key, defaults) in rows {
         count += 1;
-        let listed = with(&format!("{key} = \"{default}\"\n"));
-        assert_eq!(listed, Timeouts::default(), "{key}");
-        assert_ne!(
-            with(&format!("{key} = \"{default}1ms\"\n")),
-            listed,
-            "{key}"
-        );
+        let profiles = [("linux", Profile::Linux), ("rfc", Profile::Rfc)];
+        for ((name, profile), default) in profiles.into_iter().zip(defaults) {
+            let listed = with(name, &format!("{key} = \"{default}\"\n"));
+            assert_eq!(listed, Timeouts::of(profile), "{key}");
+            let more = with(name, &format!("{key} = \"{default}1ms\"\n"));
+            assert_ne!(more, listed, "{key}");
+        }
     }
-    assert_eq!(count, 26);
+    assert_eq!(count, 27);
 }

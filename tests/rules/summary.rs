@@ -6,7 +6,7 @@ use spigate::config::Compiled;
 use spigate::engine::AnswerRates;
 use spigate::nat::SourceTarget;
 use spigate::net::{AddressSet, Place, Selector, ServiceId, Traffic, ZoneId};
-use spigate::session::{Limits, Timeouts};
+use spigate::session::{Lifetime, LifetimeName, Limits, OnExpiry, Refresh, TcpChecks, Timeouts};
 
 /// A line for each thing that the file says.
 pub(crate) fn of(compiled: &Compiled) -> String {
@@ -37,8 +37,8 @@ pub(crate) fn of(compiled: &Compiled) -> String {
             traffic(&service.traffic)
         )
         .unwrap();
-        if let Some(idle) = service.idle {
-            write!(out, "; idle {idle:?}").unwrap();
+        if let Some(id) = service.lifetime {
+            write!(out, "; lives as {}", lifetime(policy.lifetimes.get(id))).unwrap();
         }
         if let Some(alg) = service.alg {
             write!(out, "; alg {}", alg.name()).unwrap();
@@ -48,8 +48,23 @@ pub(crate) fn of(compiled: &Compiled) -> String {
         }
         out.push('\n');
     }
-    if policy.timeouts != Timeouts::default() {
-        writeln!(out, "{:?}", policy.timeouts).unwrap();
+    for (_, general) in policy.lifetimes.iter() {
+        if *general != Lifetime::new(Timeouts::default()) {
+            let name = lifetime(general);
+            writeln!(out, "lifetime {name}: {}", differing(&general.timeouts)).unwrap();
+        }
+    }
+    for row in policy.lifetimes.between() {
+        let zones = |zones: &Option<Vec<ZoneId>>| match zones {
+            Some(zones) => list(zones.iter().map(|zone| policy.zones.name(*zone))),
+            None => "any".into(),
+        };
+        let (from, to) = (zones(&row.from), zones(&row.to));
+        let name = lifetime(policy.lifetimes.get(row.lifetime));
+        writeln!(out, "between {from} and {to}: {name}").unwrap();
+    }
+    if policy.tcp != TcpChecks::default() {
+        writeln!(out, "{:?}", policy.tcp).unwrap();
     }
     if policy.limits != Limits::default() {
         writeln!(out, "{:?}", policy.limits).unwrap();
@@ -60,13 +75,15 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     for (id, rule) in policy.rules.iter() {
         let line = compiled.locations.of_rule(id).unwrap().line;
         let selector = selector(&rule.selector, compiled);
-        let action = format!("{:?}", rule.action).to_lowercase();
-        let name = &rule.name;
-        write!(out, "rule {name} (line {line}):{selector} -> {action}").unwrap();
-        if let Some(most) = rule.max_sessions {
-            write!(out, ", {most} at a time").unwrap();
+        let mut action = format!("{:?}", rule.action).to_lowercase();
+        if let Some(id) = rule.lifetime {
+            action += &format!(", lives as {}", lifetime(policy.lifetimes.get(id)));
         }
-        out.push('\n');
+        if let Some(most) = rule.max_sessions {
+            action += &format!(", {most} at a time");
+        }
+        let name = &rule.name;
+        writeln!(out, "rule {name} (line {line}):{selector} -> {action}").unwrap();
     }
     let default = format!("{:?}", policy.rules.default_action()).to_lowercase();
     writeln!(out, "default: {default}").unwrap();
@@ -96,6 +113,38 @@ pub(crate) fn of(compiled: &Compiled) -> String {
         out.push('\n');
     }
     out
+}
+
+/// A lifetime by its name, with what it says besides timeouts.
+fn lifetime(lifetime: &Lifetime) -> String {
+    let mut words = vec![match &lifetime.name {
+        LifetimeName::Timeouts => "[timeouts]".to_owned(),
+        LifetimeName::Named(name) => name.clone(),
+        LifetimeName::Service(name) => format!("service {name}"),
+    }];
+    words.extend(lifetime.idle.map(|idle| format!("idle {idle:?}")));
+    if lifetime.on_expiry != OnExpiry::default() {
+        words.push(format!("on expiry {:?}", lifetime.on_expiry));
+    }
+    if lifetime.refresh != Refresh::default() {
+        words.push(format!("refreshed by {:?}", lifetime.refresh));
+    }
+    words.join(", ")
+}
+
+/// What differs from the defaults.
+fn differing(timeouts: &Timeouts) -> String {
+    let (own, default) = (
+        format!("{timeouts:?}"),
+        format!("{:?}", Timeouts::default()),
+    );
+    let pairs = own.split(", ").zip(default.split(", "));
+    let differing = pairs.filter(|(own, default)| own != default);
+    let bare = |own: &str| {
+        let own = own.trim_start_matches("Timeouts { ");
+        own.trim_end_matches(" }").to_owned()
+    };
+    list(differing.map(|(own, _)| bare(own)))
 }
 
 fn selector(selector: &Selector, compiled: &Compiled) -> String {

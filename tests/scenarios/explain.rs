@@ -30,6 +30,7 @@ impl Observer for Steps {
             }
             Step::Ruled(_) => "ruled".into(),
             Step::Source(_) => "source chosen".into(),
+            Step::Lives(lifetime) => format!("lives by {}", lifetime.0),
             Step::Leaves(tuple) => format!("leaves as {tuple}"),
             Step::Evicts(session, standing) => format!("evicts {session}, {standing}"),
             Step::NoRoom(limit) => format!("no room: {limit:?}"),
@@ -91,6 +92,7 @@ fn a_new_connection_is_explained_from_reading_to_leaving() {
             "ruled",
             "source chosen",
             "leaves as tcp 203.0.113.2:51000 > 198.51.100.9:80",
+            "lives by 0",
             "decided: rule",
         ]
     );

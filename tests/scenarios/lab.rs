@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spigate::engine::{
-    Arrival, Checksums, Engine, Event, Extent, Judgement, Observer, Options, Output, Silent,
+    Arrival, Checksums, Engine, Event, Extent, Judgement, Observer, Options, Output, Reason, Silent,
 };
 use spigate::net::{Timestamp, ZoneId};
 use spigate::session::{Expectation, Session, TcpChecks};
@@ -78,12 +78,25 @@ impl Lab {
         At { lab: self, now }
     }
 
-    /// Lets time pass; tells what ended.
+    /// Lets time pass, in which nothing is sent; tells what ended.
     pub(crate) fn wait_until(&mut self, seconds: f64) -> Vec<Event> {
+        let Passed { events, made } = self.let_pass(seconds);
+        assert!(made.is_empty(), "time alone sent {made:?}");
+        events
+    }
+
+    /// Lets time pass; tells what ended, and what the gateway sent.
+    pub(crate) fn let_pass(&mut self, seconds: f64) -> Passed {
         let mut out = Output::default();
         self.engine.expire(moment(seconds), &mut out);
-        assert!(out.made.is_empty(), "time alone sent {:?}", out.made);
-        out.events
+        let counted: usize = out.events.iter().map(Event::packets).sum();
+        assert_eq!(counted, out.made.len(), "packets of no event");
+        let made = out.made.iter();
+        let made = made.map(|made| (self.name(made.zone), Seen::read(&made.bytes, Sums::Right)));
+        Passed {
+            made: made.collect(),
+            events: out.events,
+        }
     }
 
     /// Sessions and expectations, complete.
@@ -192,6 +205,8 @@ impl From<'_> {
                 };
                 sums.map(|sums| (lab.name(zone), Seen::read(&leaving, sums)))
             }
+            // It was for the gateway, which remembers that it came.
+            _ if judgement.reason == Reason::ProbeAnswered => None,
             _ => {
                 assert_eq!(lab.snapshot(), before, "a refused packet left a trace");
                 None
@@ -216,6 +231,15 @@ impl From<'_> {
             events: out.events,
         }
     }
+}
+
+/// What time alone did.
+#[derive(Debug)]
+#[must_use = "say what was to come of it"]
+pub(crate) struct Passed {
+    pub(crate) events: Vec<Event>,
+    /// By which zone what left.
+    pub(crate) made: Vec<(&'static str, Seen)>,
 }
 
 /// What came of a packet.

@@ -140,6 +140,14 @@ fn reach(reason: Reason) -> Reached {
             let rule = r#"id = "lan-out", max-sessions = 1,"#;
             two_syns(&OFFICE.replace(r#"id = "lan-out","#, rule))
         }
+        Reason::ProbeAnswered => {
+            let asking = format!("{OFFICE}\n[timeouts]\non-expiry = \"probe\"\n");
+            let mut lab = Lab::new(&asking);
+            let opened = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), "198.51.100.21:80");
+            let _ = lab.let_pass(432_000.0);
+            let answer = opened.client.segment();
+            Reached::By(lab.at(432_000.1).from(LAN).send(answer).judgement)
+        }
         Reason::NoRoute => {
             let narrow = OFFICE.replace(r#"["0.0.0.0/0", "::/0"]"#, r#"["192.0.2.0/24"]"#);
             Reached::By(Lab::new(&narrow).at(0.0).from(LAN).send(ask()).judgement)

@@ -91,7 +91,7 @@ fn t_lnx_tcp_timers__each_state_lasts_its_time_and_not_a_moment_longer() {
     let lives: [(&[Step], f64); 8] = [
         (&WHOLE_LIFE[..1], 120.0),
         (&WHOLE_LIFE[..2], 60.0),
-        (&WHOLE_LIFE[..3], 7440.0),
+        (&WHOLE_LIFE[..3], 432_000.0),
         (&WHOLE_LIFE[..4], 120.0),
         (&WHOLE_LIFE[..5], 60.0),
         (&WHOLE_LIFE[..6], 30.0),
@@ -295,7 +295,7 @@ fn t_lnx_tcp_syn_est__a_syn_in_an_established_session_passes_and_changes_nothing
         10.0,
         (LAN, || from_client().syn().seq(70_000), "established"),
     );
-    assert_eq!(lab.session().deadline, moment(7440.0));
+    assert_eq!(lab.session().deadline, moment(432_000.0));
     // The server's challenge ACK passes, and so does the client's RST to it.
     play(
         &mut lab,
@@ -317,7 +317,7 @@ fn t_5961_syn__state_and_timer_stay_when_a_syn_meets_a_synchronised_session() {
         10.0,
         (LAN, || from_client().syn().seq(1), "established"),
     );
-    assert_eq!(lab.session().deadline, moment(7440.0));
+    assert_eq!(lab.session().deadline, moment(432_000.0));
     let syn = from_server().syn().seq(1);
     let before = lab.snapshot();
     let _ = lab

@@ -17,7 +17,7 @@ fn t_lnx_tcp_unack__data_wait_300_seconds_for_their_acknowledgement() {
     assert_eq!(lab.session().deadline, moment(302.0));
     let all = from_server().seq(501).ack(106);
     pass(&mut lab, 3.0, WAN, all, "established");
-    assert_eq!(lab.session().deadline, moment(7443.0));
+    assert_eq!(lab.session().deadline, moment(432_003.0));
     // The other end's data count as much.
     let answer = from_server().seq(501).ack(106).data("hi");
     pass(&mut lab, 4.0, WAN, answer, "established");
@@ -36,14 +36,19 @@ fn t_lnx_tcp_unack__a_state_that_ends_sooner_ends_as_soon() {
 #[test]
 fn t_lnx_tcp_retrans__after_three_repetitions_300_seconds_remain() {
     let mut lab = lab_after(&[SYN, SYN_ACK, ACK]);
-    for (at, deadline) in [(1.0, 7441.0), (2.0, 7442.0), (3.0, 303.0), (4.0, 304.0)] {
+    for (at, deadline) in [
+        (1.0, 432_001.0),
+        (2.0, 432_002.0),
+        (3.0, 303.0),
+        (4.0, 304.0),
+    ] {
         play(&mut lab, at, ACK);
         assert_eq!(lab.session().deadline, moment(deadline), "at {at}");
     }
     // Something new, and all is well again.
     let other = from_client().seq(101).ack(501).window(60_000);
     pass(&mut lab, 5.0, LAN, other, "established");
-    assert_eq!(lab.session().deadline, moment(7445.0));
+    assert_eq!(lab.session().deadline, moment(432_005.0));
 }
 
 #[test]
@@ -54,7 +59,7 @@ fn t_lnx_tcp_retrans__a_closed_window_may_stay_so_for_300_seconds() {
     assert_eq!(lab.session().deadline, moment(301.0));
     let open = from_server().seq(501).ack(101).window(1);
     pass(&mut lab, 2.0, WAN, open, "established");
-    assert_eq!(lab.session().deadline, moment(7442.0));
+    assert_eq!(lab.session().deadline, moment(432_002.0));
 }
 
 #[test]

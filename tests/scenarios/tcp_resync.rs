@@ -25,7 +25,7 @@ fn t_lnx_tcp_syn_est__the_answer_to_a_syn_that_was_let_by_is_believed() {
     let old = lab.session().id;
     let syn = new_syn().tcp_options(&SCALE_7).window(1000);
     pass(&mut lab, 10.0, LAN, syn, "established");
-    assert_eq!(lab.session().deadline, moment(7440.0));
+    assert_eq!(lab.session().deadline, moment(432_000.0));
     let syn_ack = from_server().syn().seq(9_000_000).ack(7_000_001);
     let syn_ack = syn_ack.tcp_options(&SCALE_7).window(1000);
     pass(&mut lab, 10.1, WAN, syn_ack, "syn-recv");

@@ -51,7 +51,7 @@ fn t_9293_win__data_beyond_the_window_is_refused_and_changes_nothing() {
         refuse(&mut lab, 1.0, LAN, fin, BEYOND);
         let other = from_server().seq(seq + 400).ack(101).data("x");
         refuse(&mut lab, 1.0, WAN, other, BEYOND);
-        assert_eq!(lab.session().deadline, moment(7440.0));
+        assert_eq!(lab.session().deadline, moment(432_000.0));
         pass(&mut lab, 2.0, LAN, client_at(101, "x"), "established");
         pass(&mut lab, 2.0, WAN, server_acks(102), "established");
     }
@@ -63,7 +63,7 @@ fn t_lnx_tcp_win__the_last_octet_of_the_window_belongs_and_renews() {
     pass(&mut lab, 1.0, LAN, client_at(64_100, "x"), "established");
     assert_eq!(lab.session().deadline, moment(301.0), "unacknowledged");
     pass(&mut lab, 2.0, WAN, server_acks(64_101), "established");
-    assert_eq!(lab.session().deadline, moment(7442.0));
+    assert_eq!(lab.session().deadline, moment(432_002.0));
 }
 
 #[test]
@@ -72,9 +72,13 @@ fn t_lnx_tcp_win__less_than_a_window_too_much_passes_and_may_be_acknowledged() {
     // beyond what the gateway knows of, and its receiver takes it.
     let mut lab = established();
     pass(&mut lab, 1.0, LAN, client_at(64_102, "xy"), "established");
-    assert_eq!(lab.session().deadline, moment(7440.0), "it renews nothing");
+    assert_eq!(
+        lab.session().deadline,
+        moment(432_000.0),
+        "it renews nothing"
+    );
     pass(&mut lab, 2.0, WAN, server_acks(64_104), "established");
-    assert_eq!(lab.session().deadline, moment(7442.0));
+    assert_eq!(lab.session().deadline, moment(432_002.0));
     pass(&mut lab, 3.0, LAN, client_at(64_104, "on"), "established");
     pass(&mut lab, 3.0, WAN, server_acks(64_106), "established");
     // The bound is exact: up to 63998 octets too much, and not one more.
@@ -92,10 +96,10 @@ fn t_9293_win__octets_received_long_ago_pass_and_renew_nothing() {
     // Ends at 100, one octet more than a window back.
     pass(&mut lab, 3.0, LAN, client_at(98, "ab"), "established");
     assert_eq!(lab.session().tracked, tracked);
-    assert_eq!(lab.session().deadline, moment(7442.0));
+    assert_eq!(lab.session().deadline, moment(432_002.0));
     // Ends at 101: that the server may not have heard of.
     pass(&mut lab, 3.0, LAN, client_at(99, "ab"), "established");
-    assert_eq!(lab.session().deadline, moment(7443.0));
+    assert_eq!(lab.session().deadline, moment(432_003.0));
 }
 
 #[test]
@@ -119,10 +123,10 @@ fn t_5961_ack__a_very_late_acknowledgement_passes_and_renews_nothing() {
     let tracked = lab.session().tracked;
     let late = |back: u32| server_acks(101u32.wrapping_sub(back));
     pass(&mut lab, 1.0, WAN, late(66_001), "established");
-    assert_eq!(lab.session().deadline, moment(7440.0));
+    assert_eq!(lab.session().deadline, moment(432_000.0));
     assert_eq!(lab.session().tracked, tracked);
     pass(&mut lab, 1.0, WAN, late(66_000), "established");
-    assert_eq!(lab.session().deadline, moment(7441.0));
+    assert_eq!(lab.session().deadline, moment(432_001.0));
 }
 
 #[test]
@@ -370,7 +374,7 @@ fn t_9293_wrap__windows_lie_across_the_wrap_like_anywhere_else() {
             "established",
         );
         pass(&mut lab, 1.0, WAN, acks(64_001), "established");
-        assert_eq!(lab.session().deadline, moment(7441.0));
+        assert_eq!(lab.session().deadline, moment(432_001.0));
         let old = from_server().rst().seq(server(0));
         refuse(&mut lab, 2.0, WAN, old, Reason::TcpInvalidRst);
         pass(
@@ -396,7 +400,7 @@ fn t_9293_syn_data__data_on_a_syn_count_as_sent() {
     pass(&mut lab, 0.0, LAN, ack, "established");
     assert_eq!(
         lab.session().deadline,
-        moment(7440.0),
+        moment(432_000.0),
         "all is acknowledged"
     );
 }
@@ -408,5 +412,5 @@ fn t_1122_ka__a_keep_alive_of_one_octet_passes_too() {
     pass(&mut lab, 1.0, WAN, server_acks(102), "established");
     pass(&mut lab, 7000.0, LAN, client_at(101, "\0"), "established");
     pass(&mut lab, 7000.5, WAN, server_acks(102), "established");
-    assert_eq!(lab.session().deadline, moment(14_440.5));
+    assert_eq!(lab.session().deadline, moment(439_000.5));
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::capture::{PacketReport, Readdressed};
-use crate::engine::{Ending, Engine, Event, Extent, Reason};
+use crate::engine::{Ending, Engine, Event, Extent, Made, Reason};
 
 /// Writes JSON lines.
 pub(super) struct JsonLines<'a, W: Write> {
@@ -44,12 +44,14 @@ struct OutLine<'a> {
 }
 
 #[derive(Serialize)]
-struct TimerLine {
+struct TimerLine<'a> {
     timer: &'static str,
     time: String,
     session: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    out: Vec<OutLine<'a>>,
 }
 
 #[derive(Serialize)]
@@ -93,7 +95,18 @@ impl<'a, W: Write> JsonLines<'a, W> {
 
     /// Writes what time alone has done; that sessions begin, are replaced or make
     /// room is the work of packets.
-    pub(super) fn event(&mut self, _: &Engine, event: &Event) -> io::Result<()> {
+    pub(super) fn event(
+        &mut self,
+        engine: &Engine,
+        event: &Event,
+        made: &[Made],
+    ) -> io::Result<()> {
+        let zones = &engine.policy().zones;
+        let out = made.iter().map(|Made { zone, bytes }| OutLine {
+            zone: zones.name(*zone),
+            bytes: self.bytes.then(|| hex::encode(bytes)),
+        });
+        let out = out.collect();
         let line = match event {
             Event::Began(_)
             | Event::Ended {
@@ -117,17 +130,27 @@ impl<'a, W: Write> JsonLines<'a, W> {
                 at,
                 session,
                 ending: Ending::Expired,
+                ..
             } => TimerLine {
                 timer: "session-expired",
                 time: at.to_string(),
                 session: session.id.0,
                 state: Some(session.state().name()),
+                out,
+            },
+            Event::Probed { at, session, .. } => TimerLine {
+                timer: "session-probed",
+                time: at.to_string(),
+                session: session.0,
+                state: None,
+                out,
             },
             Event::Unmet(expectation) => TimerLine {
                 timer: "expectation-expired",
                 time: expectation.deadline.to_string(),
                 session: expectation.parent.id().0,
                 state: None,
+                out,
             },
         };
         self.write(&line)

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::capture::{CaptureError, PacketReport, PcapWriter, Resolution};
 use crate::config::Compiled;
+use crate::engine::{Event, Made};
 
 /// One capture for each zone.
 pub(super) struct ZoneFiles {
@@ -52,6 +53,20 @@ impl ZoneFiles {
                     bytes,
                     u32::try_from(length).unwrap_or(u32::MAX),
                 )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What time alone has sent.
+    pub(super) fn event(&mut self, event: &Event, made: &[Made]) -> Result<(), CaptureError> {
+        let (Event::Ended { at, .. } | Event::Probed { at, .. }) = event else {
+            return Ok(());
+        };
+        for Made { zone, bytes } in made {
+            if let Some(writer) = self.writers.get_mut(usize::from(zone.0)) {
+                let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                writer.write(*at, bytes, length)?;
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use super::json::JsonLines;
 use super::outputs::ZoneFiles;
 use super::summary::Summary;
 use crate::capture::{CaptureError, PacketReport, Sink};
-use crate::engine::{Engine, Event};
+use crate::engine::{Engine, Event, Made};
 
 /// All that is done with what a replay gives.
 pub(super) struct Sinks<'a, W: Write> {
@@ -31,11 +31,14 @@ pub(super) enum Trouble {
 impl<W: Write> Sink for Sinks<'_, W> {
     type Error = Trouble;
 
-    fn event(&mut self, engine: &Engine, event: &Event) -> Result<(), Trouble> {
+    fn event(&mut self, engine: &Engine, event: &Event, made: &[Made]) -> Result<(), Trouble> {
         if let Some(json) = &mut self.json {
-            json.event(engine, event).map_err(Trouble::Output)?;
+            json.event(engine, event, made).map_err(Trouble::Output)?;
         }
-        self.summary.event(event);
+        if let Some(files) = &mut self.files {
+            files.event(event, made).map_err(Trouble::File)?;
+        }
+        self.summary.event(event, made);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table};
 
 use crate::capture::{PacketReport, Readdressed};
 use crate::config::Compiled;
-use crate::engine::{Ending, Engine, Event, Extent, Policy, Reason};
+use crate::engine::{Ending, Engine, Event, Extent, Made, Policy, Reason};
 use crate::net::{Endpoint, Timestamp, Tuple};
 use crate::rules::RuleId;
 use crate::session::{Session, SessionId};
@@ -56,7 +56,8 @@ impl Summary {
         self.made += report.made.len() as u64;
     }
 
-    pub(super) fn event(&mut self, event: &Event) {
+    pub(super) fn event(&mut self, event: &Event, made: &[Made]) {
+        self.made += made.len() as u64;
         if let Event::Ended {
             session, ending, ..
         } = event

@@ -3,11 +3,14 @@
 use super::super::control::{Circumstances, read as read_control};
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
-use super::plan::{After, Decision, Pass, Plan};
+use super::plan::{After, Answered, Decision, Pass, Plan};
 use super::{Case, nothing, ttl_expired};
-use crate::net::{Direction, Tuple};
+use crate::net::{Direction, Timestamp, Tuple};
 use crate::rules::RuleId;
-use crate::session::{Handle, Heard, Invalid, Session, State, TcpState, Track, Update, track};
+use crate::session::{
+    Handle, Heard, Invalid, Life, Probing, Refresh, Session, State, TcpState, Track, Update,
+    answers_probe, track,
+};
 
 impl Engine {
     pub(super) fn decide_existing(
@@ -22,7 +25,8 @@ impl Engine {
         // A changed stream is acknowledged in its receiver's numbers.
         let as_sent = |ack| control.map_or(ack, |control| control.as_sent(!direction, ack));
         let known = (&session.tracked, session.heard, session.began);
-        let track = track(known, direction, &self.seen(case), as_sent);
+        let seen = self.seen(case);
+        let track = track(known, direction, &seen, as_sent);
         let state = session.state();
         why.step(Step::InSession {
             session: session.id,
@@ -38,9 +42,18 @@ impl Engine {
             session: Some(session.id),
             state: Some(state),
         };
+        if let Some(probing) = session.probing.filter(|p| p.awaits(direction))
+            && matches!(track, Track::Belongs(..) | Track::Passes(_))
+            && answers_probe(&session.tracked, direction, &seen, as_sent)
+        {
+            return Decision {
+                judgement: judgement(Verdict::Drop, Reason::ProbeAnswered, state),
+                plan: self.answered(case, (handle, session), probing, direction),
+            };
+        }
         let (tracked, heard, deadline, after) = match track {
             Track::Belongs(next, heard, life) => {
-                let deadline = self.deadline(case.now, next.state(), life, origin);
+                let deadline = self.renewed(case, session, direction, next.state(), life);
                 (next, heard, deadline, After::Lives)
             }
             Track::Passes(next) => (
@@ -79,7 +92,7 @@ impl Engine {
                 let circumstances = Circumstances {
                     sessions: &self.sessions,
                     hash: self.hash,
-                    timeouts: &self.policy.timeouts,
+                    timeouts: &self.policy.lifetimes.get(origin.lifetime).timeouts,
                     now: case.now,
                 };
                 let place = (handle, session, direction);
@@ -119,6 +132,46 @@ impl Engine {
                     control,
                 },
             ),
+        }
+    }
+}
+
+impl Engine {
+    /// What an answer to a keep-alive of the gateway does: when both ends have
+    /// answered, their session lives as if they had spoken to each other.
+    fn answered(
+        &self,
+        case: &Case<'_>,
+        (handle, session): (Handle, &Session),
+        probing: Probing,
+        direction: Direction,
+    ) -> Plan {
+        let probing = probing.answered_by(direction);
+        let deadline = match probing {
+            Some(_) => session.deadline,
+            None => self.deadline(case.now, session.state(), Life::OfState, &session.origin),
+        };
+        Plan::Answered(Answered {
+            handle,
+            probing,
+            deadline,
+        })
+    }
+
+    /// Until when a session lives that a packet belongs to.
+    fn renewed(
+        &self,
+        case: &Case<'_>,
+        session: &Session,
+        direction: Direction,
+        next: State,
+        life: Life,
+    ) -> Timestamp {
+        let origin = &session.origin;
+        let refresh = self.policy.lifetimes.get(origin.lifetime).refresh;
+        match (next, refresh, direction) {
+            (State::Flow(_), Refresh::Client, Direction::Reply) => session.deadline,
+            _ => self.deadline(case.now, next, life, origin),
         }
     }
 }

@@ -57,6 +57,7 @@ impl Engine {
         };
         why.step(Step::Leaves(&leaves));
         let egress = parent.origin.egress[expectation.direction];
+        let parent_rule = parent.origin.rule.map(RuleId);
         let origin = Origin {
             tuples: PerDirection {
                 original: *tuple,
@@ -68,10 +69,11 @@ impl Engine {
             },
             rule: parent.origin.rule,
             service: None,
-            idle: None,
+            lifetime: self.lifetime_of(parent_rule, None, case.arrival.zone, egress),
             alg: None,
             parent: Some(parent.id),
         };
+        why.step(Step::Lives(origin.lifetime));
         let judgement = judgement(
             Verdict::Forward(egress),
             Reason::Expected,

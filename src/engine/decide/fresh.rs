@@ -6,11 +6,13 @@ use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, dropped, nothing, ttl_expired};
 use crate::nat::{SourceChoice, unique_source};
-use crate::net::{Asking, Direction, PerDirection, Place, Timestamp, Tuple};
+use crate::net::{
+    Asking, Direction, LifetimeId, PerDirection, Place, Service, Timestamp, Tuple, ZoneId,
+};
 use crate::packet::{Complaint, Transport};
 use crate::rules::{Permit, Refusal, RuleId, Ruling};
 use crate::session::{
-    Handle, Heard, Life, Limit, Newcomer, Origin, Seen, State, Tracked, Update, begin, lifetime,
+    Handle, Heard, Life, Limit, Newcomer, Origin, Seen, State, Tracked, Update, begin,
 };
 
 impl Engine {
@@ -119,12 +121,13 @@ impl Engine {
             },
             rule: permit.rule().map(|rule| rule.0),
             service: permit.service(),
-            idle: service.and_then(|service| service.idle),
+            lifetime: self.lifetime_of(permit.rule(), service, from, egress),
             alg: service
                 .and_then(|service| service.alg)
                 .filter(|_| case.headers.tcp().is_some()),
             parent: None,
         };
+        why.step(Step::Lives(origin.lifetime));
         let first = self.first(case, tracked, &origin);
         let reason = reason_of(permit.rule());
         let allowed = judgement(
@@ -264,13 +267,23 @@ impl Engine {
         origin: &Origin,
     ) -> Timestamp {
         let protocol = origin.tuples.original.protocol;
-        now.after(lifetime(
-            state,
-            life,
-            protocol,
-            origin.idle,
-            &self.policy.timeouts,
-        ))
+        let lifetime = self.policy.lifetimes.get(origin.lifetime);
+        now.after(lifetime.lasts(state, life, protocol))
+    }
+
+    /// The lifetime of a session that begins: what its rule says, else its
+    /// service, else the zones that it is between, else `[timeouts]`.
+    pub(super) fn lifetime_of(
+        &self,
+        rule: Option<RuleId>,
+        service: Option<&Service>,
+        from: ZoneId,
+        to: ZoneId,
+    ) -> LifetimeId {
+        let policy = &self.policy;
+        rule.and_then(|rule| policy.rules.get(rule)?.lifetime)
+            .or_else(|| service?.lifetime)
+            .unwrap_or_else(|| policy.lifetimes.of_zones(from, to))
     }
 }
 

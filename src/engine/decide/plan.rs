@@ -6,10 +6,10 @@ use super::super::control::ControlStep;
 use super::super::fragments::Key;
 use super::super::rates::AnswerKind;
 use super::super::{Judgement, Reason};
-use crate::net::{AlgKind, Tuple};
+use crate::net::{AlgKind, Timestamp, Tuple};
 use crate::packet::{Complaint, Cuts, Headers, Piece, Quoted};
 use crate::rules::Permit;
-use crate::session::{ExpectedTuple, Handle, Origin, Update};
+use crate::session::{ExpectedTuple, Handle, Origin, Probing, Update};
 
 /// What was decided about a packet, with all that carrying it out needs.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(in crate::engine) enum Plan {
     Open(Headers, Opening),
     /// An ICMP error about a session passes.
     Error(Headers, ErrorPass),
+    /// An end has answered the gateway, which the other need not know.
+    Answered(Answered),
     /// A piece of a datagram is kept.
     Keep(Key, Piece),
     /// A piece spoils its datagram.
@@ -84,6 +86,14 @@ pub(in crate::engine) struct Pass {
     pub(in crate::engine) leaves: Tuple,
     pub(in crate::engine) alg: Option<AlgKind>,
     pub(in crate::engine) control: Option<Box<ControlStep>>,
+}
+
+/// What an answer to a keep-alive of the gateway does to its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Answered {
+    pub(in crate::engine) handle: Handle,
+    pub(in crate::engine) probing: Option<Probing>,
+    pub(in crate::engine) deadline: Timestamp,
 }
 
 /// What becomes of a session when its packet has passed.

@@ -5,11 +5,14 @@
 //! firewall let by, challenge ACKs, resets), then the window check. A segment
 //! that is refused changes nothing.
 
+mod exact;
+mod standing;
+
 use super::super::state::TcpState;
 use super::segment::Segment;
 use super::table::{SegmentKind, Transition, transition};
 use super::window::{Check, Closing, End, Fit, Sent, check};
-use crate::net::{Direction, PerDirection, SeqNumber};
+use crate::net::{Direction, PerDirection, Profile, SeqNumber};
 
 /// How strictly TCP is tracked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -53,6 +56,24 @@ pub enum Resets {
     Checked,
     /// Passed on, without ending the session.
     Lenient,
+    /// Invalid; and in every state a reset counts only if its receiver would
+    /// take it, and its session stays for a while. Not as Linux does it.
+    Exact,
+}
+
+impl TcpChecks {
+    /// Those that hold where a rule file of this profile says nothing.
+    #[must_use]
+    pub fn of(profile: Profile) -> Self {
+        let resets = match profile {
+            Profile::Linux => Resets::Checked,
+            Profile::Rfc => Resets::Exact,
+        };
+        Self {
+            resets,
+            ..Self::default()
+        }
+    }
 }
 
 /// Whether both ends have been heard, and whether their session has shown that
@@ -210,10 +231,13 @@ impl Connection {
     ) -> Verdict {
         let mut next = *self;
         let kind = segment.kind;
+        let exact = checks.resets == Resets::Exact;
         let mut to = match transition(self.state, direction, kind) {
             Transition::Invalid => return Verdict::WrongState,
             Transition::To(state) => state,
-            Transition::Reopen if self.is_over(direction) => return Verdict::Reopens,
+            Transition::Reopen if self.is_over(direction) || (exact && self.was_reset()) => {
+                return Verdict::Reopens;
+            }
             Transition::Reopen | Transition::Ignore => {
                 if !self.answers_passed_syn(direction, segment) {
                     next.let_by(direction, segment);
@@ -238,6 +262,10 @@ impl Connection {
             {
                 to = TcpState::Established;
             }
+            TcpState::Close if exact && kind == SegmentKind::Rst => {
+                return self.exact_reset(direction, segment, checks.windows);
+            }
+            TcpState::Close if exact && kind == SegmentKind::Ack => to = self.revived(heard),
             TcpState::Close if kind == SegmentKind::Rst => {
                 match self.reset(direction, segment, heard, checks) {
                     Reset::Wrong => return Verdict::WrongReset,

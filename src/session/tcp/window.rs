@@ -43,6 +43,8 @@ pub(super) struct End {
     pub(super) check: Check,
     /// Whether it was the first to close.
     pub(super) closing: Closing,
+    /// The last time stamp that it sent (RFC 7323 section 3).
+    pub(super) stamp: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -286,6 +288,7 @@ fn learn(ends: &mut PerDirection<End>, direction: Direction, segment: &Segment, 
     let window = u32::from(segment.window) << shift;
     let offered = window.wrapping_add(n.sack.0.wrapping_sub(n.ack.0));
     sender.max_window = sender.max_window.max(offered);
+    sender.stamp = segment.options.time_stamp().or(sender.stamp);
     if n.end.is_after(sender.end) {
         sender.end = n.end;
         sender.sent = Sent::Unacknowledged;

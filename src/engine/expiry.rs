@@ -1,0 +1,134 @@
+//! What time does: sessions that run out, and what their ends are told of it.
+//!
+//! An established TCP session may end with word to both ends (RFC 5382 section
+//! 5): each gets a RST in the name of the other, with exactly the number that it
+//! awaits (RFC 5961 section 3.2), translated as all that the other sends. Or both
+//! are asked first: a keep-alive (RFC 1122 section 4.2.3.6) to each, and if both
+//! answer, the session lives on. What they answer is for the gateway, and goes no
+//! further; a RST is an answer, too, and ends the session as any other does.
+//!
+//! Nothing is sent where it is not known what the ends await.
+
+use super::{Ending, Engine, Event, Made, Output};
+use crate::net::{Direction, Timestamp};
+use crate::packet::{self, Speech};
+use crate::session::{Handle, OnExpiry, Probing, Session, State, TcpState, Tracked};
+
+/// How often the ends of an idle session are asked before it is given up: one
+/// keep-alive may be lost (RFC 1122 section 4.2.3.6), and its answer too.
+const ROUNDS: u8 = 3;
+
+impl Engine {
+    /// Everything that is due by `now`, in the order in which it was due.
+    pub fn expire(&mut self, now: Timestamp, out: &mut Output) {
+        self.now = self.now.max(now);
+        loop {
+            // Sessions only up to the next announcement: a control session that
+            // ends takes what it announced with it, but not what ended before.
+            let next_unmet = self.sessions.expectations().next_deadline();
+            let until = next_unmet.map_or(self.now, |unmet| unmet.min(self.now));
+            let next_unfinished = self.fragments.next_deadline();
+            let until = next_unfinished.map_or(until, |unfinished| unfinished.min(until));
+            if let Some(handle) = self.sessions.pop_due(until) {
+                self.run_out(handle, out);
+            } else if let Some(unmet) = self.sessions.pop_unmet(until) {
+                let parent = self.controls.get_mut(&unmet.parent.id());
+                if let Some(parent) = parent.filter(|parent| parent.pending == Some(unmet.tuple)) {
+                    parent.pending = None;
+                }
+                out.events.push(Event::Unmet(unmet));
+            } else if let Some(unfinished) = self.fragments.pop_due(until) {
+                if let Some(unfinished) = unfinished {
+                    self.counters.count_unfinished(&unfinished);
+                    out.events.push(Event::Unfinished(unfinished));
+                }
+            } else if until == self.now {
+                return;
+            }
+            // Else the note of an announcement that was met before: it is gone now.
+        }
+    }
+
+    /// When [`expire`](Self::expire) next has work. It may find none: a
+    /// session that went on is looked at, and left.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let sessions = self.sessions.next_deadline();
+        let deadlines = [sessions, self.fragments.next_deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// A session's time is up: it ends, or its ends are asked.
+    fn run_out(&mut self, handle: Handle, out: &mut Output) {
+        let Some(session) = self.sessions.get(handle) else {
+            return;
+        };
+        let lifetime = self.policy.lifetimes.get(session.origin.lifetime);
+        let on_expiry = match session.state() {
+            State::Tcp(TcpState::Established) => lifetime.on_expiry,
+            State::Tcp(_) | State::Sctp(_) | State::Flow(_) => OnExpiry::Silent,
+        };
+        let at = session.deadline;
+        let next = match session.probing {
+            None => Probing::begun(),
+            Some(probing) => probing.again(),
+        };
+        if on_expiry == OnExpiry::Probe && next.rounds <= ROUNDS {
+            let asked = Direction::BOTH.into_iter().filter(|to| next.awaits(!*to));
+            let made = self.speak(session, asked, Speech::KeepAlive);
+            if !made.is_empty() {
+                out.events.push(Event::Probed {
+                    at,
+                    session: session.id,
+                    packets: made.len(),
+                });
+                out.made.extend(made);
+                let until = at.after(lifetime.timeouts.probe);
+                self.sessions.prolong(handle, until, Some(next));
+                return;
+            }
+        }
+        let told = match on_expiry {
+            OnExpiry::Silent => Vec::new(),
+            OnExpiry::Reset | OnExpiry::Probe => {
+                self.speak(session, Direction::BOTH.into_iter(), Speech::Reset)
+            }
+        };
+        let Some(session) = self.end(handle) else {
+            return;
+        };
+        out.events.push(Event::Ended {
+            at,
+            session,
+            ending: Ending::Expired,
+            packets: told.len(),
+        });
+        out.made.extend(told);
+    }
+
+    /// Segments in the name of the ends, each travelling in one of `directions`.
+    /// None at all where it is not known what both ends await.
+    fn speak(
+        &self,
+        session: &Session,
+        directions: impl Iterator<Item = Direction>,
+        speech: Speech,
+    ) -> Vec<Made> {
+        let Tracked::Tcp(connection) = &session.tracked else {
+            return Vec::new();
+        };
+        let control = self.control_of(session);
+        let segment = |direction: Direction| {
+            let mut says = connection.nothing_new(direction)?;
+            if let Some(control) = control {
+                says.seq = control.as_received(direction, says.seq);
+            }
+            let tuple = session.origin.outgoing(direction);
+            Some(Made {
+                zone: session.origin.egress[direction],
+                bytes: packet::in_the_name_of(&tuple, &says, speech)?,
+            })
+        };
+        directions.filter_map(segment).collect()
+    }
+}

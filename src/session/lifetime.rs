@@ -1,0 +1,172 @@
+//! Lifetimes: complete tables of timeouts, and what happens when one runs out.
+//!
+//! Owns the tables that the operator wrote, and which zones have one of their
+//! own. A session keeps the number of its table; which one that is was chosen
+//! when it began. Nothing here looks at packets.
+
+use std::time::Duration;
+
+use super::state::State;
+use super::tcp::Life;
+use super::timeouts::Timeouts;
+use super::tracker::lifetime;
+use crate::net::{LifetimeId, Protocol, ZoneId};
+
+/// How long sessions live, and how they end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Who says so.
+    pub name: LifetimeName,
+    /// By protocol and state.
+    pub timeouts: Timeouts,
+    /// How long established and answered sessions may be idle, where a service
+    /// says so in short.
+    pub idle: Option<Duration>,
+    /// What happens to an established TCP session when its time is up.
+    pub on_expiry: OnExpiry,
+    /// Whose packets keep a session without handshake alive.
+    pub refresh: Refresh,
+}
+
+/// Where in the rule file a lifetime is written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum LifetimeName {
+    /// `[timeouts]`.
+    Timeouts,
+    /// `[lifetimes]`, under this name.
+    Named(String),
+    /// The service of this name.
+    Service(String),
+}
+
+/// What happens to an established TCP session when its time is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnExpiry {
+    /// It is forgotten.
+    #[default]
+    Silent,
+    /// Both ends get a RST, so that neither holds a dead connection (RFC 5382
+    /// section 5).
+    Reset,
+    /// Both ends are asked whether they are still there (RFC 1122 section
+    /// 4.2.3.6); if not both are, as with a reset.
+    Probe,
+}
+
+/// Whose packets keep a session without handshake alive (RFC 4787 REQ-6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Refresh {
+    /// Those of both ends.
+    #[default]
+    BothEnds,
+    /// Only those of the end that began it: the other cannot keep it for ever.
+    Client,
+}
+
+impl Lifetime {
+    /// The lifetimes that `[timeouts]` says.
+    #[must_use]
+    pub fn new(timeouts: Timeouts) -> Self {
+        Self {
+            name: LifetimeName::Timeouts,
+            timeouts,
+            idle: None,
+            on_expiry: OnExpiry::default(),
+            refresh: Refresh::default(),
+        }
+    }
+
+    /// How long a session in this state lives without traffic.
+    #[must_use]
+    pub fn lasts(&self, state: State, life: Life, protocol: Protocol) -> Duration {
+        lifetime(state, life, protocol, self.idle, &self.timeouts)
+    }
+}
+
+/// Zones between which sessions have a lifetime of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Between {
+    /// Where the connection arrives; `None`: anywhere.
+    pub from: Option<Vec<ZoneId>>,
+    /// Where it leaves; `None`: anywhere.
+    pub to: Option<Vec<ZoneId>>,
+    /// How long it lives.
+    pub lifetime: LifetimeId,
+}
+
+impl Between {
+    fn fits(&self, from: ZoneId, to: ZoneId) -> bool {
+        let holds = |zones: &Option<Vec<ZoneId>>, zone| {
+            zones.as_ref().is_none_or(|zones| zones.contains(&zone))
+        };
+        holds(&self.from, from) && holds(&self.to, to)
+    }
+}
+
+/// All lifetimes of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lifetimes {
+    general: Lifetime,
+    others: Vec<Lifetime>,
+    between: Vec<Between>,
+}
+
+impl Lifetimes {
+    /// Those that hold where nobody says anything else: [`LifetimeId`] 0.
+    #[must_use]
+    pub fn new(general: Lifetime) -> Self {
+        Self {
+            general,
+            others: Vec::new(),
+            between: Vec::new(),
+        }
+    }
+
+    /// Adds one. `None`: there are more than can be numbered.
+    pub fn push(&mut self, lifetime: Lifetime) -> Option<LifetimeId> {
+        let id = u16::try_from(self.others.len() + 1).ok()?;
+        self.others.push(lifetime);
+        Some(LifetimeId(id))
+    }
+
+    /// Says which sessions between zones have one of their own: the first row
+    /// that fits decides.
+    pub fn set_between(&mut self, rows: Vec<Between>) {
+        self.between = rows;
+    }
+
+    /// What `[timeouts]` says.
+    #[must_use]
+    pub fn general(&self) -> &Lifetime {
+        &self.general
+    }
+
+    /// The lifetime of this number.
+    #[must_use]
+    pub fn get(&self, id: LifetimeId) -> &Lifetime {
+        let other = usize::from(id.0).checked_sub(1);
+        other
+            .and_then(|place| self.others.get(place))
+            .unwrap_or(&self.general)
+    }
+
+    /// All with their numbers; that of `[timeouts]` is the first.
+    pub fn iter(&self) -> impl Iterator<Item = (LifetimeId, &Lifetime)> {
+        let all = std::iter::once(&self.general).chain(&self.others);
+        (0..=u16::MAX).map(LifetimeId).zip(all)
+    }
+
+    /// The rows about zones.
+    #[must_use]
+    pub fn between(&self) -> &[Between] {
+        &self.between
+    }
+
+    /// The lifetime of a session between these zones that nothing nearer to it
+    /// has one for.
+    #[must_use]
+    pub fn of_zones(&self, from: ZoneId, to: ZoneId) -> LifetimeId {
+        let row = self.between.iter().find(|row| row.fits(from, to));
+        row.map_or(LifetimeId::default(), |row| row.lifetime)
+    }
+}
