@@ -10,6 +10,8 @@
     clippy::indexing_slicing
 )] // a test says that it failed by panicking
 
+#[path = "rules/guide.rs"]
+mod guide;
 #[path = "rules/reference.rs"]
 mod reference;
 #[path = "rules/summary.rs"]

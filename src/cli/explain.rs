@@ -10,7 +10,7 @@ use crate::engine::{
     Arrival, Checksums, Engine, Extent, Judgement, Observer, Options, Policy, Reason, Step, Verdict,
 };
 use crate::expression::PacketExpression;
-use crate::nat::{Row, SourceChoice};
+use crate::nat::{NatRow, SourceChoice};
 use crate::net::{LifetimeId, Mismatch, Place, ServiceId, Timestamp, ZoneId};
 use crate::packet::{Headers, Transport};
 use crate::rules::{Action, RuleId, Ruling};
@@ -238,10 +238,8 @@ impl Steps<'_> {
     }
 
     fn source(&mut self, choice: SourceChoice) {
-        let row = |Row(row): Row| {
-            let row = self.compiled.policy.nat.source.get(row);
-            row.map_or("", |row| row.name.as_str())
-        };
+        let compiled = self.compiled;
+        let row = |row: NatRow| compiled.policy.nat.name(row);
         let (name, text) = match choice {
             SourceChoice::Unchanged => ("", "no row is about it".to_owned()),
             SourceChoice::Exempt(r) => (row(r), format!("{}: the address stays", row(r))),
@@ -252,22 +250,16 @@ impl Steps<'_> {
                 (row(r), format!("{}: has no address of this family", row(r)))
             }
         };
-        let compiled = self.compiled;
         self.say("source nat", text);
         self.at(compiled.locations.of_translation(name));
     }
 
-    fn forwarded(&mut self, forwarded: Option<(Row, crate::net::Tuple)>) {
-        let Some((Row(row), tuple)) = forwarded else {
+    fn inward(&mut self, inward: Option<(NatRow, crate::net::Tuple)>) {
+        let Some((row, tuple)) = inward else {
             return self.say("forwards", "none is about it");
         };
         let compiled = self.compiled;
-        let name = compiled
-            .policy
-            .nat
-            .forwards
-            .get(row)
-            .map_or("", |row| row.name.as_str());
+        let name = compiled.policy.nat.name(row);
         self.say(
             "forwards",
             format!("{name}: the destination becomes {}", tuple.destination),
@@ -310,8 +302,15 @@ impl Observer for Steps<'_> {
                 let parent = expectation.parent.id();
                 self.say("track", format!("announced by session {parent}"));
             }
+            Step::Mapped(mapping) => {
+                let (inside, outside) = (mapping.inside, mapping.outside);
+                self.say(
+                    "mapping",
+                    format!("{outside} stands for {inside}, and lets it in"),
+                );
+            }
             Step::AboutSession(session, _) => self.say("track", format!("about session {session}")),
-            Step::Forwarded(forwarded) => self.forwarded(forwarded),
+            Step::Inward(inward) => self.inward(inward),
             Step::Routed(place) => self.routed(place),
             Step::PassedOver(rule, mismatch) => self.passed_over(rule, mismatch),
             Step::Ruled(ruling) => self.ruled(ruling),

@@ -136,7 +136,12 @@ pub(super) fn parse_address(text: &Text<'_>, problems: &mut Problems) -> Option<
     None
 }
 
-fn parse_prefix(text: &Text<'_>, host_part: HostPart, problems: &mut Problems) -> Option<IpNet> {
+/// Reads an address or a prefix.
+pub(super) fn parse_prefix(
+    text: &Text<'_>,
+    host_part: HostPart,
+    problems: &mut Problems,
+) -> Option<IpNet> {
     let written = *text.get_ref();
     if let Ok(address) = written.parse::<IpAddr>() {
         return Some(IpNet::from(address));

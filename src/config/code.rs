@@ -60,6 +60,7 @@ codes! {
     BadProtocol => "E209", "This is no IP protocol number.";
     BadIcmp => "E210", "This ICMP message cannot begin a session.";
     BadNumber => "E211", "This number cannot stand here.";
+    BadRange => "E212", "This is no range of addresses.";
     // --- rows that are each well written, but make no sense
     DeviceConflict => "E301", "Zones that share a device, or devices, contradict each other.";
     NoDevice => "E302", "A key is about a zone's device, and the zone has none.";
@@ -69,8 +70,12 @@ codes! {
     ForwardPorts => "E306", "A forward leads several ports to one.";
     ForwardWithoutAddress => "E307", "A forward has no public address of its server's family.";
     ForwardNowhere => "E308", "No zone holds the server of a forward.";
-    TwoAddresses => "E309", "A translation names two addresses of one family.";
     NoEffect => "E310", "A key can have no effect where it stands.";
+    SizesDiffer => "E311", "Networks that are mapped to each other are of different sizes.";
+    PoolInside => "E312", "Public addresses of a translation are addresses of a zone's hosts, or the gateway's own.";
+    PoolTwice => "E313", "An address stands twice in a pool.";
+    TwoTargets => "E314", "A translation says in two ways what an address becomes.";
+    HairpinWithoutAddress => "E315", "A hairpin has no address to answer by.";
     BelowFloor => "E320", "With `profile = \"rfc\"`, sessions of this kind live longer.";
 }
 

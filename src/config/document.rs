@@ -47,6 +47,7 @@ pub(super) struct Known<'t> {
     pub(super) sets: Sets<'t>,
     pub(super) lifetimes: LifetimeTable<'t>,
     pub(super) services: ServiceTable<'t>,
+    pub(super) profile: Profile,
 }
 
 /// Reads a rule file's text. What comes back is a policy to use only where
@@ -86,12 +87,13 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
         zones: ZoneTable::read(zones, problems),
         sets: Sets::read(sets, problems),
         services: ServiceTable::read(services, &mut lifetimes, problems),
+        profile,
         lifetimes,
     };
     let between = lifetimes::between(general.between, &known, problems);
     known.lifetimes.lifetimes.set_between(between);
     let devices = devices::gather(&mut known.zones, problems);
-    let (limits, answers) = limits::read(limits, problems);
+    let (limits, answers) = limits::read(limits, profile, problems);
     let (mut ids, mut spans) = (Ids::default(), Spans::default());
     let policy = rules::read(policy.as_ref(), &known, &mut ids, &mut spans, problems);
     let nat = nat::read(nat.as_ref(), &known, &mut ids, &mut spans, problems);

@@ -1,30 +1,22 @@
-//! `nat.forward`: public ports that lead to servers inside.
+//! `nat.forward`: public ports that lead to servers inside. `server` reads
+//! where they lead.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use toml::Spanned;
-
-use super::addresses;
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::document::Known;
-use super::services;
-use super::table::{self, Row, Value, shortened};
-use crate::nat::Forward;
-use crate::net::{AddressSet, Family, Port, Selector, ServiceId, Traffic, UnnamedTraffic, ZoneId};
+use super::table::{Row, Value};
+use super::{pool, server, services, static_nat};
+use crate::nat::{Forward, Hairpin, Server, ServerPort};
+use crate::net::{AddressSet, Family, Place, Selector, ServiceId, Traffic, UnnamedTraffic, ZoneId};
 use crate::rules::{Action, Rule};
 
 /// The keys of a forward.
-pub(super) const KEYS: [&str; 11] = [
-    "id", "on", "dst", "service", "tcp", "udp", "sctp", "udplite", "src", "to", "admit",
+pub(super) const KEYS: [&str; 14] = [
+    "id", "on", "dst", "service", "tcp", "udp", "sctp", "udplite", "src", "to", "as", "pooling",
+    "hairpin", "admit",
 ];
-
-/// The server of a forward, with the port where there is one.
-#[derive(Debug, Clone, Copy)]
-struct Server {
-    address: IpAddr,
-    port: Option<Port>,
-}
 
 /// Reads one forward; `services` are those that it names.
 pub(super) fn read<'t>(
@@ -44,35 +36,93 @@ pub(super) fn read<'t>(
     let public = known.sets.addresses(row.get("dst"), problems);
     let source = known.sets.addresses(row.get("src"), problems);
     let traffic = forwarded(row, services, known, problems);
+    let hairpin = static_nat::hairpin(row, problems);
+    let client = row.get("as").and_then(|value| {
+        let read = pool::target(row, value, problems)?;
+        Some(read.target)
+    });
     let to = row.require(
         "to",
-        "`to = \"10.0.9.21\"` or `to = \"10.0.9.22:22\"`",
+        "`to = \"10.0.9.21\"`, `\"10.0.9.22:22\"` or `\"gateway\"`",
         problems,
     )?;
-    let server = server(to, problems)?;
-    one_port(row, to, server, &traffic, problems);
-    if known.zones.zones.holding(server.address).is_none() && !known.zones.rows.is_empty() {
-        problems.push(
-            Diagnostic::new(
-                Code::ForwardNowhere,
-                to.span(),
-                format!("no zone holds the server `{}`", server.address),
-            )
-            .label("behind which zone?")
-            .help("one zone must have a `net` that it lies in"),
-        );
-    }
+    let server = server::read(row, to, &traffic, problems)?;
     let on = on?;
-    has_public_address(row, on, public.as_ref(), server, known, problems);
+    let hairpin_answers = |address: IpAddr, problems: &mut Problems| {
+        let end = (on, Family::of(address));
+        static_nat::hairpin_answers(row, hairpin, end, known, problems);
+    };
+    match server {
+        Server::Host(address, _) => {
+            hairpin_answers(address, problems);
+            is_held(to, address, known, problems);
+            has_public_address(row, on, public.as_ref(), address, known, problems);
+        }
+        Server::Network(_, inside) => {
+            hairpin_answers(inside.addr(), problems);
+            is_held(to, inside.addr(), known, problems);
+        }
+        Server::Gateway(_) => gateway_answers(row, on, known, problems),
+    }
     Some(Forward {
         name,
         on,
         address: public,
         source,
         traffic,
-        to: server.address,
-        port: server.port,
+        to: server,
+        client,
+        hairpin,
     })
+}
+
+/// Some zone must hold the server.
+fn is_held(to: &Value<'_>, server: IpAddr, known: &Known<'_>, problems: &mut Problems) {
+    if known.zones.zones.holding(server).is_none() && !known.zones.rows.is_empty() {
+        problems.push(
+            Diagnostic::new(
+                Code::ForwardNowhere,
+                to.span(),
+                format!("no zone holds the server `{server}`"),
+            )
+            .label("behind which zone?")
+            .help("one zone must have a `net` that it lies in"),
+        );
+    }
+}
+
+/// What leads to the gateway itself needs an address of the gateway, and is
+/// translated no further.
+fn gateway_answers(row: &Row<'_>, on: ZoneId, known: &Known<'_>, problems: &mut Problems) {
+    for key in ["as", "hairpin"] {
+        if let Some(place) = row.key_span(key) {
+            problems.push(
+                Diagnostic::new(
+                    Code::NoEffect,
+                    place,
+                    format!("`{key}` says nothing of what leads to the gateway itself"),
+                )
+                .label("no effect")
+                .help("leave it out"),
+            );
+        }
+    }
+    let zones = &known.zones.zones;
+    let families = [Family::V4, Family::V6];
+    if families
+        .iter()
+        .all(|family| zones.speaking_address(on, *family).is_none())
+    {
+        let place = row.get("on").map_or(row.span(), toml::Spanned::span);
+        problems.push(
+            Diagnostic::new(
+                Code::ForwardWithoutAddress,
+                place,
+                "the gateway has no address that the forward could lead to",
+            )
+            .label("no `address` here, nor in any other zone"),
+        );
+    }
 }
 
 /// The traffic that a forward is about: that of its services, or its ports.
@@ -114,88 +164,17 @@ fn forwarded<'t>(
     ports.into_iter().chain(of_services.flatten()).collect()
 }
 
-fn server(value: &Value<'_>, problems: &mut Problems) -> Option<Server> {
-    let text = table::text(value, "an address, or an address with a port", problems)?;
-    let written = *text.get_ref();
-    if let Ok(socket) = written.parse::<SocketAddr>() {
-        if socket.port() == 0 {
-            problems.push(
-                Diagnostic::new(Code::BadPort, text.span(), "0 is no port")
-                    .label("expected a port")
-                    .help("ports are 1 to 65535"),
-            );
-            return None;
-        }
-        let alone = socket.ip().to_string();
-        let alone = Spanned::new(text.span(), alone.as_str());
-        return Some(Server {
-            address: addresses::parse_address(&alone, problems)?,
-            port: Some(Port(socket.port())),
-        });
-    }
-    if written.parse::<IpAddr>().is_ok() {
-        return Some(Server {
-            address: addresses::parse_address(&text, problems)?,
-            port: None,
-        });
-    }
-    problems.push(
-        Diagnostic::new(
-            Code::BadEndpoint,
-            text.span(),
-            format!("`{}` is no server", shortened(written)),
-        )
-        .label("expected an address, or an address with a port")
-        .help("such as `10.0.9.21`, `10.0.9.22:22` or `[2001:db8::1]:22`; names of hosts are never looked up"),
-    );
-    None
-}
-
-/// A server's port can stand in for one public port only.
-fn one_port(
-    row: &Row<'_>,
-    to: &Value<'_>,
-    server: Server,
-    traffic: &[Traffic],
-    problems: &mut Problems,
-) {
-    let Some(port) = server.port else { return };
-    let mut public = traffic.iter().map(|traffic| match traffic {
-        Traffic::Ports(_, range) if range.start() == range.end() => Some(*range.start()),
-        _ => None,
-    });
-    let Some(first) = public.next() else { return };
-    if first.is_some() && public.all(|port| port == first) {
-        return;
-    }
-    let keys = ["service", "tcp", "udp"];
-    let place = keys.iter().find_map(|key| Some(row.get(key)?.span()));
-    let mut problem = Diagnostic::new(
-        Code::ForwardPorts,
-        to.span(),
-        format!("several ports cannot all become port {port}"),
-    )
-    .label("one port here")
-    .help(
-        "leave the port out to keep the one that was addressed, or write a forward for each port",
-    );
-    if let Some(place) = place {
-        problem = problem.also(place, "more than one port here");
-    }
-    problems.push(problem);
-}
-
 /// A forward needs a public address of the family of its server: there is no
 /// translation between the families.
 fn has_public_address(
     row: &Row<'_>,
     on: ZoneId,
     public: Option<&AddressSet>,
-    server: Server,
+    server: IpAddr,
     known: &Known<'_>,
     problems: &mut Problems,
 ) {
-    let family = Family::of(server.address);
+    let family = Family::of(server);
     let (found, place) = match (public, row.get("dst")) {
         (Some(set), Some(dst)) => {
             let mut networks = set.prefixes().iter().map(ipnet::IpNet::addr);
@@ -227,27 +206,41 @@ fn has_public_address(
 pub(super) fn admitting(forward: &Forward, services: Option<Vec<ServiceId>>) -> Rule {
     let unnamed =
         |any_of: Vec<Traffic>, service: Option<ServiceId>| Some(UnnamedTraffic { any_of, service });
-    let (services, traffic) = match (services, forward.port) {
-        (services @ Some(_), None) => (services, None),
-        (None, None) => (None, unnamed(forward.traffic.clone(), None)),
-        (services, Some(port)) => {
-            let moved = forward.traffic.iter().map(|traffic| match traffic {
-                Traffic::Ports(protocol, _) => Traffic::Ports(*protocol, port..=port),
-                other => other.clone(),
-            });
+    let moved = |port: ServerPort| {
+        let moved = forward.traffic.iter().map(|traffic| match traffic {
+            Traffic::Ports(protocol, public) => {
+                let [first, last] = [public.start(), public.end()].map(|p| port.of(*p));
+                Traffic::Ports(*protocol, first..=last)
+            }
+            other => other.clone(),
+        });
+        moved.collect()
+    };
+    let (port, destination, to) = match forward.to {
+        Server::Host(address, port) => (port, Some(address.into()), None),
+        Server::Network(_, inside) => (ServerPort::Same, Some(inside), None),
+        Server::Gateway(port) => {
+            let port = port.map_or(ServerPort::Same, ServerPort::One);
+            (port, None, Some(vec![Place::Gateway]))
+        }
+    };
+    let (services, traffic) = match (services, port) {
+        (services @ Some(_), ServerPort::Same) => (services, None),
+        (None, ServerPort::Same) => (None, unnamed(forward.traffic.clone(), None)),
+        (services, port) => {
             // At another port it is still of the service that was addressed.
             let service = services.and_then(|all| all.first().copied());
-            (None, unnamed(moved.collect(), service))
+            (None, unnamed(moved(port), service))
         }
     };
     Rule {
         name: forward.name.clone(),
         lifetime: None,
         selector: Selector {
-            from: Some(vec![forward.on]),
-            to: None,
+            from: (forward.hairpin == Hairpin::No).then(|| vec![forward.on]),
+            to,
             source: forward.source.clone(),
-            destination: Some(std::iter::once(forward.to.into()).collect()),
+            destination: destination.map(|net| std::iter::once(net).collect()),
             services,
             traffic,
         },

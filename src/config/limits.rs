@@ -10,6 +10,7 @@ use super::diagnostic::{Diagnostic, Problems};
 use super::names;
 use super::table::{self, Row, Value, shortened};
 use crate::engine::{AnswerRates, Rate};
+use crate::net::Profile;
 use crate::session::{Limits, WhenFull};
 
 const KEYS: [&str; 9] = [
@@ -40,9 +41,10 @@ const RATES: RangeInclusive<u32> = 1..=1_000_000;
 /// Reads the section `[limits]`; what it leaves out keeps its default.
 pub(super) fn read<'t>(
     section: Option<&'t DeTable<'t>>,
+    profile: Profile,
     problems: &mut Problems,
 ) -> (Limits, AnswerRates) {
-    let (mut limits, mut answers) = (Limits::default(), AnswerRates::default());
+    let (mut limits, mut answers) = (Limits::of(profile), AnswerRates::default());
     let Some(section) = section else {
         return (limits, answers);
     };

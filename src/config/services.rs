@@ -243,7 +243,8 @@ pub(super) fn ports(row: &Row<'_>, problems: &mut Problems) -> Vec<Traffic> {
     all
 }
 
-fn range(value: &Value<'_>, problems: &mut Problems) -> Option<RangeInclusive<Port>> {
+/// Reads a port or a range of ports.
+pub(super) fn range(value: &Value<'_>, problems: &mut Problems) -> Option<RangeInclusive<Port>> {
     let bad = |message: String, help: Option<String>| {
         Diagnostic::new(Code::BadPort, value.span(), message)
             .label("expected a port")

@@ -87,8 +87,8 @@ impl Engine {
         let policy = &self.policy;
         let mut public = policy.nat.public_endpoints(from, seen, &policy.zones);
         let leads_here = |tuple: &Tuple| {
-            let forwarded = policy.nat.forward(from, tuple, &policy.zones);
-            forwarded.is_some_and(|(_, inward)| inward == *seen)
+            let found = policy.nat.inward(from, tuple, &policy.zones);
+            found.is_some_and(|found| found.tuple == *seen)
         };
         let tuple = public.find(leads_here)?;
         Some(FarEnd {

@@ -3,11 +3,11 @@
 use super::Judgement;
 use super::rates::AnswerKind;
 use crate::alg::Note;
-use crate::nat::{Row, SourceChoice};
+use crate::nat::{NatRow, SourceChoice};
 use crate::net::{Direction, LifetimeId, Mismatch, Place, Tuple};
 use crate::packet::Headers;
 use crate::rules::{RuleId, Ruling};
-use crate::session::{Expectation, Limit, SessionId, Standing, State, Track};
+use crate::session::{Expectation, Limit, Mapping, SessionId, Standing, State, Track};
 
 /// One step of deciding about a packet, in the order of the path.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +39,10 @@ pub enum Step<'a> {
     AboutSession(SessionId, Direction),
     /// It belongs to no session.
     NoSession,
-    /// A port forward changed its destination (`None`: none is about it).
-    Forwarded(Option<(Row, Tuple)>),
+    /// A row of destination translation is about it (`None`: none is).
+    Inward(Option<(NatRow, Tuple)>),
+    /// A client's mapping lets it in.
+    Mapped(&'a Mapping),
     /// Where it goes.
     Routed(Option<Place>),
     /// A rule did not match: the first condition that failed.

@@ -31,6 +31,8 @@ reasons! {
     Session => "session",
     /// It opens a data session that an ALG announced.
     Expected => "expected",
+    /// A client's mapping lets strangers in, and this is one.
+    Mapping => "mapping",
     /// It is an ICMP error about a session.
     Related => "related",
     /// The gateway itself was asked, and answered.

@@ -1,16 +1,15 @@
 //! The ruleset: sets and objects first, then one chain for each hook.
 
 use std::fmt::Write;
-use std::net::IpAddr;
 
 use super::Exported;
-use super::conditions::{self, Alternative, addresses, all_of, elements, family_word, traffic};
+use super::conditions::{Alternative, addresses, all_of, elements, family_word, traffic};
 use super::lifetimes::{self, Differing, Said};
 use super::limits;
 use super::zones::{Side, ZoneNames, zone_set};
 use crate::config::Compiled;
 use crate::engine::Policy;
-use crate::nat::{Forward, SourceNat, SourceTarget};
+use crate::nat::{Forward, Server, ServerPort};
 use crate::net::{
     AddressSet, AlgKind, Family, LifetimeId, Place, Port, Protocol, Selector, Service, ServiceId,
     Traffic, ZoneId,
@@ -39,11 +38,12 @@ pub fn nftables(compiled: &Compiled) -> Exported {
     Exported { text, missing }
 }
 
-struct Writer<'a> {
-    policy: &'a Policy,
-    zones: ZoneNames<'a>,
-    text: String,
-    missing: Vec<String>,
+/// A ruleset in the writing.
+pub(super) struct Writer<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) zones: ZoneNames<'a>,
+    pub(super) text: String,
+    pub(super) missing: Vec<String>,
 }
 
 /// The services that a permitted connection may be of.
@@ -73,7 +73,7 @@ impl Writer<'_> {
         self.objects();
         self.text.push_str(&limits::chains(self.policy));
         self.helpers();
-        self.forwards();
+        self.destination_translations();
         self.forward_chain();
         self.gateway_chains();
         self.source_translations();
@@ -93,12 +93,12 @@ impl Writer<'_> {
         );
     }
 
-    fn line(&mut self, line: impl std::fmt::Display) {
+    pub(super) fn line(&mut self, line: impl std::fmt::Display) {
         let _ = writeln!(self.text, "\t\t{line}");
     }
 
     /// One rule for each alternative.
-    fn rules(&mut self, row: &str, alternatives: &[Alternative], verdict: &str) {
+    pub(super) fn rules(&mut self, row: &str, alternatives: &[Alternative], verdict: &str) {
         for alternative in alternatives {
             let mut words = vec![alternative.text.as_str(), verdict];
             words.retain(|word| !word.is_empty());
@@ -129,14 +129,14 @@ impl Writer<'_> {
         }
     }
 
-    fn begin(&mut self, chain: &str, hook: &str) {
+    pub(super) fn begin(&mut self, chain: &str, hook: &str) {
         let _ = writeln!(self.text, "\n\tchain {chain} {{");
         if !hook.is_empty() {
             self.line(hook);
         }
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.text.push_str("\t}\n");
     }
 
@@ -196,7 +196,7 @@ impl Writer<'_> {
     }
 
     /// The gateway's own addresses, in one zone or in all.
-    fn own_addresses(&self, in_zone: Option<ZoneId>) -> AddressSet {
+    pub(super) fn own_addresses(&self, in_zone: Option<ZoneId>) -> AddressSet {
         let zones = self.policy.zones.iter();
         zones
             .filter(|(id, _)| in_zone.is_none_or(|zone| zone == *id))
@@ -263,8 +263,10 @@ impl Writer<'_> {
             }
         }
         let forwards = &self.policy.nat.forwards;
-        for forward in forwards.iter().filter(|forward| forward.port.is_some()) {
-            let Some(port) = forward.port else { continue };
+        for forward in forwards {
+            let Some(port) = moved_to(forward) else {
+                continue;
+            };
             let served = |service: &&&Service| {
                 let mut own = service.traffic.iter();
                 own.any(|kind| covers_port(kind, port))
@@ -278,7 +280,7 @@ impl Writer<'_> {
                     .is_some_and(|s| s.alg.is_some());
             let public = forward.traffic.iter().filter(is_tcp);
             if has_alg {
-                let conditions = all_of([self.addressed(forward), traffic(public)]);
+                let conditions = all_of([self.arrives_for(forward), traffic(public)]);
                 self.rules(&forward.name, &conditions, "ct helper set \"ftp\"");
             }
         }
@@ -291,49 +293,6 @@ impl Writer<'_> {
         let (_, rule) = rules.find(|(_, rule)| rule.name == forward.name)?;
         let unnamed = rule.selector.traffic.as_ref()?;
         self.policy.services.get(unnamed.service?)
-    }
-
-    /// What arrives for a forward's public address.
-    fn addressed(&self, forward: &Forward) -> Vec<Alternative> {
-        let public = match &forward.address {
-            Some(public) => public.clone(),
-            None => self.own_addresses(Some(forward.on)),
-        };
-        let sources = forward.source.as_ref();
-        let family = Family::of(forward.to);
-        let of_family = |alternatives: Vec<Alternative>| {
-            all_of([vec![Alternative::of(family, String::new())], alternatives])
-        };
-        let mut conditions = vec![
-            self.zones.alternatives(&[forward.on], Side::Arrival),
-            of_family(addresses(&public, "daddr")),
-        ];
-        conditions.extend(sources.map(|set| addresses(set, "saddr")));
-        all_of(conditions)
-    }
-
-    fn forwards(&mut self) {
-        if self.policy.nat.forwards.is_empty() {
-            return;
-        }
-        self.begin(
-            "forwards",
-            "type nat hook prerouting priority dstnat; policy accept;",
-        );
-        for forward in &self.policy.nat.forwards {
-            let ip = family_word(Family::of(forward.to));
-            for kind in traffic(&forward.traffic) {
-                let has_ports = kind.protocol.is_some_and(Protocol::has_ports);
-                let to = match (forward.to, forward.port.filter(|_| has_ports)) {
-                    (to, None) => to.to_string(),
-                    (IpAddr::V4(to), Some(port)) => format!("{to}:{port}"),
-                    (IpAddr::V6(to), Some(port)) => format!("[{to}]:{port}"),
-                };
-                let conditions = all_of([self.addressed(forward), vec![kind]]);
-                self.rules(&forward.name, &conditions, &format!("dnat {ip} to {to}"));
-            }
-        }
-        self.end();
     }
 
     fn forward_chain(&mut self) {
@@ -373,7 +332,7 @@ impl Writer<'_> {
 
     /// The conditions of a row about where a connection comes from, and about
     /// both addresses.
-    fn ends(&self, selector: &Selector) -> Vec<Vec<Alternative>> {
+    pub(super) fn ends(&self, selector: &Selector) -> Vec<Vec<Alternative>> {
         let from = selector.from.as_ref();
         let sets = [
             (&selector.source, "saddr"),
@@ -389,7 +348,7 @@ impl Writer<'_> {
     }
 
     /// All traffic that a row is about.
-    fn row_traffic(&self, selector: &Selector) -> Option<Vec<Alternative>> {
+    pub(super) fn row_traffic(&self, selector: &Selector) -> Option<Vec<Alternative>> {
         match (&selector.traffic, &selector.services) {
             (Some(unnamed), _) => Some(traffic(&unnamed.any_of)),
             (None, Some(named)) => {
@@ -567,77 +526,6 @@ impl Writer<'_> {
         self.end();
     }
 
-    fn source_translations(&mut self) {
-        if self.policy.nat.source.is_empty() {
-            return;
-        }
-        self.begin(
-            "source",
-            "type nat hook postrouting priority srcnat; policy accept;",
-        );
-        for row in &self.policy.nat.source {
-            self.source_translation(row);
-        }
-        self.end();
-    }
-
-    fn source_translation(&mut self, row: &SourceNat) {
-        let selector = &row.selector;
-        let all = self.policy.zones.iter().map(|(id, _)| id);
-        let zones: Vec<ZoneId> = match &selector.to {
-            None => all.collect(),
-            Some(places) => all.filter(|z| places.contains(&Place::Zone(*z))).collect(),
-        };
-        let mut ends = self.ends(selector);
-        ends.extend(self.row_traffic(selector));
-        let to = |writer: &Self, zones: &[ZoneId]| {
-            let out = (selector.to.is_some() || zones.len() == 1)
-                .then(|| writer.zones.alternatives(zones, Side::Departure));
-            all_of(ends.iter().cloned().chain(out))
-        };
-        match &row.target {
-            SourceTarget::Exempt => self.rules(&row.name, &to(self, &zones), "accept"),
-            SourceTarget::Addresses(addresses) => {
-                self.translate(&row.name, &to(self, &zones), |family| {
-                    let mut own = addresses.iter().copied();
-                    own.find(|a| Family::of(*a) == family)
-                });
-            }
-            // The address in the zone, not whichever the interface has first.
-            SourceTarget::Masquerade => {
-                for zone in &zones {
-                    let policy = self.policy;
-                    self.translate(&row.name, &to(self, &[*zone]), |family| {
-                        policy.zones.own_address(*zone, family)
-                    });
-                }
-            }
-        }
-    }
-
-    /// Translates, or drops what has no address to leave from.
-    fn translate(
-        &mut self,
-        row: &str,
-        conditions: &[Alternative],
-        address: impl Fn(Family) -> Option<IpAddr>,
-    ) {
-        for family in [Family::V4, Family::V6] {
-            let word = match family {
-                Family::V4 => "meta nfproto ipv4",
-                Family::V6 => "meta nfproto ipv6",
-            };
-            let of_family = conditions::of_family(conditions, family, word);
-            let verdict = match address(family) {
-                Some(address) => format!("snat {} to {address}", family_word(family)),
-                None => "drop".to_owned(),
-            };
-            if !of_family.is_empty() {
-                self.rules(row, &of_family, &verdict);
-            }
-        }
-    }
-
     fn shared_chains(&mut self) {
         if !self.lives_differ() {
             return;
@@ -660,6 +548,15 @@ fn gateway_set(family: Family) -> String {
     match family {
         Family::V4 => "gateway-v4".to_owned(),
         Family::V6 => "gateway-v6".to_owned(),
+    }
+}
+
+/// The port that a forward leads to, where it is not the one that was addressed.
+fn moved_to(forward: &Forward) -> Option<Port> {
+    match forward.to {
+        Server::Host(_, ServerPort::One(to) | ServerPort::Shifted { to, .. }) => Some(to),
+        Server::Gateway(port) => port,
+        Server::Host(_, ServerPort::Same) | Server::Network(..) => None,
     }
 }
 

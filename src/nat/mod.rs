@@ -5,11 +5,23 @@
 //! changes the bytes. It remembers nothing either: the session's reply tuple
 //! in the table is what holds a port, and it is free again when the session ends.
 //!
-//! Destination translation comes before routing and rules, source translation
-//! after them, as in Linux; so a rule sees the real client and the real server.
+//! Destination translation (`inward`) comes before routing and rules, source
+//! translation (`outward`) after them, as in Linux; so a rule sees the real
+//! client and the real server.
 
-mod choose;
+mod inward;
+mod outward;
 mod policy;
+mod pool;
+mod ports;
+mod row;
 
-pub use choose::{Row, SourceChoice, ports_from, unique_source};
-pub use policy::{Forward, NatPolicy, SourceNat, SourceTarget};
+pub use inward::Inward;
+pub use outward::{Outward, SourceChoice};
+pub use policy::{
+    Forward, Hairpin, NatPolicy, Pooling, PortChoice, PortOrder, Server, ServerPort, SourceNat,
+    SourceTarget, Static,
+};
+pub use pool::{AddressRange, Pool, same_host};
+pub use ports::{ports_from, unique_source};
+pub use row::NatRow;

@@ -1,8 +1,12 @@
 //! What an operator wrote about translation.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
-use crate::net::{AddressSet, Selector, Traffic, ZoneId};
+use ipnet::IpNet;
+
+use super::pool::Pool;
+use crate::net::{AddressSet, Dependence, Port, Selector, Traffic, ZoneId};
 
 /// All translations of a policy, each list in the order of the file; the first
 /// row that fits a new connection decides.
@@ -12,6 +16,8 @@ pub struct NatPolicy {
     pub source: Vec<SourceNat>,
     /// Which public ports lead to inside servers.
     pub forwards: Vec<Forward>,
+    /// Which inside hosts have a public address of their own, both ways.
+    pub statics: Vec<Static>,
 }
 
 /// One row of source translation.
@@ -23,6 +29,12 @@ pub struct SourceNat {
     pub selector: Selector,
     /// What the source becomes.
     pub target: SourceTarget,
+    /// Which ports it gets.
+    pub ports: PortChoice,
+    /// For which far ends a socket keeps its public endpoint.
+    pub mapping: Dependence,
+    /// Which far ends may come in by it.
+    pub filtering: Dependence,
 }
 
 /// What a client's address becomes.
@@ -30,10 +42,46 @@ pub struct SourceNat {
 pub enum SourceTarget {
     /// The gateway's own address in the zone that the packet leaves by.
     Masquerade,
-    /// One of these, the first of the packet's family.
-    Addresses(Vec<IpAddr>),
+    /// One of these, of the packet's family.
+    Pool(Pool, Pooling),
+    /// The host of the same number in another network (one of each family at
+    /// most): from, to.
+    Network(Vec<(IpNet, IpNet)>),
     /// Itself: no translation, and no later row is asked.
     Exempt,
+}
+
+/// Which address of a pool a client gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Pooling {
+    /// The same for all its connections (RFC 4787 REQ-2: paired; nftables:
+    /// `persistent`).
+    #[default]
+    Paired,
+    /// Another for each server that it talks to.
+    Arbitrary,
+}
+
+/// Which source ports a translated connection gets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct PortChoice {
+    /// Only these; `None`: those of the class of the port that it had.
+    pub range: Option<RangeInclusive<Port>>,
+    /// In which order they are tried.
+    pub order: PortOrder,
+}
+
+/// In which order ports are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PortOrder {
+    /// The one that it had, then others.
+    #[default]
+    Keep,
+    /// The one that it had, then others that are even or odd as it is (RFC
+    /// 4787 REQ-4).
+    KeepParity,
+    /// Drawn at random (RFC 6056): the one that it had says nothing.
+    Random,
 }
 
 /// One port forward: destination translation for what arrives at a public address.
@@ -43,14 +91,70 @@ pub struct Forward {
     pub name: String,
     /// The zone whose arrivals it is about.
     pub on: ZoneId,
-    /// The public addresses; `None`: the gateway's own in zone `on`.
+    /// The public addresses; `None`: the gateway's own in zone `on` (and where
+    /// it leads to the gateway, any).
     pub address: Option<AddressSet>,
     /// Who may use it; `None`: anyone.
     pub source: Option<AddressSet>,
     /// The traffic that it is about, any one of these.
     pub traffic: Vec<Traffic>,
-    /// The inside server.
-    pub to: IpAddr,
-    /// The server's port; `None`: the one that was addressed.
-    pub port: Option<crate::net::Port>,
+    /// Where it leads.
+    pub to: Server,
+    /// What the client becomes on its way there; `None`: what `source` says.
+    pub client: Option<SourceTarget>,
+    /// Whether it also works from the other zones.
+    pub hairpin: Hairpin,
+}
+
+/// Where a forward leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// A host inside.
+    Host(IpAddr, ServerPort),
+    /// The host of the same number in this network as in the public one.
+    Network(IpNet, IpNet),
+    /// The gateway itself, at this port or at the one that was addressed
+    /// (nftables: `redirect`).
+    Gateway(Option<Port>),
+}
+
+/// The port that a forward leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerPort {
+    /// The one that was addressed.
+    Same,
+    /// This one.
+    One(Port),
+    /// The first public port leads to `to`, the next to the next.
+    Shifted {
+        /// The first public port.
+        public: Port,
+        /// The port that it leads to.
+        to: Port,
+    },
+}
+
+/// Whether inside clients reach what is inside by its public address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Hairpin {
+    /// The public address is for the outside.
+    #[default]
+    No,
+    /// They do, and are seen there by their own public address (RFC 4787 REQ-9).
+    Yes,
+}
+
+/// Hosts that have a public address each (RFC 3022 section 2.1: Basic NAT).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Static {
+    /// Its name in the rule file.
+    pub name: String,
+    /// The zone in which they are known by their public addresses.
+    pub on: ZoneId,
+    /// Where they are.
+    pub inside: IpNet,
+    /// As what they are known; as large as `inside`.
+    pub outside: IpNet,
+    /// Whether the public addresses also work from the other zones.
+    pub hairpin: Hairpin,
 }

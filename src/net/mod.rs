@@ -2,6 +2,7 @@
 //! beyond their own arithmetic and matching, and no dependency on any other room.
 
 mod address_set;
+mod dependence;
 mod direction;
 mod endpoint;
 mod lifetime;
@@ -16,6 +17,7 @@ mod tuple;
 mod zone;
 
 pub use address_set::AddressSet;
+pub use dependence::{Dependence, Far};
 pub use direction::{Direction, PerDirection};
 pub use endpoint::{Endpoint, Family, Port};
 pub use lifetime::{LifetimeId, Profile};

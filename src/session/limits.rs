@@ -1,5 +1,7 @@
 //! How many sessions there may be, and who makes room when there are as many.
 
+use crate::net::Profile;
+
 /// How many sessions there may be. The default is Linux conntrack's: so many
 /// sessions in all, and no other limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,22 @@ impl Default for Limits {
             half_open: None,
             per_source: None,
             when_full: WhenFull::EvictIdle,
+        }
+    }
+}
+
+impl Limits {
+    /// The limits of a profile: by the RFCs no live session is robbed of its
+    /// place (RFC 5508 section 6, RFC 6888 REQ-11).
+    #[must_use]
+    pub fn of(profile: Profile) -> Self {
+        let when_full = match profile {
+            Profile::Linux => WhenFull::EvictIdle,
+            Profile::Rfc => WhenFull::Refuse,
+        };
+        Self {
+            when_full,
+            ..Self::default()
         }
     }
 }

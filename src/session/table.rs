@@ -6,6 +6,7 @@ use slab::Slab;
 use super::census::{Census, Standing};
 use super::expectation::{Expectation, Expectations, ExpectedTuple};
 use super::hash::TupleHash;
+use super::mappings::{Claim, Mappings};
 use super::probing::Probing;
 use super::state::{Handle, SessionId, State};
 use super::tcp::Heard;
@@ -43,6 +44,8 @@ pub struct Origin {
     pub alg: Option<AlgKind>,
     /// The control session that announced it.
     pub parent: Option<SessionId>,
+    /// What it holds of a public endpoint: of the client's, of the server's.
+    pub claims: PerDirection<Option<Claim>>,
 }
 
 impl Origin {
@@ -122,6 +125,7 @@ pub struct Sessions {
     hash: TupleHash,
     wheel: Wheel<SessionId>,
     census: Census,
+    mappings: Mappings,
     expectations: Expectations,
     last_id: u64,
 }
@@ -137,6 +141,7 @@ impl Sessions {
             hash,
             wheel: Wheel::new(),
             census: Census::new(hash),
+            mappings: Mappings::new(hash),
             expectations: Expectations::new(hash),
             last_id: 0,
         }
@@ -191,6 +196,12 @@ impl Sessions {
     #[must_use]
     pub fn census(&self) -> &Census {
         &self.census
+    }
+
+    /// Which public endpoints are held, and by whom.
+    #[must_use]
+    pub fn mappings(&self) -> &Mappings {
+        &self.mappings
     }
 
     /// How many sessions there are.
@@ -264,6 +275,7 @@ impl Sessions {
         let handle = Handle { id, slot };
         self.wheel.arm(entry_slot, id, first.deadline);
         self.census.enter(entry_slot, standing, &origin);
+        self.mappings.enter(&origin);
         self.update(handle, first);
         handle
     }
@@ -313,6 +325,7 @@ impl Sessions {
         let slot = slot_of(handle);
         self.wheel.disarm(slot);
         self.census.leave(slot, session.standing, &session.origin);
+        self.mappings.leave(&session.origin);
         Some(session)
     }
 
@@ -428,6 +441,7 @@ mod tests {
             lifetime: LifetimeId::default(),
             alg: None,
             parent: None,
+            claims: PerDirection::default(),
         }
     }
 

@@ -33,7 +33,7 @@ fn reference() -> String {
 }
 
 /// The fenced blocks of a Markdown text: what is said of each, and its text.
-fn blocks(markdown: &str) -> Vec<(&str, &str)> {
+pub(super) fn blocks(markdown: &str) -> Vec<(&str, &str)> {
     let fences = markdown.split("```").skip(1).step_by(2);
     fences
         .map(|block| block.split_once('\n').unwrap())

@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use spigate::config::Compiled;
 use spigate::engine::AnswerRates;
-use spigate::nat::SourceTarget;
+use spigate::nat::{Hairpin, Pooling, PortChoice, PortOrder, Server, ServerPort, SourceTarget};
 use spigate::net::{AddressSet, Place, Selector, ServiceId, Traffic, ZoneId};
 use spigate::session::{Lifetime, LifetimeName, Limits, OnExpiry, Refresh, TcpChecks, Timeouts};
 
@@ -88,13 +88,10 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     let default = format!("{:?}", policy.rules.default_action()).to_lowercase();
     writeln!(out, "default: {default}").unwrap();
     for row in &policy.nat.source {
-        let target = match &row.target {
-            SourceTarget::Masquerade => "masquerade".into(),
-            SourceTarget::Exempt => "none".into(),
-            SourceTarget::Addresses(all) => list(all),
-        };
+        let target = target(&row.target);
         let selector = selector(&row.selector, compiled);
-        writeln!(out, "source {}:{selector} -> {target}", row.name).unwrap();
+        let ports = ports(&row.ports);
+        writeln!(out, "source {}:{selector} -> {target}{ports}", row.name).unwrap();
     }
     for row in &policy.nat.forwards {
         write!(
@@ -106,13 +103,76 @@ pub(crate) fn of(compiled: &Compiled) -> String {
         .unwrap();
         write!(out, "{}", addresses("dst", row.address.as_ref())).unwrap();
         write!(out, "{}", addresses("src", row.source.as_ref())).unwrap();
-        write!(out, " {} -> {}", traffic(&row.traffic), row.to).unwrap();
-        if let Some(port) = row.port {
-            write!(out, " port {port}").unwrap();
+        write!(out, " {} -> {}", traffic(&row.traffic), server(row.to)).unwrap();
+        if let Some(client) = &row.client {
+            write!(out, " as {}", target(client)).unwrap();
         }
-        out.push('\n');
+        out += &format!("{}\n", hairpin(row.hairpin));
+    }
+    for row in &policy.nat.statics {
+        let (on, inside, outside) = (policy.zones.name(row.on), row.inside, row.outside);
+        let hairpin = hairpin(row.hairpin);
+        writeln!(
+            out,
+            "static {}: on {on} {inside} = {outside}{hairpin}",
+            row.name
+        )
+        .unwrap();
     }
     out
+}
+
+fn hairpin(hairpin: Hairpin) -> &'static str {
+    match hairpin {
+        Hairpin::Yes => " hairpin",
+        Hairpin::No => "",
+    }
+}
+
+fn target(target: &SourceTarget) -> String {
+    match target {
+        SourceTarget::Masquerade => "masquerade".into(),
+        SourceTarget::Exempt => "none".into(),
+        SourceTarget::Pool(pool, pooling) => {
+            let range = |range: &spigate::nat::AddressRange| match range.first() == range.last() {
+                true => range.first().to_string(),
+                false => format!("{}-{}", range.first(), range.last()),
+            };
+            let all = list(pool.ranges().iter().map(range));
+            match pooling {
+                Pooling::Paired => all,
+                Pooling::Arbitrary => all + " arbitrary",
+            }
+        }
+        SourceTarget::Network(pairs) => {
+            list(pairs.iter().map(|(from, to)| format!("{from} = {to}")))
+        }
+    }
+}
+
+fn ports(choice: &PortChoice) -> String {
+    let range = choice.range.as_ref();
+    let range = range.map_or(String::new(), |range| {
+        format!(" ports {}-{}", range.start(), range.end())
+    });
+    match choice.order {
+        PortOrder::Keep => range,
+        PortOrder::KeepParity => range + " keep-parity",
+        PortOrder::Random => range + " random",
+    }
+}
+
+fn server(server: Server) -> String {
+    match server {
+        Server::Host(address, ServerPort::Same) => address.to_string(),
+        Server::Host(address, ServerPort::One(port)) => format!("{address} port {port}"),
+        Server::Host(address, ServerPort::Shifted { public, to }) => {
+            format!("{address} port {to} for {public} and so on")
+        }
+        Server::Network(public, inside) => format!("{public} = {inside}"),
+        Server::Gateway(None) => "the gateway".into(),
+        Server::Gateway(Some(port)) => format!("the gateway port {port}"),
+    }
 }
 
 /// A lifetime by its name, with what it says besides timeouts.

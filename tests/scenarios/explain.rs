@@ -22,8 +22,9 @@ impl Observer for Steps {
             Step::Expected(_) => "expected".into(),
             Step::AboutSession(..) => "about a session".into(),
             Step::NoSession => "no session".into(),
-            Step::Forwarded(Some((_, tuple))) => format!("forwarded to {}", tuple.destination),
-            Step::Forwarded(None) => "not forwarded".into(),
+            Step::Inward(Some((_, tuple))) => format!("forwarded to {}", tuple.destination),
+            Step::Mapped(mapping) => format!("mapped to {}", mapping.inside),
+            Step::Inward(None) => "not forwarded".into(),
             Step::Routed(place) => format!("routed: {}", place.is_some()),
             Step::PassedOver(rule, mismatch) => {
                 format!("passed over {} for its {mismatch:?}", rule.0)

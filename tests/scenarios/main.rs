@@ -43,6 +43,8 @@ mod icmp_quotes;
 mod ipv6;
 mod lifetimes;
 mod limits;
+mod nat_behaviour;
+mod nat_kinds;
 mod nat_source;
 mod other_protocols;
 mod profile_rfc;

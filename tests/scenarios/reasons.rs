@@ -75,6 +75,13 @@ fn reach(reason: Reason) -> Reached {
             let data = tcp("198.51.100.21:20", "203.0.113.2:51210").syn();
             Reached::By(lab.at(0.0).from(WAN).send(data).judgement)
         }
+        Reason::Mapping => {
+            let open = r#"as = "masquerade", filtering = "endpoint-independent""#;
+            let mut lab = Lab::new(&OFFICE.replace(r#"as = "masquerade""#, open));
+            let _ = lab.at(0.0).from(LAN).send(ask());
+            let stranger = udp("192.0.2.9:999", "203.0.113.2:5000");
+            Reached::By(lab.at(0.0).from(WAN).send(stranger).judgement)
+        }
         Reason::Related => {
             let mut lab = office();
             let left = lab.at(0.0).from(LAN).send(ask()).forwarded.unwrap().1;

@@ -68,7 +68,7 @@ impl Engine {
                 session.deadline,
                 After::Ends,
             ),
-            Track::Reopens => return self.decide_new(case, tuple, Some(handle), why),
+            Track::Reopens => return self.decide_fresh(case, tuple, Some(handle), why),
             Track::Invalid(why) => {
                 let refused = judgement(Verdict::Drop, reason_of(why), state);
                 return nothing(Judgement {

@@ -52,16 +52,16 @@ impl Engine {
             ..*tuple
         };
         wanted.source.address = expectation.source;
-        let Some(leaves) = self.unique(tuple, wanted, None) else {
+        let Some(leaving) = self.leaving_from(tuple, wanted) else {
             return nothing(judgement(Verdict::Drop, Reason::NatPortsExhausted, None));
         };
-        why.step(Step::Leaves(&leaves));
+        why.step(Step::Leaves(&leaving.tuple));
         let egress = parent.origin.egress[expectation.direction];
         let parent_rule = parent.origin.rule.map(RuleId);
         let origin = Origin {
             tuples: PerDirection {
                 original: *tuple,
-                reply: leaves.reversed(),
+                reply: leaving.tuple.reversed(),
             },
             egress: PerDirection {
                 original: egress,
@@ -72,6 +72,10 @@ impl Engine {
             lifetime: self.lifetime_of(parent_rule, None, case.arrival.zone, egress),
             alg: None,
             parent: Some(parent.id),
+            claims: PerDirection {
+                original: leaving.claim,
+                reply: None,
+            },
         };
         why.step(Step::Lives(origin.lifetime));
         let judgement = judgement(

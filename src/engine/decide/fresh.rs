@@ -5,7 +5,6 @@ use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, dropped, nothing, ttl_expired};
-use crate::nat::{SourceChoice, unique_source};
 use crate::net::{
     Asking, Direction, LifetimeId, PerDirection, Place, Service, Timestamp, Tuple, ZoneId,
 };
@@ -16,9 +15,24 @@ use crate::session::{
 };
 
 impl Engine {
+    /// A packet that may begin something, in place of a session that is over
+    /// where it says so: a mapping may let it in, else the rules are asked.
+    pub(super) fn decide_fresh(
+        &self,
+        case: &Case<'_>,
+        tuple: &Tuple,
+        replaces: Option<Handle>,
+        why: &mut impl Observer,
+    ) -> Decision {
+        let mapping = self.mapping_for(tuple);
+        mapping
+            .and_then(|mapping| self.decide_mapped(case, tuple, mapping, replaces, why))
+            .unwrap_or_else(|| self.decide_new(case, tuple, replaces, why))
+    }
+
     /// A connection that nobody announced: destination NAT, route, rules,
     /// source NAT.
-    pub(super) fn decide_new(
+    fn decide_new(
         &self,
         case: &Case<'_>,
         tuple: &Tuple,
@@ -39,9 +53,11 @@ impl Engine {
             state,
         };
 
-        let forwarded = policy.nat.forward(from, tuple, &policy.zones);
-        why.step(Step::Forwarded(forwarded));
-        let inward = forwarded.map_or(*tuple, |(_, tuple)| tuple);
+        let translated = policy.nat.inward(from, tuple, &policy.zones);
+        why.step(Step::Inward(
+            translated.map(|found| (found.row, found.tuple)),
+        ));
+        let inward = translated.map_or(*tuple, |found| found.tuple);
 
         let to = policy.zones.route(inward.destination.address);
         why.step(Step::Routed(to));
@@ -64,48 +80,21 @@ impl Engine {
             to,
             tuple: inward,
         };
-        let passed_over = |rule, mismatch| why.step(Step::PassedOver(rule, mismatch));
-        let ruling = policy.rules.judge(&asking, &policy.services, passed_over);
-        why.step(Step::Ruled(&ruling));
-        let reason_of = |rule: Option<RuleId>| match rule {
-            Some(_) => Reason::Rule,
-            None => Reason::DefaultPolicy,
-        };
-        let permit = match ruling {
-            Ruling::Permitted(permit) => permit,
-            Ruling::Refused(rule, Refusal::Drop) => {
-                return nothing(judgement(Verdict::Drop, reason_of(rule), rule, None));
-            }
-            Ruling::Refused(rule, Refusal::Reject) => {
-                let refused = judgement(Verdict::Reject, reason_of(rule), rule, None);
-                return answered(case, refused, Answer::Refusal);
-            }
+        let permit = match self.permit(case, &asking, why) {
+            Ok(permit) => permit,
+            Err(refused) => return refused,
         };
         let Place::Zone(egress) = to else {
             return self.decide_local(case, permit);
         };
 
-        let choice = policy.nat.source(&asking, &policy.services, &policy.zones);
-        why.step(Step::Source(choice));
-        let mut wanted = inward;
-        match choice {
-            SourceChoice::From(_, address) => wanted.source.address = address,
-            SourceChoice::Unchanged | SourceChoice::Exempt(_) => {}
-            SourceChoice::NoAddress(_) => {
-                let refused = judgement(Verdict::Drop, Reason::NatNoAddress, permit.rule(), None);
-                return nothing(refused);
+        let ends = (egress, replaces);
+        let leaving = match self.leaving(tuple, &asking, translated.as_ref(), ends, why) {
+            Ok(leaving) => leaving,
+            Err(reason) => {
+                return nothing(judgement(Verdict::Drop, reason, permit.rule(), None));
             }
-        }
-        let Some(leaves) = self.unique(tuple, wanted, replaces) else {
-            let refused = judgement(
-                Verdict::Drop,
-                Reason::NatPortsExhausted,
-                permit.rule(),
-                None,
-            );
-            return nothing(refused);
         };
-        why.step(Step::Leaves(&leaves));
 
         let service = permit
             .service()
@@ -113,7 +102,7 @@ impl Engine {
         let origin = Origin {
             tuples: PerDirection {
                 original: *tuple,
-                reply: leaves.reversed(),
+                reply: leaving.tuple.reversed(),
             },
             egress: PerDirection {
                 original: egress,
@@ -126,6 +115,10 @@ impl Engine {
                 .and_then(|service| service.alg)
                 .filter(|_| case.headers.tcp().is_some()),
             parent: None,
+            claims: PerDirection {
+                original: leaving.claim,
+                reply: None,
+            },
         };
         why.step(Step::Lives(origin.lifetime));
         let first = self.first(case, tracked, &origin);
@@ -145,6 +138,35 @@ impl Engine {
             by,
         };
         self.open(case, allowed, opening, why)
+    }
+
+    /// What the rules say of a connection: the permit, or how it is refused.
+    pub(super) fn permit(
+        &self,
+        case: &Case<'_>,
+        asking: &Asking,
+        why: &mut impl Observer,
+    ) -> Result<Permit, Decision> {
+        let policy = &self.policy;
+        let passed_over = |rule, mismatch| why.step(Step::PassedOver(rule, mismatch));
+        let ruling = policy.rules.judge(asking, &policy.services, passed_over);
+        why.step(Step::Ruled(&ruling));
+        let refused = |verdict, rule| Judgement {
+            verdict,
+            ct: CtState::New,
+            reason: reason_of(rule),
+            rule,
+            session: None,
+            state: None,
+        };
+        match ruling {
+            Ruling::Permitted(permit) => Ok(permit),
+            Ruling::Refused(rule, Refusal::Drop) => Err(nothing(refused(Verdict::Drop, rule))),
+            Ruling::Refused(rule, Refusal::Reject) => {
+                let refused = refused(Verdict::Reject, rule);
+                Err(answered(case, refused, Answer::Refusal))
+            }
+        }
     }
 
     /// What the rules allow to the gateway itself: it answers pings, and has
@@ -180,6 +202,7 @@ impl Engine {
         // its control session met; it counts, and is not refused by them.
         let (of_source, of_rule) = match opening.by {
             Admission::Expected(..) => (None, None),
+            Admission::Mapped => (limits.per_source, None),
             Admission::Permit(permit) => {
                 let rule = permit.rule().and_then(|rule| self.policy.rules.get(rule));
                 let most = rule.and_then(|rule| rule.max_sessions);
@@ -218,24 +241,6 @@ impl Engine {
             },
             plan: Plan::Open(*case.headers, Opening { evicts, ..opening }),
         }
-    }
-
-    /// The leaving tuple with a source port that no other session's answers
-    /// use. The session that is about to be replaced counts as gone.
-    ///
-    /// Where the search begins depends on the real client too: many clients
-    /// with one port would otherwise all search the same few ports.
-    pub(super) fn unique(
-        &self,
-        arrives: &Tuple,
-        wanted: Tuple,
-        replaced: Option<Handle>,
-    ) -> Option<Tuple> {
-        let is_taken = |reply: &Tuple| match self.sessions.lookup(reply) {
-            Some((handle, _, _)) => Some(handle) != replaced,
-            None => self.sessions.is_taken(reply),
-        };
-        unique_source(wanted, self.hash.of(&(arrives, wanted)), is_taken)
     }
 
     /// The packet as tracking wants it.
@@ -284,6 +289,13 @@ impl Engine {
         rule.and_then(|rule| policy.rules.get(rule)?.lifetime)
             .or_else(|| service?.lifetime)
             .unwrap_or_else(|| policy.lifetimes.of_zones(from, to))
+    }
+}
+
+fn reason_of(rule: Option<RuleId>) -> Reason {
+    match rule {
+        Some(_) => Reason::Rule,
+        None => Reason::DefaultPolicy,
     }
 }
 

@@ -9,6 +9,8 @@ mod error;
 mod existing;
 mod expected;
 mod fresh;
+mod leaving;
+mod mapped;
 mod pieces;
 mod plan;
 mod refuse;
@@ -132,7 +134,7 @@ impl Engine {
             return self.decide_expected(case, &tuple, expectation, parent, why);
         }
         why.step(Step::NoSession);
-        self.decide_new(case, &tuple, None, why)
+        self.decide_fresh(case, &tuple, None, why)
     }
 
     fn parse(&self, arrival: Arrival, frame: &[u8]) -> Result<Headers, Reason> {

@@ -124,6 +124,8 @@ pub(in crate::engine) enum Admission {
     Permit(Permit),
     /// The expectation's that its control session's permit covers.
     Expected(ExpectedTuple, Handle),
+    /// That of the client whose mapping it came to.
+    Mapped,
 }
 
 /// How an ICMP error passes.

@@ -1,0 +1,188 @@
+//! As what a connection leaves: its public endpoint, which nobody else's
+//! answers may use.
+
+use super::super::observer::{Observer, Step};
+use super::super::{Engine, Reason};
+use crate::nat::{Inward, NatRow, Pooling, PortChoice, SourceChoice, SourceNat, unique_source};
+use crate::net::{Asking, Dependence, Endpoint, Tuple, ZoneId};
+use crate::session::{Behaviour, Claim, Handle, Usage};
+
+/// A connection as it leaves, and what it holds of its public endpoint.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leaving {
+    pub(super) tuple: Tuple,
+    pub(super) claim: Option<Claim>,
+}
+
+impl Engine {
+    /// As what a permitted connection is known in a zone. `arrives` is its
+    /// tuple as it came; `asking` what the rules saw of it.
+    pub(super) fn leaving(
+        &self,
+        arrives: &Tuple,
+        asking: &Asking,
+        inward: Option<&Inward<'_>>,
+        (known_in, replaces): (ZoneId, Option<Handle>),
+        why: &mut impl Observer,
+    ) -> Result<Leaving, Reason> {
+        let policy = &self.policy;
+        let mut wanted = asking.tuple;
+        let (client, server) = (wanted.source.address, wanted.destination.address);
+        let draw = |pooling| match pooling {
+            Pooling::Paired => self.hash.of(&client),
+            Pooling::Arbitrary => self.hash.of(&(client, server)),
+        };
+        let places = (&policy.services, &policy.zones);
+        let outward = policy.nat.outward(asking, inward, places, draw);
+        why.step(Step::Source(outward.choice));
+        let claim = match outward.choice {
+            SourceChoice::From(_, address) => {
+                wanted.source.address = address;
+                wanted
+                    .protocol
+                    .has_ports()
+                    .then(|| claim_of(outward.choice, outward.row, known_in))
+            }
+            SourceChoice::Unchanged | SourceChoice::Exempt(_) => None,
+            SourceChoice::NoAddress(_) => return Err(Reason::NatNoAddress),
+        };
+        let usual = PortChoice::default();
+        let ports = outward.row.map_or(&usual, |row| &row.ports);
+        let found = match claim {
+            Some(Claim::Mapped(behaviour, _)) => {
+                let socket = asking.tuple.source;
+                self.mapped(
+                    (arrives, wanted, socket),
+                    behaviour,
+                    ports,
+                    known_in,
+                    replaces,
+                )
+            }
+            Some(Claim::Shared) => self.shared(arrives, wanted, ports, replaces),
+            None => self.unshared(arrives, wanted, replaces),
+        };
+        let tuple = found.ok_or(Reason::NatPortsExhausted)?;
+        why.step(Step::Leaves(&tuple));
+        Ok(Leaving { tuple, claim })
+    }
+
+    /// The public endpoint that the socket has already; else one that nobody
+    /// has at all.
+    fn mapped(
+        &self,
+        (arrives, wanted, socket): (&Tuple, Tuple, Endpoint),
+        behaviour: Behaviour,
+        ports: &PortChoice,
+        known_in: ZoneId,
+        replaced: Option<Handle>,
+    ) -> Option<Tuple> {
+        let mappings = self.sessions.mappings();
+        let (protocol, far) = (wanted.protocol, wanted.destination);
+        let socket = (protocol, socket);
+        if let Some(mapping) = mappings.of_socket(socket, known_in, behaviour.mapping, far) {
+            let own = Tuple {
+                source: mapping.outside,
+                ..wanted
+            };
+            return (!self.is_taken(&own.reversed(), replaced)).then_some(own);
+        }
+        let start = self.hash.of(&(arrives, wanted.source));
+        let is_taken = |reply: &Tuple| {
+            mappings.usage(protocol, reply.destination) != Usage::Free
+                || self.is_taken(reply, replaced)
+        };
+        unique_source(wanted, ports, start, is_taken)
+            .or_else(|| self.unused(wanted, ports, start, replaced))
+    }
+
+    /// A public endpoint that towards this server nobody has, and that is no
+    /// socket's own.
+    fn shared(
+        &self,
+        arrives: &Tuple,
+        wanted: Tuple,
+        ports: &PortChoice,
+        replaced: Option<Handle>,
+    ) -> Option<Tuple> {
+        let mappings = self.sessions.mappings();
+        let start = self.hash.of(&(arrives, wanted));
+        let is_taken = |reply: &Tuple| {
+            let usage = mappings.usage(wanted.protocol, reply.destination);
+            matches!(usage, Usage::Mapped(_)) || self.is_taken(reply, replaced)
+        };
+        unique_source(wanted, ports, start, is_taken)
+            .or_else(|| self.unused(wanted, ports, start, replaced))
+    }
+
+    /// When those that were tried are all taken: one that nobody has towards
+    /// anybody, found in the map of ports at a price that does not grow.
+    fn unused(
+        &self,
+        wanted: Tuple,
+        ports: &PortChoice,
+        start: u64,
+        replaced: Option<Handle>,
+    ) -> Option<Tuple> {
+        let range = ports.ports_for(&wanted)?;
+        let place = (wanted.protocol, wanted.source.address);
+        let size = u64::from(range.end().saturating_sub(*range.start())) + 1;
+        let start = u64::from(*range.start()) + start % size;
+        let start = u16::try_from(start).unwrap_or(u16::MAX);
+        let parity = ports.parity_of(&wanted);
+        let mappings = self.sessions.mappings();
+        let port = mappings.unused_port(place, &range, start, parity)?;
+        let mut found = wanted;
+        found.source.port = port;
+        (!self.is_taken(&found.reversed(), replaced)).then_some(found)
+    }
+
+    /// As what a connection leaves whose source address somebody else has
+    /// chosen.
+    pub(super) fn leaving_from(&self, arrives: &Tuple, wanted: Tuple) -> Option<Leaving> {
+        let is_translated = wanted.source.address != arrives.source.address;
+        let claim = (is_translated && wanted.protocol.has_ports()).then_some(Claim::Shared);
+        let tuple = match claim {
+            Some(_) => self.shared(arrives, wanted, &PortChoice::default(), None)?,
+            None => self.unshared(arrives, wanted, None)?,
+        };
+        Some(Leaving { tuple, claim })
+    }
+
+    /// The leaving tuple with a source port that no other session's answers
+    /// use.
+    ///
+    /// Where the search begins depends on the real client too: many clients
+    /// with one port would otherwise all search the same few ports.
+    fn unshared(&self, arrives: &Tuple, wanted: Tuple, replaced: Option<Handle>) -> Option<Tuple> {
+        let start = self.hash.of(&(arrives, wanted));
+        let is_taken = |reply: &Tuple| self.is_taken(reply, replaced);
+        unique_source(wanted, &PortChoice::default(), start, is_taken)
+    }
+
+    /// Whether answers of this tuple are somebody's. The session that is about
+    /// to be replaced counts as gone.
+    fn is_taken(&self, reply: &Tuple, replaced: Option<Handle>) -> bool {
+        match self.sessions.lookup(reply) {
+            Some((handle, _, _)) => Some(handle) != replaced,
+            None => self.sessions.is_taken(reply),
+        }
+    }
+}
+
+/// What a connection that this row translates holds of its public endpoint.
+fn claim_of(choice: SourceChoice, row: Option<&SourceNat>, known_in: ZoneId) -> Claim {
+    let usual = Dependence::default();
+    match row {
+        // One host's whole address is its own already.
+        _ if matches!(choice, SourceChoice::From(NatRow::Static(_), _)) => Claim::Shared,
+        Some(row) if (row.mapping, row.filtering) != (usual, usual) => {
+            let behaviour = Behaviour {
+                mapping: row.mapping,
+                filtering: row.filtering,
+            };
+            Claim::Mapped(behaviour, known_in)
+        }
+        _ => Claim::Shared,
+    }
+}

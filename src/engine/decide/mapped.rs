@@ -1,0 +1,127 @@
+//! A stranger who comes to the public endpoint of a client's socket, where its
+//! mapping lets more than its own servers in (RFC 4787 section 5).
+
+use super::super::observer::{Observer, Step};
+use super::super::{CtState, Engine, Judgement, Reason, Verdict};
+use super::plan::{Admission, Decision, Opening};
+use super::{Case, dropped, nothing, ttl_expired};
+use crate::net::{Asking, PerDirection, Place, Tuple};
+use crate::rules::RuleId;
+use crate::session::{Claim, Handle, Mapping, Origin, Usage, begin};
+
+impl Engine {
+    /// The mapping whose public endpoint this packet is addressed to.
+    pub(super) fn mapping_for(&self, tuple: &Tuple) -> Option<&Mapping> {
+        match self
+            .sessions
+            .mappings()
+            .usage(tuple.protocol, tuple.destination)
+        {
+            Usage::Mapped(mapping) => Some(mapping),
+            Usage::Free | Usage::Shared => None,
+        }
+    }
+
+    /// A connection to a mapping: let in by its filter, under the rule that let
+    /// its client out. `None`: the filter knows nothing of it, and it is judged
+    /// as if there were no mapping.
+    pub(super) fn decide_mapped(
+        &self,
+        case: &Case<'_>,
+        tuple: &Tuple,
+        mapping: &Mapping,
+        replaces: Option<Handle>,
+        why: &mut impl Observer,
+    ) -> Option<Decision> {
+        let from = case.arrival.zone;
+        let client = match from == mapping.known_in {
+            true => Client::Outside,
+            false => Client::Inside,
+        };
+        let judgement = |verdict, reason, state| Judgement {
+            verdict,
+            ct: CtState::New,
+            reason,
+            rule: mapping.first.rule.map(RuleId),
+            session: None,
+            state,
+        };
+        let inward = Tuple {
+            destination: mapping.inside,
+            ..*tuple
+        };
+        let (source, claim, rule) = match client {
+            Client::Outside => (tuple.source, None, mapping.first.rule),
+            Client::Inside => {
+                // It is asked as if it left, and is seen as it would be from there.
+                let asking = Asking {
+                    from,
+                    to: Place::Zone(mapping.known_in),
+                    tuple: *tuple,
+                };
+                let permit = match self.permit(case, &asking, why) {
+                    Ok(permit) => permit,
+                    Err(refused) => return Some(refused),
+                };
+                let ends = (mapping.known_in, replaces);
+                let leaving = match self.leaving(tuple, &asking, None, ends, why) {
+                    Ok(leaving) => leaving,
+                    Err(reason) => return Some(nothing(judgement(Verdict::Drop, reason, None))),
+                };
+                let rule = permit.rule().map(|rule| rule.0);
+                (leaving.tuple.source, leaving.claim, rule)
+            }
+        };
+        if !self.sessions.mappings().lets_in(mapping, source) {
+            return None;
+        }
+        why.step(Step::Mapped(mapping));
+        let Ok(tracked) = begin(&self.seen(case)) else {
+            return Some(dropped(CtState::Invalid, Reason::NoSession));
+        };
+        if case.headers.ttl <= 1 {
+            let expired = judgement(Verdict::Reject, Reason::TtlExpired, None);
+            return Some(ttl_expired(case, expired));
+        }
+        let leaves = Tuple { source, ..inward };
+        why.step(Step::Leaves(&leaves));
+        let home = mapping.first.home;
+        let origin = Origin {
+            tuples: PerDirection {
+                original: *tuple,
+                reply: leaves.reversed(),
+            },
+            egress: PerDirection {
+                original: home,
+                reply: from,
+            },
+            rule,
+            service: mapping.first.service,
+            lifetime: mapping.first.lifetime,
+            alg: None,
+            parent: None,
+            claims: PerDirection {
+                original: claim,
+                reply: Some(Claim::Mapped(mapping.behaviour, mapping.known_in)),
+            },
+        };
+        let opening = Opening {
+            origin,
+            first: self.first(case, tracked, &origin),
+            replaces,
+            evicts: None,
+            by: Admission::Mapped,
+        };
+        let state = Some(tracked.state());
+        let allowed = judgement(Verdict::Forward(home), Reason::Mapping, state);
+        Some(self.open(case, allowed, opening, why))
+    }
+}
+
+/// From where a stranger comes.
+enum Client {
+    /// From the zone in which the public endpoint is known.
+    Outside,
+    /// From another: a hairpin (RFC 4787 REQ-9).
+    Inside,
+}

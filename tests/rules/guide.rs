@@ -1,0 +1,90 @@
+//! `docs/nat.md` says what the program does: its files load, and every packet in
+//! it leaves as it says.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use spigate::config;
+use spigate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict};
+use spigate::expression::PacketExpression;
+use spigate::net::Timestamp;
+
+use super::reference::blocks;
+
+#[test]
+fn every_packet_of_the_guide_to_translation_leaves_as_it_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/nat.md");
+    let markdown = std::fs::read_to_string(path).unwrap();
+    let all = blocks(&markdown);
+    let (_, base) = all.iter().find(|(what, _)| *what == "toml base").unwrap();
+    let mut flows = 0;
+    for pair in all.windows(2) {
+        if let [("toml nat", nat), next] = pair {
+            let ("flow", flow) = next else {
+                panic!("no flow below\n{nat}");
+            };
+            flows += 1;
+            follow(&format!("{base}[nat]\n{nat}"), flow);
+        }
+    }
+    assert!(flows >= 11, "only {flows} flows were found");
+}
+
+fn follow(file: &str, flow: &str) {
+    let compiled = config::compile(Path::new("docs/nat.md"), file);
+    let policy = compiled
+        .unwrap_or_else(|report| panic!("{report}\n{file}"))
+        .policy;
+    let now = Timestamp::from_secs(1_772_355_600);
+    let options = Options {
+        seed: 7,
+        checksums: Checksums::Verify,
+    };
+    let mut engine = Engine::new(Arc::new(policy), options, now);
+    for line in flow.lines() {
+        let (arrives, leaves) = line.split_once("=>").unwrap();
+        assert_eq!(
+            outcome(&mut engine, now, arrives.trim()),
+            wanted(leaves.trim()),
+            "{line}"
+        );
+    }
+}
+
+/// As what a packet left, or why it did not.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Left(String, Vec<u8>),
+    Stayed(String),
+}
+
+fn read(text: &str) -> (String, PacketExpression) {
+    let read: PacketExpression = text.parse().unwrap_or_else(|e| panic!("{e}"));
+    (read.zone.clone().unwrap(), read)
+}
+
+fn wanted(text: &str) -> Outcome {
+    if ["reject ", "drop ", "answer "]
+        .iter()
+        .any(|word| text.starts_with(word))
+    {
+        return Outcome::Stayed(text.to_owned());
+    }
+    let (zone, expression) = read(&format!("{text} ttl 63"));
+    Outcome::Left(zone, expression.packet.build())
+}
+
+fn outcome(engine: &mut Engine, now: Timestamp, text: &str) -> Outcome {
+    let (zone, expression) = read(text);
+    let arrival = Arrival {
+        zone: engine.policy().zones.by_name(&zone).unwrap(),
+        extent: Extent::Whole,
+    };
+    let mut frame = expression.packet.build();
+    let mut out = Output::default();
+    let judgement = engine.packet(now, arrival, &mut frame, &mut out, &mut Silent);
+    match judgement.verdict {
+        Verdict::Forward(zone) => Outcome::Left(engine.policy().zones.name(zone).into(), frame),
+        verdict => Outcome::Stayed(format!("{} {}", verdict.name(), judgement.reason)),
+    }
+}
