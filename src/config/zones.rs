@@ -11,11 +11,11 @@ use toml::de::DeTable;
 use super::addresses::{self, HostPart};
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
-use super::names::{GATEWAY, Kind, Names};
+use super::names::{self, GATEWAY, Kind, Names};
 use super::table::{self, Row, Value};
-use crate::net::{Place, Zone, ZoneId, Zones};
+use crate::net::{Place, SourceCheck, Zone, ZoneId, Zones};
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "tun",
     "net",
     "address",
@@ -23,6 +23,12 @@ const KEYS: [&str; 7] = [
     "interfaces",
     "host-address",
     "routes",
+    "source-check",
+];
+const SOURCE_CHECKS: [(&str, SourceCheck); 3] = [
+    ("strict", SourceCheck::Strict),
+    ("loose", SourceCheck::Loose),
+    ("off", SourceCheck::Off),
 ];
 
 /// The zones of a file with their names.
@@ -56,10 +62,12 @@ impl<'t> ZoneTable<'t> {
                 nets: Vec::new(),
                 addresses: Vec::new(),
                 mtu: None,
+                source_check: SourceCheck::default(),
             };
             if let Some(row) = row {
                 zone.nets = nets(&row, &mut claims, problems);
                 zone.addresses = own_addresses(&row, &mut claims, problems);
+                zone.source_check = source_check(&row, problems).unwrap_or_default();
                 rows.push((ZoneId(id), row));
             }
             zones.push(zone);
@@ -153,6 +161,12 @@ fn nets(row: &Row<'_>, claims: &mut Claims, problems: &mut Problems) -> Vec<IpNe
         }
     }
     all
+}
+
+fn source_check(row: &Row<'_>, problems: &mut Problems) -> Option<SourceCheck> {
+    let value = row.get("source-check")?;
+    let word = table::text(value, "\"strict\", \"loose\" or \"off\"", problems)?;
+    names::choose(&word, &SOURCE_CHECKS, "check of source addresses", problems)
 }
 
 fn own_addresses(row: &Row<'_>, claims: &mut Claims, problems: &mut Problems) -> Vec<IpAddr> {

@@ -3,14 +3,14 @@
 
 use std::net::IpAddr;
 
-use super::bytes::{put, u8_at, u16_at};
+use super::bytes::{put, u16_at};
 use super::checksum::Sum;
-use super::parse::{BadPacket, Headers, Quoted, Transport};
+use super::parse::{BadPacket, Headers, Quoted};
 use super::rewrite::{put_sctp_ports, readdress, update_transport_checksum};
 use crate::net::{Protocol, Tuple};
 
 /// Octets of an ICMP error before the packet that it quotes.
-const QUOTE_AT: usize = 8;
+pub(super) const QUOTE_AT: usize = 8;
 
 /// The packet that an ICMP error quotes.
 ///
@@ -19,44 +19,6 @@ const QUOTE_AT: usize = 8;
 pub fn quoted(frame: &[u8], headers: &Headers) -> Result<Quoted, BadPacket> {
     let quote = headers.transport_at + QUOTE_AT..headers.length.min(frame.len());
     Quoted::read(frame.get(quote).ok_or(BadPacket::Length)?)
-}
-
-/// Whether an ICMP message has a source route among the options of its own
-/// IPv4 header, or an error in the one that it quotes.
-#[must_use]
-pub fn has_source_route(frame: &[u8], headers: &Headers) -> bool {
-    let quote = match headers.transport {
-        Transport::Error { .. } => frame.get(headers.transport_at + QUOTE_AT..),
-        _ => None,
-    };
-    [Some(frame), quote].into_iter().flatten().any(|packet| {
-        let length = usize::from(u8_at(packet, 0).unwrap_or(0) & 0x0f) * 4;
-        let options = packet.get(20..length.min(packet.len()));
-        options.is_some_and(is_source_routed)
-    })
-}
-
-/// Whether these options of an IPv4 header hold a loose or a strict source
-/// route (RFC 791 section 3.1). What cannot be read ends the walk.
-fn is_source_routed(mut options: &[u8]) -> bool {
-    const END: u8 = 0;
-    const NO_OPERATION: u8 = 1;
-    const LOOSE: u8 = 131;
-    const STRICT: u8 = 137;
-    while let Some(kind) = u8_at(options, 0) {
-        let taken = match kind {
-            LOOSE | STRICT => return true,
-            END => return false,
-            NO_OPERATION => 1,
-            // With its type and this octet, an option is two at least.
-            _ => match u8_at(options, 1) {
-                Some(length @ 2..) => usize::from(length),
-                _ => return false,
-            },
-        };
-        options = options.get(taken..).unwrap_or_default();
-    }
-    false
 }
 
 /// Gives an ICMP error other addresses outside, and inside the tuple `inner`

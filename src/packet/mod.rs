@@ -15,16 +15,18 @@ mod parse;
 mod reply;
 mod rewrite;
 mod sctp;
+mod source_route;
 mod speech;
 mod tcp;
 
 pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, ecn};
-pub use icmp_error::{has_source_route, quoted, translate_error};
+pub use icmp_error::{quoted, translate_error};
 pub use parse::{BadPacket, Fragment, Headers, Quoted, Transport};
 pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
     Renumber, decrement_ttl, renumber, repair_checksums, replace_payload, translate,
 };
 pub use sctp::{Chunk, ChunkTypes, Chunks, SctpHeader};
+pub use source_route::{is_source_routed, quotes_source_route};
 pub use speech::{Numbers, Speech, in_the_name_of};
 pub use tcp::{TcpHeader, TcpOptions};

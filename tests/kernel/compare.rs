@@ -39,6 +39,11 @@ impl Ours {
         }
     }
 
+    /// Begins anew by other rules.
+    pub(crate) fn guard_by(&mut self, rules: &str) {
+        *self = Self::new(rules);
+    }
+
     pub(crate) fn send(&mut self, zone: Zone, packet: &[u8]) -> Left {
         // About as fast as the kernel gets them.
         self.now = self.now.after(Duration::from_micros(50));

@@ -18,11 +18,13 @@
     clippy::indexing_slicing,
     reason = "a test that cannot go on fails"
 )]
+#![allow(non_snake_case)] // two underscores end a requirement's ID in a test's name
 
 mod compare;
 #[path = "../live/enter.rs"]
 #[allow(dead_code, reason = "shared with the live tests, which use all of it")]
 mod enter;
+mod invalid;
 mod limits;
 mod others;
 mod packets;
@@ -31,6 +33,8 @@ mod scenario;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+
+use spigate::export::Exported;
 
 use compare::{DELIBERATE, Ours, both};
 use router::{Router, Zone};
@@ -42,9 +46,13 @@ const PACKETS: usize = 500;
 /// Seeds of a run in which nobody says how many.
 const SEEDS: u64 = 40;
 
+fn exported(rules: &str) -> Exported {
+    let compiled = spigate::config::compile(Path::new("gateway.toml"), rules).unwrap();
+    spigate::export::nftables(&compiled)
+}
+
 fn ruleset() -> String {
-    let compiled = spigate::config::compile(Path::new("gateway.toml"), RULES).unwrap();
-    let exported = spigate::export::nftables(&compiled);
+    let exported = exported(RULES);
     assert_eq!(exported.missing, [""; 0]);
     exported.text
 }

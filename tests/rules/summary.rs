@@ -5,7 +5,8 @@ use std::fmt::{Display, Write as _};
 use spigate::config::Compiled;
 use spigate::engine::AnswerRates;
 use spigate::nat::{Hairpin, Pooling, PortChoice, PortOrder, Server, ServerPort, SourceTarget};
-use spigate::net::{AddressSet, Place, Selector, ServiceId, Traffic, ZoneId};
+use spigate::net::{AddressSet, Place, Selector, ServiceId, SourceCheck, Traffic, ZoneId};
+use spigate::rules::Judges;
 use spigate::session::{Lifetime, LifetimeName, Limits, OnExpiry, Refresh, TcpChecks, Timeouts};
 
 /// A line for each thing that the file says.
@@ -14,7 +15,11 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     let mut out = String::new();
     for (_, zone) in policy.zones.iter() {
         let (nets, own) = (list(&zone.nets), list(&zone.addresses));
-        writeln!(out, "zone {}: net {nets}; address {own}", zone.name).unwrap();
+        write!(out, "zone {}: net {nets}; address {own}", zone.name).unwrap();
+        if zone.source_check != SourceCheck::default() {
+            write!(out, "; source-check {:?}", zone.source_check).unwrap();
+        }
+        out.push('\n');
     }
     for device in &compiled.devices {
         writeln!(
@@ -74,6 +79,10 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     }
     for (id, rule) in policy.rules.iter() {
         let line = compiled.locations.of_rule(id).unwrap().line;
+        let class = match rule.judges {
+            Judges::Connections => "",
+            Judges::Invalid => " invalid",
+        };
         let selector = selector(&rule.selector, compiled);
         let mut action = format!("{:?}", rule.action).to_lowercase();
         if let Some(id) = rule.lifetime {
@@ -83,7 +92,11 @@ pub(crate) fn of(compiled: &Compiled) -> String {
             action += &format!(", {most} at a time");
         }
         let name = &rule.name;
-        writeln!(out, "rule {name} (line {line}):{selector} -> {action}").unwrap();
+        writeln!(
+            out,
+            "rule {name} (line {line}):{class}{selector} -> {action}"
+        )
+        .unwrap();
     }
     let default = format!("{:?}", policy.rules.default_action()).to_lowercase();
     writeln!(out, "default: {default}").unwrap();

@@ -40,6 +40,7 @@ mod ftp_windows;
 mod icmp_errors;
 mod icmp_queries;
 mod icmp_quotes;
+mod invalid;
 mod ipv6;
 mod lifetimes;
 mod limits;

@@ -99,6 +99,8 @@ fn reach(reason: Reason) -> Reached {
             raw(bytes)
         }
         Reason::BadAddress => from_lan(udp("10.0.0.7:5000", "224.0.0.1:53")),
+        Reason::SpoofedSource => from_lan(udp("10.0.9.7:5000", "198.51.100.9:53")),
+        Reason::SourceRoute => from_lan(ask().ip_options(&[131, 7, 4, 192, 0, 2, 1, 0])),
         Reason::TcpBadFlags => from_lan(tcp(CLIENT, SERVER).syn().fin()),
         Reason::SctpBadChunks => from_lan(sctp(CLIENT, SERVER, 0, &[])),
         Reason::SctpInvalidState => after(&[
@@ -169,8 +171,11 @@ fn reach(reason: Reason) -> Reached {
             let packet = udp("[2001:db8:10::7]:5000", "[2001:db8:5::9]:53");
             Reached::By(Lab::new(&v4).at(0.0).from(LAN).send(packet).judgement)
         }
-        Reason::SourceRoute => {
-            from_lan(echo("10.0.0.7", "198.51.100.9", 1).ip_options(&[131, 7, 4, 10, 0, 0, 9, 0]))
+        Reason::Untranslatable => {
+            let strays = r#"rules = [{ id = "strays", ct = "invalid", action = "allow" },"#;
+            let mut lab = Lab::new(&OFFICE.replace("rules = [", strays));
+            let packet = tcp(CLIENT, SERVER).ack(9);
+            Reached::By(lab.at(0.0).from(LAN).send(packet).judgement)
         }
         Reason::AlgRefused => Reached::By(too_many_changes()),
         Reason::Internal => Reached::Not("would be a bug of ours"),

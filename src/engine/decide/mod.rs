@@ -2,26 +2,26 @@
 //!
 //! The path forks where tracking has looked: a packet of a session
 //! (`existing`), one that an ALG announced (`expected`), one that begins
-//! something (`fresh`), or an ICMP error about a session (`error`). All four
-//! end in a [`Decision`], which `commit` carries out.
+//! something (`fresh`), or an ICMP error about a session (`error`). What none
+//! of them can place is `invalid`. All end in a [`Decision`], which `commit`
+//! carries out.
 
 mod error;
 mod existing;
 mod expected;
 mod fresh;
+mod invalid;
 mod leaving;
 mod mapped;
 mod pieces;
 mod plan;
 mod refuse;
-mod source_route;
 
 pub(super) use plan::{
     Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan,
 };
 
 use self::refuse::refused_unseen;
-use self::source_route::without_source_route;
 use super::observer::{Observer, Step};
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
 use crate::net::Timestamp;
@@ -35,6 +35,10 @@ struct Case<'a> {
     frame: &'a [u8],
     headers: &'a Headers,
 }
+
+/// Whether tracking may look at a packet whose addresses and ports could be
+/// read; else what makes it invalid, sessions aside.
+type Sound = Result<(), Reason>;
 
 impl Engine {
     /// What is to happen to this packet: the path, in order. Only reads.
@@ -75,8 +79,8 @@ impl Engine {
         frame: &[u8],
         why: &mut impl Observer,
     ) -> Decision {
-        let headers = match self.read(arrival, frame, why) {
-            Ok(headers) => headers,
+        let (headers, sound) = match self.read(arrival, frame, why) {
+            Ok(read) => read,
             Err((ct, reason)) => return dropped(ct, reason),
         };
         let case = Case {
@@ -88,30 +92,48 @@ impl Engine {
         if let Some(piece) = Piece::read(frame, &headers) {
             return self.decide_piece(&case, &piece, why);
         }
-        self.decide_whole(&case, headers.length, why)
+        self.decide_whole(&case, sound, headers.length, why)
     }
 
-    /// Reads a packet, and refuses what nobody need look at further.
+    /// Reads a packet, and refuses what nobody need look at further. With it,
+    /// whether tracking may look at it.
     fn read(
         &self,
         arrival: Arrival,
         frame: &[u8],
         why: &mut impl Observer,
-    ) -> Result<Headers, (CtState, Reason)> {
-        let headers = self
+    ) -> Result<(Headers, Sound), (CtState, Reason)> {
+        let (headers, sound) = self
             .parse(arrival, frame)
             .map_err(|reason| (CtState::Invalid, reason))?;
         why.step(Step::Read(&headers));
-        match refused_unseen(&headers, frame) {
-            Some(refused) => Err(refused),
-            None => Ok(headers),
+        if let Some(reason) = refused_unseen(frame, &headers) {
+            return Err((CtState::Untracked, reason));
         }
+        let zones = &self.policy.zones;
+        if zones.is_broadcast(headers.destination) || zones.is_broadcast(headers.source) {
+            return Err((CtState::Untracked, Reason::BadAddress));
+        }
+        if !zones.accepts_source(arrival.zone, headers.source) {
+            why.step(Step::Spoofed(zones.holding(headers.source)));
+            return Err((CtState::Untracked, Reason::SpoofedSource));
+        }
+        Ok((headers, sound))
     }
 
     /// A whole packet; `longest` is the length of the longest piece that it
     /// came in.
-    fn decide_whole(&self, case: &Case<'_>, longest: usize, why: &mut impl Observer) -> Decision {
-        let decision = without_source_route(case, self.track(case, why));
+    fn decide_whole(
+        &self,
+        case: &Case<'_>,
+        sound: Sound,
+        longest: usize,
+        why: &mut impl Observer,
+    ) -> Decision {
+        let decision = match sound {
+            Ok(()) => self.track(case, why),
+            Err(reason) => self.decide_invalid(case, invalid(reason), why),
+        };
         self.fitting(case, decision, longest)
     }
 
@@ -124,7 +146,7 @@ impl Engine {
                 Transport::Icmp { .. } if headers.is_of_the_link() => {
                     dropped(CtState::Untracked, Reason::NoSession)
                 }
-                _ => dropped(CtState::Invalid, Reason::NoSession),
+                _ => self.decide_invalid(case, invalid(Reason::NoSession), why),
             };
         };
         if let Some((handle, session, direction)) = self.sessions.lookup(&tuple) {
@@ -137,7 +159,7 @@ impl Engine {
         self.decide_fresh(case, &tuple, None, why)
     }
 
-    fn parse(&self, arrival: Arrival, frame: &[u8]) -> Result<Headers, Reason> {
+    fn parse(&self, arrival: Arrival, frame: &[u8]) -> Result<(Headers, Sound), Reason> {
         let reason = |bad| match bad {
             BadPacket::Length => Reason::BadLength,
             BadPacket::Header => Reason::BadHeader,
@@ -145,13 +167,25 @@ impl Engine {
         };
         let headers = Headers::read(frame, arrival.extent == Extent::Cut).map_err(reason)?;
         if self.options.checksums == Checksums::Verify {
-            headers.verify_checksums(frame).map_err(reason)?;
             let is_allowed = |tuple| self.policy.services.may_be_unsummed(&tuple);
-            if headers.is_unsummed_in_v6(frame) && !headers.tuple().is_some_and(is_allowed) {
-                return Err(Reason::BadChecksum);
+            match headers.verify_checksums(frame) {
+                Ok(()) if !headers.is_unsummed_in_v6(frame) => {}
+                Ok(()) if headers.tuple().is_some_and(is_allowed) => {}
+                Ok(()) => return Ok((headers, Err(Reason::BadChecksum))),
+                Err(BadPacket::TransportChecksum) => {
+                    return Ok((headers, Err(Reason::BadChecksum)));
+                }
+                Err(bad) => return Err(reason(bad)),
             }
         }
-        Ok(headers)
+        let sound = match headers.transport {
+            Transport::Tcp(tcp) if !tcp.flags.are_valid() => Err(Reason::TcpBadFlags),
+            Transport::Sctp(_) if !headers.sctp_chunks(frame).are_valid() => {
+                Err(Reason::SctpBadChunks)
+            }
+            _ => Ok(()),
+        };
+        Ok((headers, sound))
     }
 }
 
@@ -164,13 +198,22 @@ fn nothing(judgement: Judgement) -> Decision {
 
 fn dropped(ct: CtState, reason: Reason) -> Decision {
     nothing(Judgement {
-        verdict: Verdict::Drop,
         ct,
+        ..invalid(reason)
+    })
+}
+
+/// Dropped as invalid for this reason, without a session.
+fn invalid(reason: Reason) -> Judgement {
+    Judgement {
+        verdict: Verdict::Drop,
+        ct: CtState::Invalid,
         reason,
         rule: None,
         session: None,
         state: None,
-    })
+        check: None,
+    }
 }
 
 fn answered(case: &Case<'_>, judgement: Judgement, answer: Answer) -> Decision {
