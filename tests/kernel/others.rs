@@ -339,7 +339,7 @@ impl Talk {
                 })
                 .collect();
             // A packet that is refused for a later chunk has an effect on the
-            // kernel: see `refused-leaves-no-trace`.
+            // kernel: see `refused-bundle`.
             if chunks.len() > 1
                 && chunks
                     .iter()

@@ -316,3 +316,13 @@ fn an_association_that_shuts_down_makes_room_and_one_that_is_established_does_no
         let _ = lab.at(1.0).from(LAN).send(other()).expect(want);
     }
 }
+
+#[test]
+fn a_bundle_that_is_refused_for_its_last_chunk_changes_nothing() {
+    let mut lab = established();
+    // An abort that says that it reflects a tag, and does not.
+    let chunks = [shutdown(), chunk(6, 1, b"")];
+    let packet = sctp(CLIENT, SERVER, SERVERS, &chunks);
+    refused(&mut lab, LAN, packet, Reason::SctpWrongTag);
+    sends(&mut lab, 2.0, SERVERS, &[data("still here")], "established");
+}
