@@ -144,32 +144,32 @@ impl Engine {
         });
     }
 
-    /// Tells the sender of a datagram for the gateway itself that it did not
-    /// become whole in time, if its first piece is here (RFC 1122 section
+    /// What the sender of a datagram for the gateway itself is told when it did
+    /// not become whole in time, if its first piece is here (RFC 1122 section
     /// 3.3.2, RFC 8200 section 4.5). Of what only comes through, its receiver
     /// may tell.
-    pub(super) fn tell_of(&mut self, late: &Late, out: &mut Output) {
-        let (rates, target) = (&self.policy.answers, late.unfinished.source);
-        let kind = AnswerKind::Error;
-        if !self.policy.zones.is_own(late.unfinished.destination) {
-            return;
+    pub(super) fn tell_of(&mut self, late: &Late) -> Option<Made> {
+        let Late {
+            unfinished, zone, ..
+        } = late;
+        if !self.policy.zones.is_own(unfinished.destination) {
+            return None;
         }
-        let answer = || {
-            let frame = late.first_piece()?;
-            let headers = Headers::read(&frame, false).ok()?;
-            let family = Family::of(headers.source);
-            let gateway = self.policy.zones.speaking_address(late.zone, family)?;
-            packet::icmp_error(&frame, &headers, gateway, Complaint::ReassemblyTime)
-        };
-        let Some(bytes) = answer() else { return };
+        let (rates, kind) = (&self.policy.answers, AnswerKind::Error);
+        let target = unfinished.source;
+        let frame = late.first_piece()?;
+        let headers = Headers::read(&frame, false).ok()?;
+        let gateway = self
+            .policy
+            .zones
+            .speaking_address(*zone, Family::of(target))?;
+        let bytes = packet::icmp_error(&frame, &headers, gateway, Complaint::ReassemblyTime)?;
         if !self.limiter.allows(rates, self.now, kind, target) {
-            return self.counters.count_withheld(kind);
+            self.counters.count_withheld(kind);
+            return None;
         }
         self.limiter.spend(rates, self.now, kind, target);
-        out.made.push(Made {
-            zone: late.zone,
-            bytes,
-        });
+        Some(Made { zone: *zone, bytes })
     }
 
     fn pass(

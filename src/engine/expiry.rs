@@ -9,7 +9,7 @@
 //!
 //! Nothing is sent where it is not known what the ends await.
 
-use super::{Ending, Engine, Event, Made, Output};
+use super::{Ending, Engine, Event, Made, Output, Unfinished};
 use crate::net::{Direction, Timestamp};
 use crate::packet::{self, Speech};
 use crate::session::{Handle, OnExpiry, Probing, Session, State, TcpState, Tracked};
@@ -40,8 +40,12 @@ impl Engine {
             } else if let Some(unfinished) = self.fragments.pop_due(until) {
                 if let Some(late) = unfinished {
                     self.counters.count_unfinished(&late.unfinished);
-                    out.events.push(Event::Unfinished(late.unfinished));
-                    self.tell_of(&late, out);
+                    let told = self.tell_of(&late);
+                    out.events.push(Event::Unfinished(Unfinished {
+                        packets: usize::from(told.is_some()),
+                        ..late.unfinished
+                    }));
+                    out.made.extend(told);
                 }
             } else if until == self.now {
                 return;

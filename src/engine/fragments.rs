@@ -112,6 +112,8 @@ pub struct Unfinished {
     pub pieces: usize,
     /// Why: `fragment-timeout`, or `fragment-limit`.
     pub reason: Reason,
+    /// How many packets its sender was told by: at most one.
+    pub packets: usize,
 }
 
 /// A datagram that did not become whole in time.
@@ -428,6 +430,7 @@ impl Datagram {
             destination: key.destination,
             pieces: self.pieces.len(),
             reason,
+            packets: 0,
         })
     }
 

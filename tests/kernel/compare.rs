@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use spigate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict};
 use spigate::net::{Timestamp, ZoneId};
-use spigate::session::Sessions;
+use spigate::session::{Sessions, TcpChecks};
 
 use super::packets::hex;
 use super::ports::Ports;
@@ -32,7 +32,13 @@ pub(crate) struct Left {
 
 impl Ours {
     pub(crate) fn new(rules: &str) -> Self {
-        let compiled = spigate::config::compile(Path::new("gateway.toml"), rules).unwrap();
+        Self::tracking(rules, TcpChecks::default())
+    }
+
+    /// One that tracks TCP like this.
+    pub(crate) fn tracking(rules: &str, checks: TcpChecks) -> Self {
+        let mut compiled = spigate::config::compile(Path::new("gateway.toml"), rules).unwrap();
+        compiled.policy.tcp = checks;
         let options = Options {
             seed: 7,
             checksums: Checksums::Verify,

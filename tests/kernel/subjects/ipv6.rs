@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
 use super::super::chance::Chance;
 use super::super::packets::{Body, Damage, Packet};
-use super::super::scenario::{Mix, scenario};
+use super::super::scenario::scenario;
 use super::super::step::{Sent, Step};
 use super::super::wire::{self, ICMPV6, TCP, UDP};
 
@@ -24,7 +24,7 @@ pub(crate) fn script(seed: u64, chance: &mut Chance) -> Vec<Step> {
         0 => Clients::Routed,
         _ => Clients::Translated,
     };
-    let all = scenario(seed, 500, Mix::Settled);
+    let all = scenario(seed, 500);
     all.into_iter()
         .filter(|(_, packet)| clients == Clients::Translated || !quotes_too_little(packet))
         .map(|(zone, packet)| {
