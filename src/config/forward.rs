@@ -244,5 +244,6 @@ pub(super) fn admitting(forward: &Forward, services: Option<Vec<ServiceId>>) -> 
         },
         action: Action::Allow,
         max_sessions: None,
+        mss: None,
     }
 }

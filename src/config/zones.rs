@@ -13,9 +13,9 @@ use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::names::{GATEWAY, Kind, Names};
 use super::table::{self, Row, Value};
-use crate::net::{Place, Zone, ZoneId, Zones};
+use crate::net::{IcmpErrors, Place, Zone, ZoneId, Zones};
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "tun",
     "net",
     "address",
@@ -23,6 +23,7 @@ const KEYS: [&str; 7] = [
     "interfaces",
     "host-address",
     "routes",
+    "icmp-errors",
 ];
 
 /// The zones of a file with their names.
@@ -56,10 +57,15 @@ impl<'t> ZoneTable<'t> {
                 nets: Vec::new(),
                 addresses: Vec::new(),
                 mtu: None,
+                errors: IcmpErrors::default(),
             };
             if let Some(row) = row {
                 zone.nets = nets(&row, &mut claims, problems);
                 zone.addresses = own_addresses(&row, &mut claims, problems);
+                let errors = row.get("icmp-errors");
+                if errors.and_then(|value| table::boolean(value, problems)) == Some(false) {
+                    zone.errors = IcmpErrors::Withheld;
+                }
                 rows.push((ZoneId(id), row));
             }
             zones.push(zone);

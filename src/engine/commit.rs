@@ -154,6 +154,7 @@ impl Engine {
             update,
             after,
             leaves,
+            mss,
             alg,
             control,
         } = pass;
@@ -173,6 +174,9 @@ impl Engine {
         frame.truncate(headers.length);
         packet::translate(frame, headers, &leaves);
         packet::decrement_ttl(frame, headers);
+        if let Some(most) = mss {
+            packet::lower_mss(frame, headers, most.get());
+        }
         if alg.is_some()
             && let Some(control) = self.controls.get_mut(&handle.id())
         {
@@ -243,6 +247,9 @@ impl Engine {
         frame.truncate(headers.length);
         packet::translate(frame, headers, &origin.outgoing(direction));
         packet::decrement_ttl(frame, headers);
+        if let Some(most) = origin.mss {
+            packet::lower_mss(frame, headers, most.get());
+        }
     }
 
     /// Takes a session away, and with it what hangs on it.

@@ -99,6 +99,8 @@ reasons! {
     // --- translation
     /// Every port of the public address is in use towards this server.
     NatPortsExhausted => "nat-ports-exhausted",
+    /// The client holds as many public endpoints as one may.
+    NatClientLimit => "nat-client-limit",
     /// The translation names no address of this packet's family.
     NatNoAddress => "nat-no-address",
     // --- application-layer gateways

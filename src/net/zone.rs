@@ -22,6 +22,19 @@ pub struct Zone {
     pub addresses: Vec<IpAddr>,
     /// The longest packet that its link takes, where the operator says so.
     pub mtu: Option<u16>,
+    /// Whether the gateway sends ICMP errors into it.
+    pub errors: IcmpErrors,
+}
+
+/// Whether the gateway tells senders by ICMP errors what became of their
+/// packets (RFC 5508 REQ-9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum IcmpErrors {
+    /// It does.
+    #[default]
+    Sent,
+    /// It keeps silent; verdicts stay as they are.
+    Withheld,
 }
 
 /// Where a packet is bound for once its final destination is known.
@@ -142,6 +155,7 @@ mod tests {
             nets: nets.iter().map(|n| n.parse().unwrap()).collect(),
             addresses: addresses.iter().map(|a| a.parse().unwrap()).collect(),
             mtu: None,
+            errors: IcmpErrors::Sent,
         }
     }
 

@@ -21,7 +21,7 @@ pub use icmp_error::{quoted, translate_error};
 pub use parse::{BadPacket, Fragment, Headers, Quoted, Transport};
 pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
-    Renumber, decrement_ttl, renumber, repair_checksums, replace_payload, translate,
+    Renumber, decrement_ttl, lower_mss, renumber, repair_checksums, replace_payload, translate,
 };
 pub use speech::{Numbers, Speech, in_the_name_of};
 pub use tcp::{TcpHeader, TcpOptions};

@@ -4,8 +4,10 @@ use std::fmt::{Display, Write as _};
 
 use spigate::config::Compiled;
 use spigate::engine::AnswerRates;
-use spigate::nat::{Hairpin, Pooling, PortChoice, PortOrder, Server, ServerPort, SourceTarget};
-use spigate::net::{AddressSet, Place, Selector, ServiceId, Traffic, ZoneId};
+use spigate::nat::{
+    Hairpin, NoMapping, Pooling, PortChoice, PortOrder, Quota, Server, ServerPort, SourceTarget,
+};
+use spigate::net::{AddressSet, IcmpErrors, Place, Selector, ServiceId, Traffic, ZoneId};
 use spigate::session::{Lifetime, LifetimeName, Limits, OnExpiry, Refresh, TcpChecks, Timeouts};
 
 /// A line for each thing that the file says.
@@ -14,7 +16,11 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     let mut out = String::new();
     for (_, zone) in policy.zones.iter() {
         let (nets, own) = (list(&zone.nets), list(&zone.addresses));
-        writeln!(out, "zone {}: net {nets}; address {own}", zone.name).unwrap();
+        let errors = match zone.errors {
+            IcmpErrors::Sent => "",
+            IcmpErrors::Withheld => "; no icmp errors",
+        };
+        writeln!(out, "zone {}: net {nets}; address {own}{errors}", zone.name).unwrap();
     }
     for device in &compiled.devices {
         writeln!(
@@ -76,6 +82,9 @@ pub(crate) fn of(compiled: &Compiled) -> String {
         if let Some(id) = rule.lifetime {
             action += &format!(", lives as {}", lifetime(policy.lifetimes.get(id)));
         }
+        if let Some(mss) = rule.mss {
+            action += &format!(", mss {mss:?}");
+        }
         if let Some(most) = rule.max_sessions {
             action += &format!(", {most} at a time");
         }
@@ -87,8 +96,19 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     for row in &policy.nat.source {
         let target = target(&row.target);
         let selector = selector(&row.selector, compiled);
-        let ports = ports(&row.ports);
+        let mut ports = ports(&row.ports);
+        if let Some(Quota { all, tcp, udp }) = row.quota {
+            for (most, of) in [(all, "public endpoints"), (tcp, "of tcp"), (udp, "of udp")] {
+                ports += &most.map_or_else(String::new, |most| format!(", {most} {of}"));
+            }
+        }
         writeln!(out, "source {}:{selector} -> {target}{ports}", row.name).unwrap();
+    }
+    if policy.nat.no_mapping != NoMapping::default() {
+        writeln!(out, "no mapping: {:?}", policy.nat.no_mapping).unwrap();
+    }
+    if !policy.nat.reserved.is_empty() {
+        writeln!(out, "reserved {}", traffic(&policy.nat.reserved)).unwrap();
     }
     for row in &policy.nat.forwards {
         write!(

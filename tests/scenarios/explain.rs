@@ -2,6 +2,7 @@
 //! (The lab asks for one before every packet of every scenario.)
 
 use spigate::engine::{Arrival, Extent, Observer, Reason, Silent, Step};
+use spigate::session::Claim;
 
 use super::dialogue::Dialogue;
 use super::lab::{LAN, Lab, WAN};
@@ -32,6 +33,8 @@ impl Observer for Steps {
             Step::Ruled(_) => "ruled".into(),
             Step::Source(_) => "source chosen".into(),
             Step::Lives(lifetime) => format!("lives by {}", lifetime.0),
+            Step::Claims(Claim::Shared(_)) => "shares its endpoint".into(),
+            Step::Claims(Claim::Mapped(..)) => "has its own endpoint".into(),
             Step::Leaves(tuple) => format!("leaves as {tuple}"),
             Step::Evicts(session, standing) => format!("evicts {session}, {standing}"),
             Step::NoRoom(limit) => format!("no room: {limit:?}"),

@@ -1,15 +1,19 @@
 //! A connection that nobody announced: destination NAT, route, rules, source
 //! NAT; and what every session that begins has in common.
 
+use std::num::NonZeroU16;
+
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, dropped, nothing, ttl_expired};
+use crate::nat::NoMapping;
 use crate::net::{
-    Asking, Direction, LifetimeId, PerDirection, Place, Service, Timestamp, Tuple, ZoneId,
+    Asking, Direction, Family, LifetimeId, PerDirection, Place, Protocol, Service, Timestamp,
+    Tuple, ZoneId,
 };
 use crate::packet::{Complaint, Transport};
-use crate::rules::{Permit, Refusal, RuleId, Ruling};
+use crate::rules::{Mss, Permit, Refusal, RuleId, Ruling};
 use crate::session::{
     Handle, Heard, Life, Limit, Newcomer, Origin, Seen, State, Tracked, Update, begin,
 };
@@ -92,7 +96,8 @@ impl Engine {
         let leaving = match self.leaving(tuple, &asking, translated.as_ref(), ends, why) {
             Ok(leaving) => leaving,
             Err(reason) => {
-                return nothing(judgement(Verdict::Drop, reason, permit.rule(), None));
+                let unmapped = judgement(Verdict::Drop, reason, permit.rule(), None);
+                return self.without_mapping(case, unmapped);
             }
         };
 
@@ -119,6 +124,7 @@ impl Engine {
                 original: leaving.claim,
                 reply: None,
             },
+            mss: self.mss_of(permit.rule(), tuple, (from, egress)),
         };
         why.step(Step::Lives(origin.lifetime));
         let first = self.first(case, tracked, &origin);
@@ -167,6 +173,20 @@ impl Engine {
                 Err(answered(case, refused, Answer::Refusal))
             }
         }
+    }
+
+    /// What becomes of a connection for which there is no public endpoint.
+    pub(super) fn without_mapping(&self, case: &Case<'_>, dropped: Judgement) -> Decision {
+        let complaint = match self.policy.nat.no_mapping {
+            NoMapping::Silent => return nothing(dropped),
+            NoMapping::HostUnreachable => Complaint::HostUnreachable,
+            NoMapping::Prohibited => Complaint::Prohibited,
+        };
+        let rejected = Judgement {
+            verdict: Verdict::Reject,
+            ..dropped
+        };
+        answered(case, rejected, Answer::Error(complaint))
     }
 
     /// What the rules allow to the gateway itself: it answers pings, and has
@@ -289,6 +309,34 @@ impl Engine {
         rule.and_then(|rule| policy.rules.get(rule)?.lifetime)
             .or_else(|| service?.lifetime)
             .unwrap_or_else(|| policy.lifetimes.of_zones(from, to))
+    }
+}
+
+impl Engine {
+    /// What the SYNs of a connection may announce at most, by the rule that let
+    /// it in. Both ends hear of the narrower link: what one of them sends passes
+    /// both.
+    pub(super) fn mss_of(
+        &self,
+        rule: Option<RuleId>,
+        tuple: &Tuple,
+        (from, to): (ZoneId, ZoneId),
+    ) -> Option<NonZeroU16> {
+        let mss = self.policy.rules.get(rule?)?.mss?;
+        if tuple.protocol != Protocol::TCP {
+            return None;
+        }
+        match mss {
+            Mss::Octets(octets) => Some(octets),
+            Mss::Mtu => {
+                let narrower = [from, to].into_iter().filter_map(|zone| self.mtu(zone));
+                let headers = match tuple.source.family() {
+                    Family::V4 => 40,
+                    Family::V6 => 60,
+                };
+                NonZeroU16::new(narrower.min()?.saturating_sub(headers))
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Decision, Opening};
-use super::{Case, dropped, nothing, ttl_expired};
+use super::{Case, dropped, ttl_expired};
 use crate::net::{Asking, PerDirection, Place, Tuple};
 use crate::rules::RuleId;
 use crate::session::{Claim, Handle, Mapping, Origin, Usage, begin};
@@ -66,7 +66,10 @@ impl Engine {
                 let ends = (mapping.known_in, replaces);
                 let leaving = match self.leaving(tuple, &asking, None, ends, why) {
                     Ok(leaving) => leaving,
-                    Err(reason) => return Some(nothing(judgement(Verdict::Drop, reason, None))),
+                    Err(reason) => {
+                        let unmapped = judgement(Verdict::Drop, reason, None);
+                        return Some(self.without_mapping(case, unmapped));
+                    }
                 };
                 let rule = permit.rule().map(|rule| rule.0);
                 (leaving.tuple.source, leaving.claim, rule)
@@ -102,8 +105,13 @@ impl Engine {
             parent: None,
             claims: PerDirection {
                 original: claim,
-                reply: Some(Claim::Mapped(mapping.behaviour, mapping.known_in)),
+                reply: Some(Claim::Mapped(
+                    mapping.behaviour,
+                    mapping.known_in,
+                    mapping.quota,
+                )),
             },
+            mss: self.mss_of(rule.map(RuleId), tuple, (from, home)),
         };
         let opening = Opening {
             origin,
