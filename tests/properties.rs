@@ -28,6 +28,8 @@ mod any_packet;
 mod any_sequence;
 #[path = "properties/honest_tcp.rs"]
 mod honest_tcp;
+#[path = "properties/model.rs"]
+mod model;
 #[path = "properties/reading.rs"]
 mod reading;
 #[path = "properties/rewriting.rs"]

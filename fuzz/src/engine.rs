@@ -11,6 +11,7 @@
 //!
 //! Any other line is passed over.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -18,34 +19,45 @@ use std::time::Duration;
 
 use spigate::config;
 use spigate::engine::{
-    Arrival, Checksums, Engine, Extent, Judgement, Options, Output, Policy, Silent, Verdict,
+    Arrival, Checksums, Engine, Extent, Judgement, Options, Output, Policy, Reason, Silent, Verdict,
 };
 use spigate::expression::PacketExpression;
-use spigate::net::{Timestamp, ZoneId};
+use spigate::net::{Direction, Timestamp, ZoneId};
 use spigate::packet::Headers;
 
-static OFFICE: LazyLock<Arc<Policy>> = LazyLock::new(|| {
+static OFFICE: LazyLock<Arc<Policy>> = LazyLock::new(|| office(""));
+
+/// The office, where invalid packets may pass that nothing translates.
+static OPEN_OFFICE: LazyLock<Arc<Policy>> =
+    LazyLock::new(|| office(r#"{ id = "strays", ct = "invalid", action = "allow" },"#));
+
+/// The office with another rule before its own.
+fn office(rule: &str) -> Arc<Policy> {
     let text = include_str!("../../rules/office.toml");
-    let compiled = config::compile(Path::new("office.toml"), text);
+    let text = text.replace("rules = [", &format!("rules = [ {rule}"));
+    let compiled = config::compile(Path::new("office.toml"), &text);
     Arc::new(compiled.expect("the rule file compiles").policy)
-});
+}
 
 /// More events than this are another of the same.
 const ENOUGH: usize = 200;
 
 /// Deciding changes nothing, what leaves is sound, no inside address gets out,
-/// and the same inputs give the same bytes.
+/// the table is in order after each event, and the same inputs give the same
+/// bytes.
 pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let events: Vec<_> = text.lines().filter_map(Event::read).take(ENOUGH).collect();
-    let mut sent = Vec::new();
-    live_through(&events, |judgement, packets| {
-        sent.push((judgement, packets));
-    });
-    let mut before = sent.into_iter();
-    live_through(&events, |judgement, packets| {
-        assert_eq!(before.next(), Some((judgement, packets)));
-    });
+    for policy in [&OFFICE, &OPEN_OFFICE] {
+        let mut sent = Vec::new();
+        live_through(policy, &events, |judgement, packets| {
+            sent.push((judgement, packets));
+        });
+        let mut before = sent.into_iter();
+        live_through(policy, &events, |judgement, packets| {
+            assert_eq!(before.next(), Some((judgement, packets)));
+        });
+    }
 }
 
 enum Event {
@@ -83,13 +95,17 @@ fn octets(hex: &str) -> Option<Vec<u8>> {
     )
 }
 
-fn live_through(events: &[Event], mut sent: impl FnMut(Judgement, Vec<(ZoneId, Vec<u8>)>)) {
+fn live_through(
+    policy: &Arc<Policy>,
+    events: &[Event],
+    mut sent: impl FnMut(Judgement, Vec<(ZoneId, Vec<u8>)>),
+) {
     let options = Options {
         seed: 1,
         checksums: Checksums::Verify,
     };
     let mut now = Timestamp::from_secs(1);
-    let mut engine = Engine::new(Arc::clone(&OFFICE), options, now);
+    let mut engine = Engine::new(Arc::clone(policy), options, now);
     let mut out = Output::default();
     for event in events {
         let (zone, bytes) = match event {
@@ -99,8 +115,9 @@ fn live_through(events: &[Event], mut sent: impl FnMut(Judgement, Vec<(ZoneId, V
                 out.clear();
                 engine.expire(now, &mut out);
                 for made in &out.made {
-                    check_sent(made.zone, &made.bytes, &[]);
+                    check_sent(made.zone, &made.bytes, &[], None);
                 }
+                check_table(&engine, now);
                 continue;
             }
         };
@@ -124,16 +141,21 @@ fn live_through(events: &[Event], mut sent: impl FnMut(Judgement, Vec<(ZoneId, V
             packets.extend(out.more.drain(..).map(|piece| (to, piece)));
         }
         for (to, packet) in &packets {
-            check_sent(*to, packet, bytes);
+            check_sent(*to, packet, bytes, judgement.check);
         }
+        check_table(&engine, now);
         sent(judgement, packets);
     }
 }
 
-/// `cause` is the packet that this one was sent for.
-fn check_sent(zone: ZoneId, packet: &[u8], cause: &[u8]) {
+/// `cause` is the packet that this one was sent for, `check` what was wrong with
+/// that.
+fn check_sent(zone: ZoneId, packet: &[u8], cause: &[u8], check: Option<Reason>) {
     let read = Headers::read(packet, false).expect("what leaves can be read");
-    assert_eq!(read.verify_checksums(packet), Ok(()));
+    // What a rule lets by that came damaged leaves as damaged.
+    if check != Some(Reason::BadChecksum) {
+        assert_eq!(read.verify_checksums(packet), Ok(()));
+    }
     let names = ["lan", "dmz"].map(|name| OFFICE.zones.by_name(name));
     let is_inside = |address: IpAddr| names.contains(&OFFICE.zones.holding(address));
     let is_outside = OFFICE.zones.by_name("wan") == Some(zone);
@@ -144,4 +166,36 @@ fn check_sent(zone: ZoneId, packet: &[u8], cause: &[u8]) {
         "{} got out",
         read.source
     );
+}
+
+/// Each tuple has one owner, which both of its tuples find; nothing is there
+/// whose time is over; and what is due next is not forgotten.
+fn check_table(engine: &Engine, now: Timestamp) {
+    let sessions = engine.sessions();
+    let all = sessions.sorted();
+    let mut tuples = HashSet::new();
+    for session in &all {
+        assert!(session.deadline > now, "overdue: {session:?}");
+        let [original, reply] =
+            [Direction::Original, Direction::Reply].map(|way| session.origin.tuples[way]);
+        assert!(tuples.insert(original), "two sessions have {original}");
+        // Who speaks to itself through the gateway is both ends.
+        assert!(
+            tuples.insert(reply) || reply == original,
+            "two have {reply}"
+        );
+        for tuple in [original, reply] {
+            let found = sessions.lookup(&tuple).map(|(_, found, _)| found.id);
+            assert_eq!(found, Some(session.id));
+        }
+    }
+    let expected = sessions.expectations().sorted();
+    for expectation in &expected {
+        assert!(expectation.deadline > now, "overdue: {expectation:?}");
+        assert!(sessions.get(expectation.parent).is_some(), "an orphan");
+    }
+    let deadlines = all.iter().map(|session| session.deadline);
+    let nearest = deadlines.chain(expected.iter().map(|e| e.deadline)).min();
+    let next = engine.next_deadline();
+    assert!(nearest.is_none_or(|nearest| next.is_some_and(|next| next <= nearest)));
 }

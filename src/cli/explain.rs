@@ -187,6 +187,24 @@ impl Steps<'_> {
         self.at(compiled.locations.of_rule(rule));
     }
 
+    fn ruled_invalid(&mut self, rule: RuleId, action: Action) {
+        let found = self.policy().rules.get(rule);
+        let name = found.map_or("", |rule| rule.name.as_str());
+        let text = format!("{name}: {}", word_of(action));
+        self.say("rules", text);
+        let compiled = self.compiled;
+        self.at(compiled.locations.of_rule(rule));
+    }
+
+    fn spoofed(&mut self, lies_in: Option<ZoneId>) {
+        let text = match lies_in {
+            Some(zone) if zone == self.zone => "it is the gateway's own".to_owned(),
+            Some(zone) => format!("it lies in zone {}", self.zone_name(zone)),
+            None => "no zone holds it".to_owned(),
+        };
+        self.say("source", text);
+    }
+
     fn ruled(&mut self, ruling: &Ruling) {
         let (rule, service) = match ruling {
             Ruling::Permitted(permit) => (permit.rule(), permit.service()),
@@ -200,12 +218,7 @@ impl Steps<'_> {
                 self.policy().rules.default_action(),
             ),
         };
-        let action = match action {
-            Action::Allow => "allow",
-            Action::Drop => "drop",
-            Action::Reject => "reject",
-        };
-        self.say("rules", format!("{name}: {action}"));
+        self.say("rules", format!("{name}: {}", word_of(action)));
         let compiled = self.compiled;
         self.at(match rule {
             Some(rule) => compiled.locations.of_rule(rule),
@@ -273,14 +286,23 @@ impl Steps<'_> {
             Verdict::Hold | Verdict::Drop | Verdict::Reject | Verdict::Answer => String::new(),
         };
         let (verdict, ct) = (judgement.verdict.name(), judgement.ct.name());
-        let reason = match judgement.reason {
-            Reason::Rule => "a rule".to_owned(),
-            other => other.to_string(),
+        let reason = match (judgement.reason, judgement.check) {
+            (Reason::Rule, Some(check)) => format!("a rule about {check}"),
+            (Reason::Rule, None) => "a rule".to_owned(),
+            (other, _) => other.to_string(),
         };
         self.say(
             "verdict",
             format!("{verdict}{zone} (ct {ct}; decided by {reason})"),
         );
+    }
+}
+
+fn word_of(action: Action) -> &'static str {
+    match action {
+        Action::Allow => "allow",
+        Action::Drop => "drop",
+        Action::Reject => "reject",
     }
 }
 
@@ -312,6 +334,9 @@ impl Observer for Steps<'_> {
             Step::AboutSession(session, _) => self.say("track", format!("about session {session}")),
             Step::Inward(inward) => self.inward(inward),
             Step::Routed(place) => self.routed(place),
+            Step::Invalid(check) => self.say("track", format!("invalid: {check}")),
+            Step::RuledInvalid(rule, action) => self.ruled_invalid(rule, action),
+            Step::Spoofed(lies_in) => self.spoofed(lies_in),
             Step::PassedOver(rule, mismatch) => self.passed_over(rule, mismatch),
             Step::Ruled(ruling) => self.ruled(ruling),
             Step::Source(choice) => self.source(choice),

@@ -10,7 +10,7 @@ use super::table::{Row, Value};
 use super::{pool, server, services, static_nat};
 use crate::nat::{Forward, Hairpin, Server, ServerPort};
 use crate::net::{AddressSet, Family, Place, Selector, ServiceId, Traffic, UnnamedTraffic, ZoneId};
-use crate::rules::{Action, Rule};
+use crate::rules::{Action, Judges, Rule};
 
 /// The keys of a forward.
 pub(super) const KEYS: [&str; 12] = [
@@ -234,6 +234,7 @@ pub(super) fn admitting(forward: &Forward, services: Option<Vec<ServiceId>>) -> 
     Rule {
         name: forward.name.clone(),
         lifetime: None,
+        judges: Judges::Connections,
         selector: Selector {
             from: (forward.hairpin == Hairpin::No).then(|| vec![forward.on]),
             to,

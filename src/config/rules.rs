@@ -15,21 +15,23 @@ use super::locations::Spans;
 use super::names;
 use super::table::{self, Row, Value};
 use crate::net::Selector;
-use crate::rules::{Action, Mss, Rule};
+use crate::rules::{Action, Judges, Mss, Rule};
 
 const KEYS: [&str; 2] = ["default", "rules"];
-const RULE_KEYS: [&str; 10] = [
+const RULE_KEYS: [&str; 11] = [
     "id",
     "from",
     "to",
     "src",
     "dst",
     "service",
+    "ct",
     "action",
     "lifetime",
     "max-sessions",
     "mss",
 ];
+const CLASSES: [(&str, Judges); 2] = [("new", Judges::Connections), ("invalid", Judges::Invalid)];
 const ACTIONS: [(&str, Action); 3] = [
     ("allow", Action::Allow),
     ("drop", Action::Drop),
@@ -103,13 +105,18 @@ fn rule<'t>(row: &Row<'t>, known: &Known<'t>, ids: &mut Ids<'t>, problems: &mut 
             .help("leave `lifetime` out, or let the rule allow"),
         );
     }
+    let class = row.get("ct").and_then(|value| {
+        let word = table::text(value, "\"new\" or \"invalid\"", problems)?;
+        names::choose(&word, &CLASSES, "class of packets", problems)
+    });
     Rule {
         name,
+        judges: class.unwrap_or_default(),
         selector: selector(row, known, problems),
         action: action.unwrap_or(Action::Drop),
-        max_sessions: max_sessions(row, action, problems),
+        max_sessions: max_sessions(row, action, class, problems),
         lifetime,
-        mss: mss(row, action, known, problems),
+        mss: mss(row, (action, class), known, problems),
     }
 }
 
@@ -118,7 +125,7 @@ const MSS: RangeInclusive<u32> = 88..=65_495;
 
 fn mss(
     row: &Row<'_>,
-    action: Option<Action>,
+    (action, class): (Option<Action>, Option<Judges>),
     known: &Known<'_>,
     problems: &mut Problems,
 ) -> Option<Mss> {
@@ -134,11 +141,11 @@ fn mss(
         }
     };
     let has_mtu = known.zones.zones.iter().any(|(_, zone)| zone.mtu.is_some());
-    let idle = match (action, mss) {
-        (Some(Action::Drop | Action::Reject), _) => {
+    let idle = match (action, class, mss) {
+        (Some(Action::Drop | Action::Reject), ..) | (_, Some(Judges::Invalid), _) => {
             Some("a rule that lets no session in has no segments to shorten")
         }
-        (_, Mss::Mtu) if !has_mtu => Some("no zone has an `mtu` that segments would have to fit"),
+        (_, _, Mss::Mtu) if !has_mtu => Some("no zone has an `mtu` that segments would have to fit"),
         _ => None,
     };
     if let (Some(why), Some(key)) = (idle, row.key_span("mss")) {
@@ -148,11 +155,16 @@ fn mss(
 }
 
 /// How many sessions a rule may have let in: one that lets none in needs no limit.
-fn max_sessions(row: &Row<'_>, action: Option<Action>, problems: &mut Problems) -> Option<u32> {
+fn max_sessions(
+    row: &Row<'_>,
+    action: Option<Action>,
+    class: Option<Judges>,
+    problems: &mut Problems,
+) -> Option<u32> {
     let most = limits::sessions(row.get("max-sessions")?, problems);
-    if let (Some(Action::Drop | Action::Reject), Some(span)) =
-        (action, row.key_span("max-sessions"))
-    {
+    let lets_none_in =
+        matches!(action, Some(Action::Drop | Action::Reject)) || class == Some(Judges::Invalid);
+    if let (true, Some(span)) = (lets_none_in, row.key_span("max-sessions")) {
         problems.push(
             Diagnostic::new(
                 Code::NoEffect,
@@ -160,7 +172,7 @@ fn max_sessions(row: &Row<'_>, action: Option<Action>, problems: &mut Problems) 
                 "a rule that lets no session in has none to count",
             )
             .label("no effect")
-            .help("leave `max-sessions` out, or let the rule `allow`"),
+            .help("leave `max-sessions` out, or let the rule `allow` connections"),
         );
     }
     most

@@ -11,11 +11,11 @@ use toml::de::DeTable;
 use super::addresses::{self, HostPart};
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
-use super::names::{GATEWAY, Kind, Names};
+use super::names::{self, GATEWAY, Kind, Names};
 use super::table::{self, Row, Value};
-use crate::net::{IcmpErrors, Place, Zone, ZoneId, Zones};
+use crate::net::{IcmpErrors, Place, SourceCheck, Zone, ZoneId, Zones};
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "tun",
     "net",
     "address",
@@ -24,6 +24,12 @@ const KEYS: [&str; 8] = [
     "host-address",
     "routes",
     "icmp-errors",
+    "source-check",
+];
+const SOURCE_CHECKS: [(&str, SourceCheck); 3] = [
+    ("strict", SourceCheck::Strict),
+    ("loose", SourceCheck::Loose),
+    ("off", SourceCheck::Off),
 ];
 
 /// The zones of a file with their names.
@@ -58,6 +64,7 @@ impl<'t> ZoneTable<'t> {
                 addresses: Vec::new(),
                 mtu: None,
                 errors: IcmpErrors::default(),
+                source_check: SourceCheck::default(),
             };
             if let Some(row) = row {
                 zone.nets = nets(&row, &mut claims, problems);
@@ -66,6 +73,7 @@ impl<'t> ZoneTable<'t> {
                 if errors.and_then(|value| table::boolean(value, problems)) == Some(false) {
                     zone.errors = IcmpErrors::Withheld;
                 }
+                zone.source_check = source_check(&row, problems).unwrap_or_default();
                 rows.push((ZoneId(id), row));
             }
             zones.push(zone);
@@ -159,6 +167,12 @@ fn nets(row: &Row<'_>, claims: &mut Claims, problems: &mut Problems) -> Vec<IpNe
         }
     }
     all
+}
+
+fn source_check(row: &Row<'_>, problems: &mut Problems) -> Option<SourceCheck> {
+    let value = row.get("source-check")?;
+    let word = table::text(value, "\"strict\", \"loose\" or \"off\"", problems)?;
+    names::choose(&word, &SOURCE_CHECKS, "check of source addresses", problems)
 }
 
 fn own_addresses(row: &Row<'_>, claims: &mut Claims, problems: &mut Problems) -> Vec<IpAddr> {

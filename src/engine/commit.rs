@@ -3,7 +3,7 @@
 use super::control::Control;
 use super::decide::{Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan};
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
-use crate::net::{Direction, Family, Timestamp, ZoneId};
+use crate::net::{Direction, Family, Timestamp, Tuple, ZoneId};
 use crate::packet::{self, Complaint, Cuts, Cutting, Headers};
 use crate::session::{Handle, Session};
 
@@ -106,6 +106,7 @@ impl Engine {
                 self.sessions
                     .prolong(answered.handle, answered.deadline, answered.probing);
             }
+            Plan::LetBy(headers, leaves) => let_by(frame, &headers, leaves.as_ref()),
         }
     }
 
@@ -302,6 +303,14 @@ fn leave_in_pieces(pieces: Vec<Vec<u8>>, frame: &mut Vec<u8>, out: &mut Output) 
         *frame = first;
         out.more.extend(pieces);
     }
+}
+
+fn let_by(frame: &mut Vec<u8>, headers: &Headers, leaves: Option<&Tuple>) {
+    frame.truncate(headers.length);
+    if let Some(leaves) = leaves {
+        packet::translate(frame, headers, leaves);
+    }
+    packet::decrement_ttl(frame, headers);
 }
 
 fn forward_error(frame: &mut Vec<u8>, headers: &Headers, pass: &ErrorPass) {

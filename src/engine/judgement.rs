@@ -87,4 +87,6 @@ pub struct Judgement {
     pub session: Option<SessionId>,
     /// That session's state after this packet.
     pub state: Option<State>,
+    /// What made it invalid, where a rule has judged it all the same.
+    pub check: Option<Reason>,
 }

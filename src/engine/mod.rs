@@ -175,6 +175,7 @@ impl Engine {
             rule: None,
             session: None,
             state: None,
+            check: None,
         };
         self.counters.count(&judgement);
         judgement

@@ -1,12 +1,12 @@
 //! Telling the steps of a decision to whoever wants to know.
 
-use super::Judgement;
 use super::rates::AnswerKind;
+use super::{Judgement, Reason};
 use crate::alg::Note;
 use crate::nat::{NatRow, SourceChoice};
-use crate::net::{Direction, LifetimeId, Mismatch, Place, Tuple};
+use crate::net::{Direction, LifetimeId, Mismatch, Place, Tuple, ZoneId};
 use crate::packet::Headers;
-use crate::rules::{RuleId, Ruling};
+use crate::rules::{Action, RuleId, Ruling};
 use crate::session::{Claim, Expectation, Limit, Mapping, SessionId, Standing, State, Track};
 
 /// One step of deciding about a packet, in the order of the path.
@@ -43,6 +43,13 @@ pub enum Step<'a> {
     Inward(Option<(NatRow, Tuple)>),
     /// A client's mapping lets it in.
     Mapped(&'a Mapping),
+    /// It is invalid, and the rules about such packets are asked.
+    Invalid(Reason),
+    /// One of them decided.
+    RuledInvalid(RuleId, Action),
+    /// Its source lies in this zone (`None`: in none), and not where the
+    /// packet came from.
+    Spoofed(Option<ZoneId>),
     /// Where it goes.
     Routed(Option<Place>),
     /// A rule did not match: the first condition that failed.

@@ -53,6 +53,10 @@ reasons! {
     BadChecksum => "bad-checksum",
     /// A source or destination address that no packet on the wire may have.
     BadAddress => "bad-address",
+    /// A source address that lies elsewhere than the packet comes from.
+    SpoofedSource => "spoofed-source",
+    /// It carries the way that it wants to be sent.
+    SourceRoute => "source-route",
     /// TCP flags that no honest stack sends together.
     TcpBadFlags => "tcp-bad-flags",
     // --- tracking says no
@@ -103,6 +107,8 @@ reasons! {
     NatClientLimit => "nat-client-limit",
     /// The translation names no address of this packet's family.
     NatNoAddress => "nat-no-address",
+    /// An invalid packet that a rule allows, with no session to translate it by.
+    Untranslatable => "untranslatable",
     // --- application-layer gateways
     /// The ALG refused what the control dialogue asked for.
     AlgRefused => "alg-refused",

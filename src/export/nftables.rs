@@ -14,10 +14,14 @@ use crate::net::{
     AddressSet, AlgKind, Family, IcmpErrors, LifetimeId, Place, Port, Protocol, Selector, Service,
     ServiceId, Traffic, ZoneId,
 };
-use crate::rules::{Action, Rule};
+use crate::rules::{Action, Judges, Rule};
 
 /// The chain that gives a session the life of the first service it is of.
 const ANY_SERVICE: &str = "allow-any-service";
+/// The chain that judges invalid packets on their way through.
+const INVALID: &str = "invalid-packets";
+/// And the one for those to the gateway itself.
+const GATEWAY_INVALID: &str = "gateway-invalid";
 /// The chain of what the rules allow to the gateway itself.
 const GATEWAY_ALLOWS: &str = "gateway-allows";
 
@@ -72,6 +76,7 @@ impl Writer<'_> {
         self.sets();
         self.text.push_str(&limits::source_sets(self.policy));
         self.objects();
+        self.source_checks();
         self.text.push_str(&limits::chains(self.policy));
         self.helpers();
         self.destination_translations();
@@ -316,25 +321,17 @@ impl Writer<'_> {
             "forward",
             "type filter hook forward priority filter; policy drop;",
         );
-        self.line(
-            "ct state vmap { established : accept, related : accept, invalid : drop, untracked : drop }",
-        );
+        let invalid = self.invalid_goes(INVALID);
+        self.line(format!(
+            "ct state vmap {{ established : accept, related : accept, invalid : {invalid}, untracked : drop }}",
+        ));
         for rule in limits::source_rules(self.policy) {
             self.line(rule);
         }
-        for (_, rule) in self.policy.rules.iter() {
-            let zones = rule.selector.to.as_ref().map(|places| {
-                let zone = |place: &Place| match place {
-                    Place::Zone(zone) => Some(*zone),
-                    Place::Gateway => None,
-                };
-                places.iter().filter_map(zone).collect::<Vec<_>>()
-            });
-            if zones.as_ref().is_some_and(Vec::is_empty) {
-                continue; // about the gateway only
-            }
-            let mut ends = self.ends(&rule.selector);
-            ends.extend(zones.map(|zones| self.zones.alternatives(&zones, Side::Departure)));
+        for rule in rules_about(self.policy, Judges::Connections) {
+            let Some(ends) = self.ends_of_forwarded(rule) else {
+                continue;
+            };
             if let Some(limit) = limits::chain_of(rule) {
                 let conditions = ends.iter().cloned().chain(self.row_traffic(&rule.selector));
                 let conditions = all_of(conditions);
@@ -343,6 +340,79 @@ impl Writer<'_> {
             self.rule(rule, ends);
         }
         self.by_default("");
+        self.end();
+        if self.policy.rules.judge_invalid_packets() {
+            self.invalid_chain();
+        }
+    }
+
+    /// The conditions of a rule in the chain `forward`; `None` where it is
+    /// about the gateway only.
+    fn ends_of_forwarded(&self, rule: &Rule) -> Option<Vec<Vec<Alternative>>> {
+        let zones = rule.selector.to.as_ref().map(|places| {
+            let zone = |place: &Place| match place {
+                Place::Zone(zone) => Some(*zone),
+                Place::Gateway => None,
+            };
+            places.iter().filter_map(zone).collect::<Vec<_>>()
+        });
+        if zones.as_ref().is_some_and(Vec::is_empty) {
+            return None;
+        }
+        let mut ends = self.ends(&rule.selector);
+        ends.extend(zones.map(|zones| self.zones.alternatives(&zones, Side::Departure)));
+        Some(ends)
+    }
+
+    /// What a chain does with invalid packets, where rules are about them and
+    /// where not.
+    fn invalid_goes(&self, chain: &str) -> String {
+        match self.policy.rules.judge_invalid_packets() {
+            true => format!("goto {chain}"),
+            false => "drop".to_owned(),
+        }
+    }
+
+    fn invalid_chain(&mut self) {
+        self.begin(INVALID, "");
+        let nat = &self.policy.nat;
+        let translates = !nat.source.is_empty() || !nat.forwards.is_empty();
+        for rule in rules_about(self.policy, Judges::Invalid) {
+            let Some(mut conditions) = self.ends_of_forwarded(rule) else {
+                continue;
+            };
+            conditions.extend(self.row_traffic(&rule.selector));
+            let conditions = all_of(conditions);
+            match rule.action {
+                Action::Allow => self.rules(&rule.name, &conditions, "accept"),
+                Action::Drop => self.rules(&rule.name, &conditions, "drop"),
+                Action::Reject => self.reject(&rule.name, &conditions),
+            }
+            if translates && rule.action == Action::Allow {
+                self.missing.push(format!(
+                    "rule {}: what it allows the kernel sends on untranslated, with an inside source",
+                    rule.name
+                ));
+            }
+        }
+        self.line("drop");
+        self.end();
+    }
+
+    /// Packets whose source lies elsewhere than they came from are dropped
+    /// before they are tracked.
+    fn source_checks(&mut self) {
+        let lines: Vec<_> = self.zones.source_checks().collect();
+        if lines.is_empty() {
+            return;
+        }
+        self.begin(
+            "sources",
+            "type filter hook prerouting priority raw; policy accept;",
+        );
+        for line in lines {
+            self.line(line);
+        }
         self.end();
     }
 
@@ -513,12 +583,33 @@ impl Writer<'_> {
         }
         self.end();
         self.begin("gateway", "");
-        self.line("ct state vmap { established : accept, related : accept, invalid : drop }");
+        let invalid = self.invalid_goes(GATEWAY_INVALID);
+        self.line(format!(
+            "ct state vmap {{ established : accept, related : accept, invalid : {invalid} }}"
+        ));
         self.line(
             "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept",
         );
         let goto = format!("goto {GATEWAY_ALLOWS}");
-        for (_, rule) in self.policy.rules.iter() {
+        self.gateway_rules(Judges::Connections, &goto);
+        self.by_default(&goto);
+        self.end();
+        if self.policy.rules.judge_invalid_packets() {
+            self.begin(GATEWAY_INVALID, "");
+            self.gateway_rules(Judges::Invalid, &goto);
+            self.line("drop");
+            self.end();
+        }
+        self.begin(GATEWAY_ALLOWS, "");
+        self.line("icmp type echo-request accept");
+        self.line("icmpv6 type echo-request accept");
+        self.line("meta l4proto tcp reject with tcp reset");
+        self.line("reject with icmpx port-unreachable");
+        self.end();
+    }
+
+    fn gateway_rules(&mut self, class: Judges, allowed: &str) {
+        for rule in rules_about(self.policy, class) {
             let places = rule.selector.to.as_ref();
             if places.is_some_and(|places| !places.contains(&Place::Gateway)) {
                 continue;
@@ -527,19 +618,11 @@ impl Writer<'_> {
             match rule.action {
                 Action::Allow => {
                     let conditions = ends.into_iter().chain(self.row_traffic(&rule.selector));
-                    self.rules(&rule.name, &all_of(conditions), &goto);
+                    self.rules(&rule.name, &all_of(conditions), allowed);
                 }
                 _ => self.rule(rule, ends),
             }
         }
-        self.by_default(&goto);
-        self.end();
-        self.begin(GATEWAY_ALLOWS, "");
-        self.line("icmp type echo-request accept");
-        self.line("icmpv6 type echo-request accept");
-        self.line("meta l4proto tcp reject with tcp reset");
-        self.line("reject with icmpx port-unreachable");
-        self.end();
     }
 
     fn shared_chains(&mut self) {
@@ -558,6 +641,11 @@ impl Writer<'_> {
         self.line("accept");
         self.end();
     }
+}
+
+fn rules_about(policy: &Policy, class: Judges) -> impl Iterator<Item = &Rule> {
+    let rules = policy.rules.iter().map(|(_, rule)| rule);
+    rules.filter(move |rule| rule.judges == class)
 }
 
 fn gateway_set(family: Family) -> String {

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 
 use super::conditions::{Alternative, family_word, set_of};
 use crate::config::Device;
-use crate::net::{AddressSet, Family, ZoneId, Zones};
+use crate::net::{AddressSet, Family, SourceCheck, ZoneId, Zones};
 
 /// From which end a packet is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,30 @@ impl ZoneNames<'_> {
             .flat_map(|device| std::iter::once(&device.name).chain(&device.interfaces))
             .map(quoted)
             .collect()
+    }
+
+    /// What drops packets of a device whose source lies elsewhere, by the
+    /// host's routes, which say what lies where. (To `fib` the host's own
+    /// addresses lie nowhere else.)
+    pub(super) fn source_checks(&self) -> impl Iterator<Item = String> + '_ {
+        let check_of = |zone: &ZoneId| self.zones.get(*zone).map(|zone| zone.source_check);
+        self.devices.iter().filter_map(move |device| {
+            let has = |check| {
+                device
+                    .zones
+                    .iter()
+                    .any(|zone| check_of(zone) == Some(check))
+            };
+            // By which of several zones a packet came, only its source could say.
+            let condition = match (has(SourceCheck::Off), has(SourceCheck::Loose)) {
+                (true, _) => return None,
+                (false, true) => "fib saddr oif missing",
+                (false, false) => "fib saddr . iif oif missing",
+            };
+            let names = std::iter::once(&device.name).chain(&device.interfaces);
+            let names: Vec<_> = names.map(|name| format!("\"{name}\"")).collect();
+            Some(format!("iifname {} {condition} drop", set_of(&names)))
+        })
     }
 
     /// The zones that only their addresses tell.

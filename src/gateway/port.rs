@@ -65,7 +65,7 @@ fn source(frame: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Zone;
+    use crate::net::{SourceCheck, Zone};
 
     const LAN: ZoneId = ZoneId(0);
     const DMZ: ZoneId = ZoneId(1);
@@ -77,6 +77,7 @@ mod tests {
             nets: nets.iter().map(|net| net.parse().unwrap()).collect(),
             addresses: Vec::new(),
             mtu: None,
+            source_check: SourceCheck::Off,
         };
         Zones::new(vec![
             zone("lan", &["10.0.0.0/24", "2001:db8:10::/64"]),

@@ -9,6 +9,7 @@
 //! translation (`outward`) after them, as in Linux; so a rule sees the real
 //! client and the real server.
 
+mod concern;
 mod inward;
 mod outward;
 mod policy;

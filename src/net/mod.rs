@@ -27,4 +27,4 @@ pub use service::{AlgKind, Service, ServiceId, Services, Traffic};
 pub use tcp_flags::TcpFlags;
 pub use time::Timestamp;
 pub use tuple::{IcmpQuery, Tuple};
-pub use zone::{IcmpErrors, Place, Zone, ZoneId, Zones};
+pub use zone::{IcmpErrors, Place, SourceCheck, Zone, ZoneId, Zones};

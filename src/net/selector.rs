@@ -1,5 +1,7 @@
 //! Which connections one row of the policy is about.
 
+use std::net::IpAddr;
+
 use super::{AddressSet, Place, ServiceId, Services, Traffic, Tuple, ZoneId};
 
 /// The conditions of one row, whether a rule or a translation. An absent
@@ -59,16 +61,12 @@ pub enum Mismatch {
 }
 
 impl Selector {
-    /// Whether the connection meets every condition; gives the service that it
-    /// is of (the first named one that covers it, or the first in the file).
+    /// Whether the connection meets the conditions about its sender and its
+    /// way, whatever server and service it is for.
     ///
     /// # Errors
     /// The first condition that is not met.
-    pub fn admits(
-        &self,
-        asking: &Asking,
-        services: &Services,
-    ) -> Result<Option<ServiceId>, Mismatch> {
+    pub fn admits_sender(&self, asking: &Asking) -> Result<(), Mismatch> {
         let Asking { from, to, tuple } = asking;
         if self
             .from
@@ -80,13 +78,25 @@ impl Selector {
         if self.to.as_ref().is_some_and(|places| !places.contains(to)) {
             return Err(Mismatch::To);
         }
-        let outside = |set: &Option<AddressSet>, address| {
-            set.as_ref().is_some_and(|set| !set.contains(address))
-        };
-        if outside(&self.source, tuple.source.address) {
+        if outside(self.source.as_ref(), tuple.source.address) {
             return Err(Mismatch::Source);
         }
-        if outside(&self.destination, tuple.destination.address) {
+        Ok(())
+    }
+
+    /// Whether the connection meets every condition; gives the service that it
+    /// is of (the first named one that covers it, or the first in the file).
+    ///
+    /// # Errors
+    /// The first condition that is not met.
+    pub fn admits(
+        &self,
+        asking: &Asking,
+        services: &Services,
+    ) -> Result<Option<ServiceId>, Mismatch> {
+        let tuple = &asking.tuple;
+        self.admits_sender(asking)?;
+        if outside(self.destination.as_ref(), tuple.destination.address) {
             return Err(Mismatch::Destination);
         }
         if let Some(unnamed) = &self.traffic {
@@ -105,6 +115,10 @@ impl Selector {
             },
         }
     }
+}
+
+fn outside(set: Option<&AddressSet>, address: IpAddr) -> bool {
+    set.is_some_and(|set| !set.contains(address))
 }
 
 #[cfg(test)]

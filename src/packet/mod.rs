@@ -13,6 +13,7 @@ mod icmp_error;
 mod parse;
 mod reply;
 mod rewrite;
+mod source_route;
 mod speech;
 mod tcp;
 
@@ -23,5 +24,6 @@ pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
     Renumber, decrement_ttl, lower_mss, renumber, repair_checksums, replace_payload, translate,
 };
+pub use source_route::is_source_routed;
 pub use speech::{Numbers, Speech, in_the_name_of};
 pub use tcp::{TcpHeader, TcpOptions};

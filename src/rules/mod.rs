@@ -2,7 +2,8 @@
 //!
 //! Owns the ordered rules and the default policy. It is asked once for each
 //! new connection, with the real client and the real server, and answers with
-//! a [`Ruling`]. It knows nothing of states, bytes or translations.
+//! a [`Ruling`]; and, where rules are about them, for each packet that can
+//! belong to no connection. It knows nothing of states, bytes or translations.
 //!
 //! First match wins. A [`Permit`] is the proof that a rule (or the default)
 //! said yes: only [`RuleSet::judge`] makes one, and no session is opened
@@ -27,12 +28,24 @@ pub enum Action {
     Reject,
 }
 
+/// What a rule judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Judges {
+    /// New connections.
+    #[default]
+    Connections,
+    /// Single packets that tracking calls invalid.
+    Invalid,
+}
+
 /// One row of the rule set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Its name in the rule file.
     pub name: String,
-    /// The connections it is about.
+    /// Whether it is about connections, or about what can belong to none.
+    pub judges: Judges,
+    /// The connections (or packets) it is about.
     pub selector: Selector,
     /// What it does with them.
     pub action: Action,
@@ -58,6 +71,8 @@ pub enum Mss {
 pub struct RuleSet {
     rules: Vec<Rule>,
     default: Action,
+    /// Whether any rule is about invalid packets.
+    invalid: bool,
 }
 
 /// Proof that the rule set said yes to a connection.
@@ -103,7 +118,12 @@ impl RuleSet {
     /// A rule set of these rules in this order.
     #[must_use]
     pub fn new(rules: Vec<Rule>, default: Action) -> Self {
-        Self { rules, default }
+        let invalid = rules.iter().any(|rule| rule.judges == Judges::Invalid);
+        Self {
+            rules,
+            default,
+            invalid,
+        }
     }
 
     /// The rule of this number.
@@ -131,13 +151,46 @@ impl RuleSet {
         services: &Services,
         mut passed_over: impl FnMut(RuleId, Mismatch),
     ) -> Ruling {
-        for (id, rule) in self.iter() {
+        let found = self.first(Judges::Connections, asking, services, &mut passed_over);
+        match found {
+            Some((id, rule, service)) => ruling(rule.action, Some(id), service),
+            None => ruling(self.default, None, services.covering(&asking.tuple)),
+        }
+    }
+
+    /// Whether any rule is about invalid packets.
+    #[must_use]
+    pub fn judge_invalid_packets(&self) -> bool {
+        self.invalid
+    }
+
+    /// Asks the rules about an invalid packet, first match wins. The default
+    /// policy has no say: what no rule is about is not let by. Nor is what a
+    /// rule allows a [`Permit`], as it opens nothing.
+    pub fn judge_invalid(
+        &self,
+        packet: &Asking,
+        services: &Services,
+        mut passed_over: impl FnMut(RuleId, Mismatch),
+    ) -> Option<(RuleId, Action)> {
+        let (id, rule, _) = self.first(Judges::Invalid, packet, services, &mut passed_over)?;
+        Some((id, rule.action))
+    }
+
+    fn first(
+        &self,
+        judges: Judges,
+        asking: &Asking,
+        services: &Services,
+        passed_over: &mut impl FnMut(RuleId, Mismatch),
+    ) -> Option<(RuleId, &Rule, Option<ServiceId>)> {
+        for (id, rule) in self.iter().filter(|(_, rule)| rule.judges == judges) {
             match rule.selector.admits(asking, services) {
-                Ok(service) => return ruling(rule.action, Some(id), service),
+                Ok(service) => return Some((id, rule, service)),
                 Err(mismatch) => passed_over(id, mismatch),
             }
         }
-        ruling(self.default, None, services.covering(&asking.tuple))
+        None
     }
 }
 

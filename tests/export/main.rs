@@ -77,6 +77,30 @@ fn what_has_no_equivalent_is_named_and_stands_as_a_comment() {
 }
 
 #[test]
+fn rules_about_invalid_packets_have_chains_of_their_own() {
+    is_golden(
+        "tests/rules/invalid-packets.toml",
+        "tests/export/invalid-packets.nft",
+        &[],
+    );
+}
+
+#[test]
+fn an_invalid_packet_that_is_allowed_past_a_translation_has_no_equivalent() {
+    let office = std::fs::read_to_string("rules/office.toml").unwrap();
+    let row = r#"rules = [ { id = "strays", ct = "invalid", action = "allow" },"#;
+    let compiled =
+        spigate::config::compile(Path::new("strays.toml"), &office.replace("rules = [", row));
+    let exported = spigate::export::nftables(&compiled.unwrap());
+    let mut missing = exported.missing.iter();
+    assert!(
+        missing.any(|row| row.starts_with("rule strays: ")),
+        "{:?}",
+        exported.missing
+    );
+}
+
+#[test]
 fn limits_of_sources_and_rules_are_counted_and_the_others_named() {
     let output = export("tests/rules/limits.toml");
     let errors = String::from_utf8(output.stderr).unwrap();
@@ -121,6 +145,8 @@ fn nft_takes_every_ruleset() {
             "tests/rules/every-service.toml",
             "tests/rules/lifetimes.toml",
             "tests/rules/every-translation.toml",
+            "tests/rules/invalid-packets.toml",
+            "tests/rules/devices.toml",
             "tests/rules/limits.toml",
         ] {
             let mut nft = Command::new("nft")

@@ -66,6 +66,14 @@ impl Router {
                 &["-qw", &format!("net.{}", setting.replace(" = ", "="))],
             );
         }
+        let mut router = Self { lan, wan };
+        router.load(ruleset);
+        router.read_all();
+        router
+    }
+
+    /// Another ruleset takes the place of the one in force.
+    pub(crate) fn load(&mut self, ruleset: &str) {
         let mut nft = Command::new("nft")
             .args(["-f", "-"])
             .stdin(Stdio::piped())
@@ -77,9 +85,6 @@ impl Router {
             .write_all(ruleset.as_bytes())
             .unwrap();
         assert!(nft.wait().unwrap().success(), "nft refuses\n{ruleset}");
-        let mut router = Self { lan, wan };
-        router.read_all();
-        router
     }
 
     /// Forgets all sessions.

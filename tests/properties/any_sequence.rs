@@ -140,7 +140,8 @@ fn event() -> impl Strategy<Value = Event> {
     let flags = || select(&FLAGS[1..]);
     prop_oneof![
         2 => prop_oneof![0..2000i32, 0..200_000i32, -5000..0i32].prop_map(Event::Clock),
-        6 => (0..3usize, fresh()).prop_map(|(zone, packet)| Event::Sent(zone, packet)),
+        1 => (0..3usize, fresh()).prop_map(|(zone, packet)| Event::Sent(zone, packet)),
+        6 => fresh().prop_map(|packet| Event::Sent(packet.home(), packet)),
         2 => (0..CONTROL.len(), line()).prop_map(|(which, line)| Event::Control(which, line)),
         2 => select(vec![20u16, 33_333]).prop_map(Event::Data),
         6 => (flags(), line()).prop_map(|(flags, line)| Event::Answered(flags, line)),
@@ -173,6 +174,19 @@ fn segment(from: &str, to: &str, flags: u8, seq: u32, ack: u32, line: &str) -> P
 }
 
 impl Fresh {
+    /// The zone that its source lies in.
+    fn home(&self) -> usize {
+        let (Self::Tcp(from, ..)
+        | Self::Udp(from, _)
+        | Self::Echo(from, ..)
+        | Self::Other(from, _)) = self;
+        match from.split('.').nth(2) {
+            Some("0") => 0,
+            Some("9") => 1,
+            _ => 2,
+        }
+    }
+
     fn packet(&self) -> Packet {
         let address = |end: &str| endpoint(end).ip().to_string();
         match self {

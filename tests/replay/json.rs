@@ -6,8 +6,8 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use spigate::engine::{Reason, Verdict};
 
-use crate::common::{RECORDINGS, Scratch, objects, recording, replay};
-use crate::packets::{Packet, echo_request, packets, raw_pcap, syn};
+use crate::common::{RECORDINGS, Scratch, objects, office_with, recording, replay, replay_by};
+use crate::packets::{Packet, echo_request, packets, raw_pcap, syn, udp};
 
 /// The keys of an object, in the order in which they are written.
 #[derive(Debug)]
@@ -34,13 +34,14 @@ impl<'de> Deserialize<'de> for Keys {
 }
 
 /// All keys that the object of a packet may have, in their order.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "packet",
     "time",
     "in",
     "verdict",
     "ct",
     "reason",
+    "check",
     "rule",
     "session",
     "state",
@@ -176,4 +177,26 @@ fn what_the_gateway_itself_sends_is_among_the_packets_sent() {
     assert_eq!(reset.len(), 1);
     let told = reset[0].addresses().map(|address| address.to_string());
     assert_eq!(told, ["10.0.0.7", "198.51.100.9"]);
+}
+
+#[test]
+fn of_an_invalid_packet_that_a_rule_judged_the_check_is_told() {
+    let scratch = Scratch::new("of_an_invalid_packet_that_a_rule_judged_the_check_is_told");
+    let strays =
+        r#"rules = [ { id = "strays", ct = "invalid", src = "10.0.0.7", action = "drop" },"#;
+    let rules = scratch.write("strays.toml", office_with("rules = [", strays));
+    let damaged = |source: &str| {
+        let mut bytes = udp(source, "198.51.100.9:53", b"a question");
+        bytes[30] ^= 1;
+        bytes
+    };
+    let packets = ["10.0.0.7:5000", "10.0.0.8:5000"].map(|source| Packet::at(0, damaged(source)));
+    let capture = scratch.write("damaged.pcap", raw_pcap(&packets));
+    let lines = objects(&replay_by(&rules, &[&capture, "--json"]).fine());
+    let told = |n: usize| ["reason", "check", "rule"].map(|key| lines[n][key].as_str());
+    assert_eq!(
+        told(0),
+        [Some("rule"), Some("bad-checksum"), Some("strays")]
+    );
+    assert_eq!(told(1), [Some("bad-checksum"), None, None]);
 }

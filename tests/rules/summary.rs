@@ -7,7 +7,10 @@ use spigate::engine::AnswerRates;
 use spigate::nat::{
     Hairpin, NoMapping, Pooling, PortChoice, PortOrder, Quota, Server, ServerPort, SourceTarget,
 };
-use spigate::net::{AddressSet, IcmpErrors, Place, Selector, ServiceId, Traffic, ZoneId};
+use spigate::net::{
+    AddressSet, IcmpErrors, Place, Selector, ServiceId, SourceCheck, Traffic, ZoneId,
+};
+use spigate::rules::Judges;
 use spigate::session::{Lifetime, LifetimeName, Limits, OnExpiry, Refresh, TcpChecks, Timeouts};
 
 /// A line for each thing that the file says.
@@ -16,11 +19,14 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     let mut out = String::new();
     for (_, zone) in policy.zones.iter() {
         let (nets, own) = (list(&zone.nets), list(&zone.addresses));
-        let errors = match zone.errors {
-            IcmpErrors::Sent => "",
-            IcmpErrors::Withheld => "; no icmp errors",
-        };
-        writeln!(out, "zone {}: net {nets}; address {own}{errors}", zone.name).unwrap();
+        write!(out, "zone {}: net {nets}; address {own}", zone.name).unwrap();
+        if zone.source_check != SourceCheck::default() {
+            write!(out, "; source-check {:?}", zone.source_check).unwrap();
+        }
+        if zone.errors == IcmpErrors::Withheld {
+            out += "; no icmp errors";
+        }
+        out.push('\n');
     }
     for device in &compiled.devices {
         writeln!(
@@ -77,6 +83,10 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     }
     for (id, rule) in policy.rules.iter() {
         let line = compiled.locations.of_rule(id).unwrap().line;
+        let class = match rule.judges {
+            Judges::Connections => "",
+            Judges::Invalid => " invalid",
+        };
         let selector = selector(&rule.selector, compiled);
         let mut action = format!("{:?}", rule.action).to_lowercase();
         if let Some(id) = rule.lifetime {
@@ -89,7 +99,11 @@ pub(crate) fn of(compiled: &Compiled) -> String {
             action += &format!(", {most} at a time");
         }
         let name = &rule.name;
-        writeln!(out, "rule {name} (line {line}):{selector} -> {action}").unwrap();
+        writeln!(
+            out,
+            "rule {name} (line {line}):{class}{selector} -> {action}"
+        )
+        .unwrap();
     }
     let default = format!("{:?}", policy.rules.default_action()).to_lowercase();
     writeln!(out, "default: {default}").unwrap();

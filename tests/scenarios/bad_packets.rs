@@ -199,9 +199,40 @@ fn t_1812_bcast__a_broadcast_is_never_forwarded() {
 }
 
 #[test]
+fn t_1812_bcast__a_broadcast_to_an_attached_network_is_not_forwarded() {
+    let plain = PLAIN.replace(r#"action = "drop" }"#, r#"action = "allow" }"#);
+    for (zone, from, to) in [
+        (WAN, "198.51.100.9:5000", "10.0.0.255:7"),
+        (LAN, "10.0.0.7:5000", "10.0.0.255:7"),
+        (LAN, "10.0.0.255:5000", "198.51.100.9:7"),
+    ] {
+        let sent = Lab::new(&plain).at(0.0).from(zone).send(udp(from, to));
+        let _ = sent.expect(drop_for(Reason::BadAddress).ct("untracked"));
+    }
+    // Of a network that the gateway has no address in it knows none.
+    let far = plain.replace(r#""10.0.0.1", "#, "");
+    let ping = udp("198.51.100.9:5000", "10.0.0.255:7");
+    let _ = Lab::new(&far)
+        .at(0.0)
+        .from(WAN)
+        .send(ping)
+        .expect(forward_to(LAN));
+}
+
+#[test]
 fn t_6092_rec_1_3__multicast_and_local_addresses_of_ipv6_are_refused() {
-    let from = ["ff02::1", "ff0e::1", "::1", "::", "fe80::1"];
-    let to = ["ff02::1", "ff05::1", "ff0e::1", "::1", "::", "fe80::1"];
+    // Link-local and site-local, mapped and compatible, ORCHID.
+    let local = [
+        "::1",
+        "::",
+        "fe80::1",
+        "fec0::1",
+        "::ffff:192.0.2.1",
+        "::192.0.2.1",
+        "2001:10::1",
+    ];
+    let from = ["ff02::1", "ff0e::1"].into_iter().chain(local);
+    let to = ["ff02::1", "ff05::1", "ff0e::1"].into_iter().chain(local);
     let from = from.map(|source| udp(&format!("[{source}]:5000"), "[2001:db8:5::9]:53").bytes());
     let to =
         to.map(|destination| udp("[2001:db8:10::7]:5000", &format!("[{destination}]:53")).bytes());

@@ -27,6 +27,9 @@ impl Observer for Steps {
             Step::Mapped(mapping) => format!("mapped to {}", mapping.inside),
             Step::Inward(None) => "not forwarded".into(),
             Step::Routed(place) => format!("routed: {}", place.is_some()),
+            Step::Invalid(check) => format!("invalid: {check}"),
+            Step::RuledInvalid(rule, _) => format!("judged by {}", rule.0),
+            Step::Spoofed(lies_in) => format!("its source lies in {lies_in:?}"),
             Step::PassedOver(rule, mismatch) => {
                 format!("passed over {} for its {mismatch:?}", rule.0)
             }

@@ -430,7 +430,8 @@ fn t_6946_atomic__an_atomic_fragment_touches_no_queued_pieces() {
 
 #[test]
 fn t_frag_key__equal_numbers_of_two_hosts_protocols_or_zones_never_mix() {
-    let mut lab = Lab::new(PLAIN);
+    let wan = "wan = { tun = \"wan0\",";
+    let mut lab = Lab::new(&PLAIN.replace(wan, &format!("{wan} source-check = \"off\",")));
     let pieces = cut(&question(), &[400]);
     let others = [
         cut(&udp("10.0.0.8:5000", SERVER).data([1; 1000]), &[400]),
@@ -546,9 +547,9 @@ fn t_slip_frag__a_piece_that_looks_like_a_control_line_is_none() {
 
 #[test]
 fn t_frag_opt__options_are_where_they_belong_after_cutting_again() {
-    // Loose source route (copied), then record route (first piece only).
+    // Security (copied), then record route (first piece only).
     let options = [
-        &[0x83, 7, 8, 198, 51, 100, 1][..],
+        &[0x86, 7, 8, 198, 51, 100, 1][..],
         &[1, 7, 7, 4, 0, 0, 0, 0],
         &[0],
     ]

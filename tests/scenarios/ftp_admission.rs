@@ -33,13 +33,21 @@ fn t_2577_peer__a_third_host_finds_the_announced_port_closed() {
 
 #[test]
 fn the_servers_address_seen_in_another_zone_opens_nothing() {
-    let (mut lab, mut ftp) = masqueraded();
-    ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
-    let before = lab.snapshot();
-    let syn = tcp(DATA, "203.0.113.2:51210").syn();
-    let sent = lab.at(2.0).from(DMZ).send(syn);
-    let _ = sent.expect(drop_for(Reason::DefaultPolicy).ct("new"));
-    assert_eq!(lab.snapshot(), before);
+    let dmz = "dmz = { tun = \"dmz0\",";
+    let lenient = OFFICE.replace(dmz, &format!("{dmz} source-check = \"off\","));
+    for (rules, want) in [
+        (OFFICE, drop_for(Reason::SpoofedSource).ct("untracked")),
+        (&lenient, drop_for(Reason::DefaultPolicy).ct("new")),
+    ] {
+        let mut lab = Lab::new(rules);
+        let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+        ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+        assert_eq!(lab.expected().len(), 1);
+        let before = lab.snapshot();
+        let syn = tcp(DATA, "203.0.113.2:51210").syn();
+        let _ = lab.at(2.0).from(DMZ).send(syn).expect(want);
+        assert_eq!(lab.snapshot(), before);
+    }
 }
 
 #[test]

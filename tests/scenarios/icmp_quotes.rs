@@ -25,6 +25,15 @@ fn t_5508_req_3__an_error_with_a_wrong_checksum_is_dropped_in_silence() {
 
 #[test]
 fn t_lnx_icmp_sum__a_wrong_checksum_in_the_quoted_header_is_no_reason_to_refuse() {
+    delivered_with_a_wrong_sum_in_the_quote();
+}
+
+#[test]
+fn t_diff_8__an_error_that_quotes_a_damaged_header_is_delivered_as_linux_does() {
+    delivered_with_a_wrong_sum_in_the_quote();
+}
+
+fn delivered_with_a_wrong_sum_in_the_quote() {
     let mut lab = Lab::new(OFFICE);
     let outside = masqueraded(&mut lab, udp_to_server);
     let mut quote = outside.bytes.clone();

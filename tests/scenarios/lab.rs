@@ -199,9 +199,10 @@ impl From<'_> {
         assert_eq!(foretold, judgement, "the explanation of what happened");
         let forwarded = match judgement.verdict {
             spigate::engine::Verdict::Forward(zone) => {
-                let sums = match extent {
-                    Extent::Whole => Some(lab.sums),
-                    Extent::Cut => None,
+                let sums = match (extent, judgement.check) {
+                    (Extent::Whole, Some(Reason::BadChecksum)) => Some(Sums::Unread),
+                    (Extent::Whole, _) => Some(lab.sums),
+                    (Extent::Cut, _) => None,
                 };
                 sums.map(|sums| (lab.name(zone), Seen::read(&leaving, sums)))
             }

@@ -89,7 +89,7 @@ fn t_lnx_full__where_all_are_assured_the_new_packet_is_dropped() {
     let mut lab = limited("sessions = 3");
     let mut all: Vec<_> = (1..=3)
         .map(|n| {
-            let client = format!("10.0.0.{n}:5000");
+            let client = format!("10.0.0.1{n}:5000");
             Dialogue::open(&mut lab, 0.0, (LAN, &client), "198.51.100.7:80")
         })
         .collect();
@@ -107,10 +107,10 @@ fn t_lnx_full__where_all_are_assured_the_new_packet_is_dropped() {
 fn t_lnx_full_gc__a_connection_that_is_closed_goes_before_one_that_nobody_answered() {
     let mut lab = limited("sessions = 3");
     goes(lab.at(0.0), WAN, stranger(0));
-    closed(&mut lab, 1.0, "10.0.0.1:5000");
+    closed(&mut lab, 1.0, "10.0.0.11:5000");
     closed(&mut lab, 2.0, "10.0.0.2:5000");
     let sent = lab.at(3.0).from(WAN).send(stranger(1));
-    assert_eq!(victims(&sent), ["10.0.0.1:5000"]);
+    assert_eq!(victims(&sent), ["10.0.0.11:5000"]);
     let sent = lab.at(4.0).from(WAN).send(stranger(2));
     assert_eq!(victims(&sent), ["10.0.0.2:5000"]);
     let sent = lab.at(5.0).from(WAN).send(stranger(3));
@@ -121,7 +121,7 @@ fn t_lnx_full_gc__a_connection_that_is_closed_goes_before_one_that_nobody_answer
 #[test]
 fn t_lnx_full_gc__a_connection_that_one_end_has_closed_stays() {
     let mut lab = limited("sessions = 1");
-    let mut dialogue = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.1:5000"), "198.51.100.7:80");
+    let mut dialogue = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.11:5000"), "198.51.100.7:80");
     half_closed(&mut lab, 1.0, &mut dialogue);
     assert_eq!(lab.session().state().name(), "close-wait");
     let refused = drop_for(Reason::SessionLimit);
@@ -132,7 +132,7 @@ fn t_lnx_full_gc__a_connection_that_one_end_has_closed_stays() {
 #[test]
 fn t_5382_s5_pref__closed_then_partly_open_then_unproven_then_none() {
     let mut lab = limited("sessions = 5");
-    let mut live = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.1:5000"), "198.51.100.7:80");
+    let mut live = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.11:5000"), "198.51.100.7:80");
     // Answered, and no more than that.
     goes(lab.at(1.0), LAN, udp("10.0.0.2:5000", "198.51.100.9:53"));
     goes(lab.at(1.0), WAN, udp("198.51.100.9:53", "10.0.0.2:5000"));
@@ -195,7 +195,7 @@ fn t_5508_s6__no_live_session_is_robbed_for_a_new_one() {
     let mut lab = limited("sessions = 2\nhalf-open = 1");
     let mut all: Vec<_> = (1..=2)
         .map(|n| {
-            let client = format!("10.0.0.{n}:5000");
+            let client = format!("10.0.0.1{n}:5000");
             Dialogue::open(&mut lab, 0.0, (LAN, &client), "198.51.100.7:80")
         })
         .collect();
@@ -224,7 +224,7 @@ fn t_5508_s6__no_live_session_is_robbed_for_a_new_one() {
 fn t_diff_7__refuse_takes_nothing_from_anybody() {
     let mut lab = limited("sessions = 2\nwhen-full = \"refuse\"");
     goes(lab.at(0.0), WAN, stranger(0));
-    closed(&mut lab, 0.0, "10.0.0.1:5000");
+    closed(&mut lab, 0.0, "10.0.0.11:5000");
     let refused = || drop_for(Reason::SessionLimit).rule("in-web");
     let _ = lab.at(1.0).from(WAN).send(stranger(1)).expect(refused());
     assert_eq!(lab.engine.counters().evicted().count(), 0);
@@ -295,7 +295,7 @@ fn t_6888_req_5__a_client_has_its_share_and_takes_nobody_elses() {
         let client = format!("[2001:db8:10::{host:x}]:5000");
         udp(&client, "[2001:db8:5::9]:53")
     };
-    for host in 1..=5 {
+    for host in 7..=11 {
         goes(lab.at(31.0), LAN, ask(host));
     }
 }
@@ -322,8 +322,8 @@ fn t_6888_req_5__a_rule_lets_in_as_many_sessions_as_it_may() {
 fn a_connection_that_begins_anew_needs_no_more_room() {
     for limits in ["sessions = 1\nwhen-full = \"refuse\"", "per-source = 1"] {
         let mut lab = limited(limits);
-        closed(&mut lab, 0.0, "10.0.0.1:5000");
-        let again = tcp("10.0.0.1:5000", "198.51.100.7:80").syn().seq(900_000);
+        closed(&mut lab, 0.0, "10.0.0.11:5000");
+        let again = tcp("10.0.0.11:5000", "198.51.100.7:80").syn().seq(900_000);
         let sent = lab.at(1.0).from(LAN).send(again);
         let outcome = sent.expect(forward_to(WAN).state("syn-sent"));
         let replaced = |event: &Event| {

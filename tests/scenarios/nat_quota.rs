@@ -183,3 +183,30 @@ fn t_5508_req_8__the_sender_of_what_gets_no_session_may_be_told_3_13() {
         .send(echo("10.0.0.8", "198.51.100.1", 1));
     assert!(sent.forwarded.is_some());
 }
+
+#[test]
+fn t_7857_s4__a_host_whose_address_has_no_port_left_gets_no_other_address() {
+    let mut lab = Lab::new(
+        r#"
+version = 1
+[zones]
+lan = { tun = "lan0", net = "10.0.0.0/24" }
+wan = { tun = "wan0", net = "0.0.0.0/0" }
+[policy]
+default = "allow"
+[nat]
+source = [{ id = "pool", from = "lan", to = "wan", as = "203.0.113.16-203.0.113.31", ports = "4000" }]
+"#,
+    );
+    passes(&mut lab, "10.0.0.7:1001", SERVER);
+    let second = [
+        udp("10.0.0.7:1002", SERVER),
+        tcp("10.0.0.7:1002", SERVER).syn(),
+        tcp("10.0.0.7:1003", SERVER).syn(),
+    ];
+    let passed = second.map(|packet| {
+        let sent = lab.at(0.0).from(LAN).send(packet);
+        sent.forwarded.is_some()
+    });
+    assert_eq!(passed, [false, true, false]);
+}

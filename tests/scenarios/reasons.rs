@@ -98,6 +98,8 @@ fn reach(reason: Reason) -> Reached {
             raw(bytes)
         }
         Reason::BadAddress => from_lan(udp("10.0.0.7:5000", "224.0.0.1:53")),
+        Reason::SpoofedSource => from_lan(udp("10.0.9.7:5000", "198.51.100.9:53")),
+        Reason::SourceRoute => from_lan(ask().ip_options(&[131, 7, 4, 192, 0, 2, 1, 0])),
         Reason::TcpBadFlags => from_lan(tcp(CLIENT, SERVER).syn().fin()),
         Reason::TcpInvalidState => after(&[
             (LAN, tcp(CLIENT, SERVER).syn()),
@@ -167,6 +169,12 @@ fn reach(reason: Reason) -> Reached {
             let v4 = OFFICE.replace(r#"["203.0.113.2", "2001:db8:ff::2"]"#, r#""203.0.113.2""#);
             let packet = udp("[2001:db8:10::7]:5000", "[2001:db8:5::9]:53");
             Reached::By(Lab::new(&v4).at(0.0).from(LAN).send(packet).judgement)
+        }
+        Reason::Untranslatable => {
+            let strays = r#"rules = [{ id = "strays", ct = "invalid", action = "allow" },"#;
+            let mut lab = Lab::new(&OFFICE.replace("rules = [", strays));
+            let packet = tcp(CLIENT, SERVER).ack(9);
+            Reached::By(lab.at(0.0).from(LAN).send(packet).judgement)
         }
         Reason::AlgRefused => Reached::By(too_many_changes()),
         Reason::Internal => Reached::Not("would be a bug of ours"),

@@ -24,6 +24,8 @@ struct PacketLine<'a> {
     ct: &'static str,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<u64>,
@@ -83,6 +85,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
             verdict: judgement.verdict.name(),
             ct: judgement.ct.name(),
             reason: judgement.reason.name(),
+            check: judgement.check.map(Reason::name),
             rule: rule.map(|rule| rule.name.as_str()),
             session: judgement.session.map(|session| session.0),
             state: judgement.state.map(crate::session::State::name),

@@ -3,7 +3,7 @@
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Decision, ErrorPass, Plan};
-use super::{Case, dropped, ttl_expired};
+use super::{Case, invalid, ttl_expired};
 use crate::packet;
 use crate::rules::RuleId;
 
@@ -11,16 +11,16 @@ impl Engine {
     /// An ICMP error: it belongs to the session of the packet that it quotes,
     /// as that packet left here, and goes to that packet's sender.
     pub(super) fn decide_error(&self, case: &Case<'_>, why: &mut impl Observer) -> Decision {
-        let unrelated = || dropped(CtState::Invalid, Reason::IcmpUnrelated);
-        let Ok(quoted) = packet::quoted(case.frame, case.headers) else {
-            return unrelated();
-        };
-        // It comes from the packet's way, so it must be for the packet's sender.
-        if quoted.tuple.source.address != case.headers.destination {
-            return unrelated();
-        }
-        let Some((_, session, direction)) = self.sessions.lookup(&quoted.tuple.reversed()) else {
-            return unrelated();
+        let found = packet::quoted(case.frame, case.headers)
+            .ok()
+            // It comes from the packet's way, so it must be for the packet's sender.
+            .filter(|quoted| quoted.tuple.source.address == case.headers.destination)
+            .and_then(|quoted| {
+                let (_, session, direction) = self.sessions.lookup(&quoted.tuple.reversed())?;
+                Some((quoted, session, direction))
+            });
+        let Some((quoted, session, direction)) = found else {
+            return self.decide_invalid(case, invalid(Reason::IcmpUnrelated), why);
         };
         why.step(Step::AboutSession(session.id, direction));
         let origin = &session.origin;
@@ -31,6 +31,7 @@ impl Engine {
             rule: origin.rule.map(RuleId),
             session: Some(session.id),
             state: Some(session.state()),
+            check: None,
         };
         if case.headers.ttl <= 1 {
             return ttl_expired(case, judgement(Verdict::Reject, Reason::TtlExpired));
@@ -40,7 +41,7 @@ impl Engine {
         // the other side of a translation that is no neighbour, and its address
         // cannot be translated (the kernel drops it there too).
         if case.headers.is_redirect() && *arrives != leaves {
-            return unrelated();
+            return self.decide_invalid(case, invalid(Reason::IcmpUnrelated), why);
         }
         // Where the answers' source is translated, so is a router's on the way
         // (nf_nat_icmp_reply_translation): it stands behind the same address.

@@ -41,6 +41,7 @@ impl Engine {
             rule: origin.rule.map(RuleId),
             session: Some(session.id),
             state: Some(state),
+            check: None,
         };
         if let Some(probing) = session.probing.filter(|p| p.awaits(direction))
             && matches!(track, Track::Belongs(..) | Track::Passes(_))
@@ -69,12 +70,12 @@ impl Engine {
                 After::Ends,
             ),
             Track::Reopens => return self.decide_fresh(case, tuple, Some(handle), why),
-            Track::Invalid(why) => {
-                let refused = judgement(Verdict::Drop, reason_of(why), state);
-                return nothing(Judgement {
+            Track::Invalid(check) => {
+                let refused = Judgement {
                     ct: CtState::Invalid,
-                    ..refused
-                });
+                    ..judgement(Verdict::Drop, reason_of(check), state)
+                };
+                return self.decide_invalid(case, refused, why);
             }
         };
         let next = match after {

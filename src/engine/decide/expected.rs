@@ -3,7 +3,7 @@
 use super::super::observer::{Observer, Step};
 use super::super::{Arrival, CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Decision, Opening};
-use super::{Case, dropped, ttl_expired};
+use super::{Case, invalid, ttl_expired};
 use crate::net::{Direction, PerDirection, Tuple};
 use crate::rules::RuleId;
 use crate::session::{Claim, Expectation, Origin, Session, begin};
@@ -40,9 +40,10 @@ impl Engine {
             rule: parent.origin.rule.map(RuleId),
             session: None,
             state,
+            check: None,
         };
         let Ok(tracked) = begin(&self.seen(case)) else {
-            return dropped(CtState::Invalid, Reason::NoSession);
+            return self.decide_invalid(case, invalid(Reason::NoSession), why);
         };
         if case.headers.ttl <= 1 {
             return ttl_expired(case, judgement(Verdict::Reject, Reason::TtlExpired, None));

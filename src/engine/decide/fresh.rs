@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
-use super::{Case, answered, dropped, nothing, ttl_expired};
+use super::{Case, answered, invalid, nothing, ttl_expired};
 use crate::nat::NoMapping;
 use crate::net::{
     Asking, Direction, Family, LifetimeId, PerDirection, Place, Protocol, Service, Timestamp,
@@ -46,7 +46,7 @@ impl Engine {
         let policy = &self.policy;
         let from = case.arrival.zone;
         let Ok(tracked) = begin(&self.seen(case)) else {
-            return dropped(CtState::Invalid, Reason::NoSession);
+            return self.decide_invalid(case, invalid(Reason::NoSession), why);
         };
         let judgement = |verdict, reason, rule, state| Judgement {
             verdict,
@@ -55,6 +55,7 @@ impl Engine {
             rule,
             session: None,
             state,
+            check: None,
         };
 
         let translated = policy.nat.inward(from, tuple, &policy.zones);
@@ -164,6 +165,7 @@ impl Engine {
             rule,
             session: None,
             state: None,
+            check: None,
         };
         match ruling {
             Ruling::Permitted(permit) => Ok(permit),
@@ -205,6 +207,7 @@ impl Engine {
             rule: permit.rule(),
             session: None,
             state: None,
+            check: None,
         };
         answered(case, judgement, answer)
     }

@@ -4,7 +4,7 @@
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Decision, Opening};
-use super::{Case, dropped, ttl_expired};
+use super::{Case, invalid, ttl_expired};
 use crate::net::{Asking, PerDirection, Place, Tuple};
 use crate::rules::RuleId;
 use crate::session::{Claim, Handle, Mapping, Origin, Usage, begin};
@@ -45,6 +45,7 @@ impl Engine {
             rule: mapping.first.rule.map(RuleId),
             session: None,
             state,
+            check: None,
         };
         let inward = Tuple {
             destination: mapping.inside,
@@ -80,7 +81,7 @@ impl Engine {
         }
         why.step(Step::Mapped(mapping));
         let Ok(tracked) = begin(&self.seen(case)) else {
-            return Some(dropped(CtState::Invalid, Reason::NoSession));
+            return Some(self.decide_invalid(case, invalid(Reason::NoSession), why));
         };
         if case.headers.ttl <= 1 {
             let expired = judgement(Verdict::Reject, Reason::TtlExpired, None);

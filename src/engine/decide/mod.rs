@@ -2,13 +2,15 @@
 //!
 //! The path forks where tracking has looked: a packet of a session
 //! (`existing`), one that an ALG announced (`expected`), one that begins
-//! something (`fresh`), or an ICMP error about a session (`error`). All four
-//! end in a [`Decision`], which `commit` carries out.
+//! something (`fresh`), or an ICMP error about a session (`error`). What none
+//! of them can place is `invalid`. All end in a [`Decision`], which `commit`
+//! carries out.
 
 mod error;
 mod existing;
 mod expected;
 mod fresh;
+mod invalid;
 mod leaving;
 mod mapped;
 mod pieces;
@@ -34,6 +36,10 @@ struct Case<'a> {
     frame: &'a [u8],
     headers: &'a Headers,
 }
+
+/// Whether tracking may look at a packet whose addresses and ports could be
+/// read; else what makes it invalid, sessions aside.
+type Sound = Result<(), Reason>;
 
 impl Engine {
     /// What is to happen to this packet: the path, in order. Only reads.
@@ -83,8 +89,8 @@ impl Engine {
         frame: &[u8],
         why: &mut impl Observer,
     ) -> Decision {
-        let headers = match self.read(arrival, frame, why) {
-            Ok(headers) => headers,
+        let (headers, sound) = match self.read(arrival, frame, why) {
+            Ok(read) => read,
             Err((ct, reason)) => return dropped(ct, reason),
         };
         let case = Case {
@@ -96,30 +102,48 @@ impl Engine {
         if let Some(piece) = Piece::read(frame, &headers) {
             return self.decide_piece(&case, &piece, why);
         }
-        self.decide_whole(&case, headers.length, why)
+        self.decide_whole(&case, sound, headers.length, why)
     }
 
-    /// Reads a packet, and refuses what nobody need look at further.
+    /// Reads a packet, and refuses what nobody need look at further. With it,
+    /// whether tracking may look at it.
     fn read(
         &self,
         arrival: Arrival,
         frame: &[u8],
         why: &mut impl Observer,
-    ) -> Result<Headers, (CtState, Reason)> {
-        let headers = self
+    ) -> Result<(Headers, Sound), (CtState, Reason)> {
+        let (headers, sound) = self
             .parse(arrival, frame)
             .map_err(|reason| (CtState::Invalid, reason))?;
         why.step(Step::Read(&headers));
-        match refused_unseen(&headers) {
-            Some(refused) => Err(refused),
-            None => Ok(headers),
+        if let Some(reason) = refused_unseen(frame, &headers) {
+            return Err((CtState::Untracked, reason));
         }
+        let zones = &self.policy.zones;
+        if zones.is_broadcast(headers.destination) || zones.is_broadcast(headers.source) {
+            return Err((CtState::Untracked, Reason::BadAddress));
+        }
+        if !zones.accepts_source(arrival.zone, headers.source) {
+            why.step(Step::Spoofed(zones.holding(headers.source)));
+            return Err((CtState::Untracked, Reason::SpoofedSource));
+        }
+        Ok((headers, sound))
     }
 
     /// A whole packet; `longest` is the length of the longest piece that it
     /// came in.
-    fn decide_whole(&self, case: &Case<'_>, longest: usize, why: &mut impl Observer) -> Decision {
-        let decision = self.track(case, why);
+    fn decide_whole(
+        &self,
+        case: &Case<'_>,
+        sound: Sound,
+        longest: usize,
+        why: &mut impl Observer,
+    ) -> Decision {
+        let decision = match sound {
+            Ok(()) => self.track(case, why),
+            Err(reason) => self.decide_invalid(case, invalid(reason), why),
+        };
         self.fitting(case, decision, longest)
     }
 
@@ -128,7 +152,7 @@ impl Engine {
         let Some(tuple) = headers.tuple() else {
             return match headers.transport {
                 Transport::Error { .. } => self.decide_error(case, why),
-                _ => dropped(CtState::Invalid, Reason::NoSession),
+                _ => self.decide_invalid(case, invalid(Reason::NoSession), why),
             };
         };
         if let Some((handle, session, direction)) = self.sessions.lookup(&tuple) {
@@ -141,7 +165,7 @@ impl Engine {
         self.decide_fresh(case, &tuple, None, why)
     }
 
-    fn parse(&self, arrival: Arrival, frame: &[u8]) -> Result<Headers, Reason> {
+    fn parse(&self, arrival: Arrival, frame: &[u8]) -> Result<(Headers, Sound), Reason> {
         let reason = |bad| match bad {
             BadPacket::Length => Reason::BadLength,
             BadPacket::Header => Reason::BadHeader,
@@ -149,9 +173,19 @@ impl Engine {
         };
         let headers = Headers::read(frame, arrival.extent == Extent::Cut).map_err(reason)?;
         if self.options.checksums == Checksums::Verify {
-            headers.verify_checksums(frame).map_err(reason)?;
+            match headers.verify_checksums(frame) {
+                Ok(()) => {}
+                Err(BadPacket::TransportChecksum) => {
+                    return Ok((headers, Err(Reason::BadChecksum)));
+                }
+                Err(bad) => return Err(reason(bad)),
+            }
         }
-        Ok(headers)
+        let sound = match headers.tcp() {
+            Some(tcp) if !tcp.flags.are_valid() => Err(Reason::TcpBadFlags),
+            _ => Ok(()),
+        };
+        Ok((headers, sound))
     }
 }
 
@@ -164,13 +198,22 @@ fn nothing(judgement: Judgement) -> Decision {
 
 fn dropped(ct: CtState, reason: Reason) -> Decision {
     nothing(Judgement {
-        verdict: Verdict::Drop,
         ct,
+        ..invalid(reason)
+    })
+}
+
+/// Dropped as invalid for this reason, without a session.
+fn invalid(reason: Reason) -> Judgement {
+    Judgement {
+        verdict: Verdict::Drop,
+        ct: CtState::Invalid,
         reason,
         rule: None,
         session: None,
         state: None,
-    })
+        check: None,
+    }
 }
 
 fn answered(case: &Case<'_>, judgement: Judgement, answer: Answer) -> Decision {

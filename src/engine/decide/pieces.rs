@@ -49,16 +49,16 @@ impl Engine {
                 let Decision { judgement, plan } = match self.read(case.arrival, &whole, why) {
                     Err((ct, reason)) => dropped(ct, reason),
                     // Pieces within pieces: no honest sender makes them.
-                    Ok(headers) if headers.fragment != Fragment::No => {
+                    Ok((headers, _)) if headers.fragment != Fragment::No => {
                         dropped(CtState::Invalid, Reason::BadHeader)
                     }
-                    Ok(headers) => {
+                    Ok((headers, sound)) => {
                         let case = Case {
                             frame: &whole,
                             headers: &headers,
                             ..*case
                         };
-                        self.decide_whole(&case, cuts.largest, why)
+                        self.decide_whole(&case, sound, cuts.largest, why)
                     }
                 };
                 let gathered = Gathered {
@@ -89,7 +89,7 @@ impl Engine {
         }
         let state = match &decision.plan {
             Plan::Pass(_, pass) => self.sessions.get(pass.handle).map(Session::state),
-            Plan::Error(..) => decision.judgement.state,
+            Plan::Error(..) | Plan::LetBy(..) => decision.judgement.state,
             _ => None,
         };
         let refused = Judgement {

@@ -36,6 +36,9 @@ pub(in crate::engine) enum Plan {
     Error(Headers, ErrorPass),
     /// An end has answered the gateway, which the other need not know.
     Answered(Answered),
+    /// An invalid packet passes by a rule's word, translated where it has the
+    /// tuple of a session; nothing is remembered of it.
+    LetBy(Headers, Option<Tuple>),
     /// A piece of a datagram is kept.
     Keep(Key, Piece),
     /// A piece spoils its datagram.

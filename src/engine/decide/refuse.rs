@@ -2,16 +2,16 @@
 
 use std::net::IpAddr;
 
-use super::super::{CtState, Reason};
-use crate::packet::Headers;
+use super::super::Reason;
+use crate::packet::{self, Headers};
 
 /// What is refused before anybody looks at sessions.
-pub(super) fn refused_unseen(headers: &Headers) -> Option<(CtState, Reason)> {
+pub(super) fn refused_unseen(frame: &[u8], headers: &Headers) -> Option<Reason> {
     if !may_be_forwarded(headers.source, headers.destination) {
-        return Some((CtState::Untracked, Reason::BadAddress));
+        return Some(Reason::BadAddress);
     }
-    if headers.tcp().is_some_and(|tcp| !tcp.flags.are_valid()) {
-        return Some((CtState::Invalid, Reason::TcpBadFlags));
+    if packet::is_source_routed(frame, headers) {
+        return Some(Reason::SourceRoute);
     }
     None
 }
@@ -27,11 +27,16 @@ fn may_be_forwarded(source: IpAddr, destination: IpAddr) -> bool {
                 && !a.is_link_local()
                 && a.octets().first() != Some(&0)
         }
+        // RFC 6092 REC-3: site-local, v4-mapped, v4-compatible, ORCHID. Of the
+        // same list, documentation addresses pass, as labs and examples use them.
         IpAddr::V6(a) => {
+            let [first, second, ..] = a.segments();
             !a.is_multicast()
-                && !a.is_loopback()
-                && !a.is_unspecified()
                 && !a.is_unicast_link_local()
+                && first & 0xffc0 != 0xfec0
+                && (first, second & 0xfff0) != (0x2001, 0x0010)
+                // Loopback and the unspecified address are among these.
+                && !matches!(a.segments(), [0, 0, 0, 0, 0, 0 | 0xffff, _, _])
         }
     };
     unicast(source) && unicast(destination)
