@@ -145,7 +145,9 @@ fn mss(
         (Some(Action::Drop | Action::Reject), ..) | (_, Some(Judges::Invalid), _) => {
             Some("a rule that lets no session in has no segments to shorten")
         }
-        (_, _, Mss::Mtu) if !has_mtu => Some("no zone has an `mtu` that segments would have to fit"),
+        (_, _, Mss::Mtu) if !has_mtu => {
+            Some("no zone has an `mtu` that segments would have to fit")
+        }
         _ => None,
     };
     if let (Some(why), Some(key)) = (idle, row.key_span("mss")) {

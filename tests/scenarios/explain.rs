@@ -98,6 +98,7 @@ fn a_new_connection_is_explained_from_reading_to_leaving() {
             "passed over 0 for its Source",
             "ruled",
             "source chosen",
+            "shares its endpoint",
             "leaves as tcp 203.0.113.2:51000 > 198.51.100.9:80",
             "lives by 0",
             "decided: rule",

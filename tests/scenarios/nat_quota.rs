@@ -112,7 +112,7 @@ fn t_6888_req_4b__each_protocol_has_its_limit() {
 
 /// One endpoint for all, and what is said to the second who wants it.
 fn second(head: &str, others: &str) -> Lab {
-    let mut lab = lab(head, r#"ports = "4000", port-order = "random""#, others);
+    let mut lab = lab(head, r#"ports = 4000, port-order = "random""#, others);
     for client in ["10.0.0.7:1", "[2001:db8:10::7]:1"] {
         let server = match client.starts_with('[') {
             true => "[2001:db8:99::1]:53",
@@ -195,7 +195,7 @@ wan = { tun = "wan0", net = "0.0.0.0/0" }
 [policy]
 default = "allow"
 [nat]
-source = [{ id = "pool", from = "lan", to = "wan", as = "203.0.113.16-203.0.113.31", ports = "4000" }]
+source = [{ id = "pool", from = "lan", to = "wan", as = "203.0.113.16-203.0.113.31", ports = 4000 }]
 "#,
     );
     passes(&mut lab, "10.0.0.7:1001", SERVER);
