@@ -278,7 +278,7 @@ impl Desk for EngineDesk<'_> {
         let tuple = std::iter::once(announced)
             .chain(ports_from(1024..=65535, start))
             .map(expected_at)
-            .find(|tuple| !self.is_taken(tuple) && !(is_public && self.is_kept(tuple)))
+            .find(|tuple| !(self.is_taken(tuple) || is_public && self.is_kept(tuple)))
             .ok_or(NoHole::NoPort)?;
         if !announcement.allows(tuple.destination) {
             return Err(NoHole::NeedsRewrite);

@@ -9,6 +9,7 @@
 
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
 
 use hashbrown::HashMap;
@@ -44,7 +45,17 @@ impl Claim {
 /// A limit of public endpoints that each inside address may hold, by the place
 /// of the translation that sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct QuotaId(pub u16);
+pub struct QuotaId(NonZeroU16);
+
+impl QuotaId {
+    /// The limit that the row at this place sets; `None` beyond the last place
+    /// that a file can have.
+    #[must_use]
+    pub fn of_row(place: usize) -> Option<Self> {
+        let number = u16::try_from(place).ok()?.checked_add(1)?;
+        NonZeroU16::new(number).map(Self)
+    }
+}
 
 /// How a mapping behaves (RFC 4787).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -86,7 +86,7 @@ fn t_6888_req_4__what_ends_makes_room_for_another() {
         let _ = lab.wait_until(200.0);
         let mappings = lab.engine.sessions().mappings();
         let held = mappings.held(
-            QuotaId(1),
+            QuotaId::of_row(1).unwrap(),
             spigate::net::Protocol::UDP,
             "10.0.0.7".parse().unwrap(),
         );

@@ -85,9 +85,9 @@ impl Engine {
             to,
             tuple: inward,
         };
-        let permit = match self.permit(case, &asking, why) {
+        let permit = match self.permit(&asking, why) {
             Ok(permit) => permit,
-            Err(refused) => return refused,
+            Err(refused) => return refused_by_rule(case, refused),
         };
         let Place::Zone(egress) = to else {
             return self.decide_local(case, permit);
@@ -147,13 +147,12 @@ impl Engine {
         self.open(case, allowed, opening, why)
     }
 
-    /// What the rules say of a connection: the permit, or how it is refused.
+    /// What the rules say of a connection: the permit, or the refusal.
     pub(super) fn permit(
         &self,
-        case: &Case<'_>,
         asking: &Asking,
         why: &mut impl Observer,
-    ) -> Result<Permit, Decision> {
+    ) -> Result<Permit, Judgement> {
         let policy = &self.policy;
         let passed_over = |rule, mismatch| why.step(Step::PassedOver(rule, mismatch));
         let ruling = policy.rules.judge(asking, &policy.services, passed_over);
@@ -169,11 +168,8 @@ impl Engine {
         };
         match ruling {
             Ruling::Permitted(permit) => Ok(permit),
-            Ruling::Refused(rule, Refusal::Drop) => Err(nothing(refused(Verdict::Drop, rule))),
-            Ruling::Refused(rule, Refusal::Reject) => {
-                let refused = refused(Verdict::Reject, rule);
-                Err(answered(case, refused, Answer::Refusal))
-            }
+            Ruling::Refused(rule, Refusal::Drop) => Err(refused(Verdict::Drop, rule)),
+            Ruling::Refused(rule, Refusal::Reject) => Err(refused(Verdict::Reject, rule)),
         }
     }
 
@@ -340,6 +336,14 @@ impl Engine {
                 NonZeroU16::new(narrower.min()?.saturating_sub(headers))
             }
         }
+    }
+}
+
+/// What becomes of a connection that a rule refuses.
+pub(super) fn refused_by_rule(case: &Case<'_>, refused: Judgement) -> Decision {
+    match refused.verdict {
+        Verdict::Reject => answered(case, refused, Answer::Refusal),
+        _ => nothing(refused),
     }
 }
 

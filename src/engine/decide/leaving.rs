@@ -235,7 +235,7 @@ fn claim_of(choice: SourceChoice, row: Option<&SourceNat>, known_in: ZoneId) -> 
     let quota = match choice {
         SourceChoice::From(NatRow::Source(place), _) => row
             .and_then(|row| row.quota)
-            .and_then(|_| u16::try_from(place).ok().map(QuotaId)),
+            .and_then(|_| QuotaId::of_row(place)),
         _ => None,
     };
     match row {

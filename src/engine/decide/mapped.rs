@@ -3,6 +3,7 @@
 
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
+use super::fresh::refused_by_rule;
 use super::plan::{Admission, Decision, Opening};
 use super::{Case, invalid, ttl_expired};
 use crate::net::{Asking, PerDirection, Place, Tuple};
@@ -60,9 +61,9 @@ impl Engine {
                     to: Place::Zone(mapping.known_in),
                     tuple: *tuple,
                 };
-                let permit = match self.permit(case, &asking, why) {
+                let permit = match self.permit(&asking, why) {
                     Ok(permit) => permit,
-                    Err(refused) => return Some(refused),
+                    Err(refused) => return Some(refused_by_rule(case, refused)),
                 };
                 let ends = (mapping.known_in, replaces);
                 let leaving = match self.leaving(tuple, &asking, None, ends, why) {
