@@ -191,7 +191,7 @@ impl Engine {
     /// no other service.
     fn decide_local(&self, case: &Case<'_>, permit: Permit) -> Decision {
         let (verdict, reason, answer) = match case.headers.transport {
-            Transport::Query(query, _) if query.is_echo_request() => {
+            Transport::Query(query, ..) if query.is_echo_request() => {
                 (Verdict::Answer, Reason::GatewayEcho, Answer::Echo)
             }
             _ => (Verdict::Reject, Reason::GatewayService, Answer::Refusal),
