@@ -14,7 +14,7 @@ use crate::nat::{NatRow, SourceChoice};
 use crate::net::{LifetimeId, Mismatch, Place, ServiceId, Timestamp, ZoneId};
 use crate::packet::{Headers, Transport};
 use crate::rules::{Action, RuleId, Ruling};
-use crate::session::{LifetimeName, Limit};
+use crate::session::{Behaviour, Claim, LifetimeName, Limit};
 
 /// Runs the command.
 pub(super) fn run(args: &Explain, out: &mut impl Write, err: &mut impl Write) -> Exit {
@@ -341,6 +341,7 @@ impl Observer for Steps<'_> {
             Step::Ruled(ruling) => self.ruled(ruling),
             Step::Source(choice) => self.source(choice),
             Step::Lives(lifetime) => self.lives(lifetime),
+            Step::Claims(claim) => self.say("endpoint", claims(claim)),
             Step::Leaves(tuple) => self.say("leaves as", tuple.to_string()),
             Step::Evicts(session, standing) => {
                 let text = format!("session {session} goes to make it ({standing})");
@@ -348,11 +349,26 @@ impl Observer for Steps<'_> {
             }
             Step::NoRoom(limit) => self.say("room", no_room(limit)),
             Step::Withheld(kind) => {
-                self.say("answer", format!("withheld: too many {kind} at a time"));
+                self.say(
+                    "answer",
+                    format!("withheld: too many {kind} at a time, or none for this zone"),
+                );
             }
             Step::Alg(note) => self.say("alg", note.to_string()),
             Step::Unread(why) => self.say("alg", format!("not read: {why:?}")),
             Step::Decided(judgement) => self.decided(judgement),
+        }
+    }
+}
+
+/// What a session holds of its public endpoint, in words.
+fn claims(claim: &Claim) -> String {
+    match claim {
+        Claim::Shared(_) => "shared: this one's towards this server only".to_owned(),
+        Claim::Mapped(behaviour, ..) => {
+            let Behaviour { mapping, filtering } = behaviour;
+            let (mapping, filtering) = (mapping.name(), filtering.name());
+            format!("the socket's own: mapping {mapping}, filtering {filtering}")
         }
     }
 }

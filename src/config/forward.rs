@@ -247,5 +247,6 @@ pub(super) fn admitting(forward: &Forward, services: Option<Vec<ServiceId>>) -> 
         },
         action: Action::Allow,
         max_sessions: None,
+        mss: None,
     }
 }

@@ -181,7 +181,11 @@ pub(super) fn sessions(value: &Value<'_>, problems: &mut Problems) -> Option<u32
 }
 
 /// Reads a number within these bounds.
-fn number(value: &Value<'_>, within: &RangeInclusive<u32>, problems: &mut Problems) -> Option<u32> {
+pub(super) fn number(
+    value: &Value<'_>,
+    within: &RangeInclusive<u32>,
+    problems: &mut Problems,
+) -> Option<u32> {
     let number = table::integer(value, "a number", problems)?;
     let found = u32::try_from(number)
         .ok()

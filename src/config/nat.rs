@@ -11,13 +11,22 @@ use super::document::Known;
 use super::forward::{self, admitting};
 use super::ids::Ids;
 use super::locations::Spans;
-use super::names::{MOST_ENTRIES, too_many};
+use super::names::{self, MOST_ENTRIES, too_many};
 use super::table::{self, Row, Value};
-use super::{source_nat, static_nat};
-use crate::nat::NatPolicy;
+use super::{services, source_nat, static_nat};
+use crate::nat::{NatPolicy, NoMapping};
+use crate::net::Profile;
 use crate::rules::Rule;
 
-const KEYS: [&str; 3] = ["source", "forward", "static"];
+const KEYS: [&str; 5] = ["source", "forward", "static", "reserved", "no-mapping"];
+/// The keys of `reserved`.
+const RESERVED: [&str; 2] = ["tcp", "udp"];
+
+const NO_MAPPING: [(&str, NoMapping); 3] = [
+    ("silent", NoMapping::Silent),
+    ("host-unreachable", NoMapping::HostUnreachable),
+    ("prohibited", NoMapping::Prohibited),
+];
 
 /// What `[nat]` says.
 #[derive(Debug, Default)]
@@ -36,6 +45,7 @@ pub(super) fn read<'t>(
     problems: &mut Problems,
 ) -> NatSection {
     let mut nat = NatSection::default();
+    nat.policy.no_mapping = by_profile(known.profile);
     let Some(section) = section else { return nat };
     let row = Row::of(
         section.get_ref(),
@@ -83,7 +93,27 @@ pub(super) fn read<'t>(
         let read = static_nat::read(&row, &name, known, problems);
         nat.policy.statics.extend(read);
     }
+    if let Some(value) = row.get("reserved")
+        && let Some(reserved) = Row::read(value, "reserved ports", &RESERVED, problems)
+    {
+        nat.policy.reserved = services::ports(&reserved, problems);
+    }
+    let word = row.get("no-mapping").and_then(|value| {
+        let expected = "\"silent\", \"host-unreachable\" or \"prohibited\"";
+        let word = table::text(value, expected, problems)?;
+        names::choose(&word, &NO_MAPPING, "answer", problems)
+    });
+    nat.policy.no_mapping = word.unwrap_or(nat.policy.no_mapping);
     nat
+}
+
+/// Linux says nothing. Of what RFC 5508 REQ-8 and RFC 6888 REQ-11 say the latter
+/// is chosen: it is younger, and lets TCP try again.
+fn by_profile(profile: Profile) -> NoMapping {
+    match profile {
+        Profile::Linux => NoMapping::Silent,
+        Profile::Rfc => NoMapping::HostUnreachable,
+    }
 }
 
 fn rows<'t>(row: &Row<'t>, key: &str, problems: &mut Problems) -> Vec<&'t Value<'t>> {

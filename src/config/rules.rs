@@ -1,7 +1,10 @@
 //! `[policy]`: the default and the rules, first match first.
 
+use std::num::NonZeroU16;
+use std::ops::RangeInclusive;
+
 use toml::Spanned;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
@@ -12,10 +15,10 @@ use super::locations::Spans;
 use super::names;
 use super::table::{self, Row, Value};
 use crate::net::Selector;
-use crate::rules::{Action, Judges, Rule};
+use crate::rules::{Action, Judges, Mss, Rule};
 
 const KEYS: [&str; 2] = ["default", "rules"];
-const RULE_KEYS: [&str; 10] = [
+const RULE_KEYS: [&str; 11] = [
     "id",
     "from",
     "to",
@@ -26,6 +29,7 @@ const RULE_KEYS: [&str; 10] = [
     "action",
     "lifetime",
     "max-sessions",
+    "mss",
 ];
 const CLASSES: [(&str, Judges); 2] = [("new", Judges::Connections), ("invalid", Judges::Invalid)];
 const ACTIONS: [(&str, Action); 3] = [
@@ -112,7 +116,44 @@ fn rule<'t>(row: &Row<'t>, known: &Known<'t>, ids: &mut Ids<'t>, problems: &mut 
         action: action.unwrap_or(Action::Drop),
         max_sessions: max_sessions(row, action, class, problems),
         lifetime,
+        mss: mss(row, (action, class), known, problems),
     }
+}
+
+/// What a SYN may announce: Linux takes no less than 88 octets for any.
+const MSS: RangeInclusive<u32> = 88..=65_495;
+
+fn mss(
+    row: &Row<'_>,
+    (action, class): (Option<Action>, Option<Judges>),
+    known: &Known<'_>,
+    problems: &mut Problems,
+) -> Option<Mss> {
+    let value = row.get("mss")?;
+    let mss = match value.get_ref() {
+        DeValue::String(_) => {
+            let word = table::text(value, "", problems)?;
+            names::choose(&word, &[("mtu", Mss::Mtu)], "segment size", problems)?
+        }
+        _ => {
+            let octets = limits::number(value, &MSS, problems)?;
+            Mss::Octets(u16::try_from(octets).ok().and_then(NonZeroU16::new)?)
+        }
+    };
+    let has_mtu = known.zones.zones.iter().any(|(_, zone)| zone.mtu.is_some());
+    let idle = match (action, class, mss) {
+        (Some(Action::Drop | Action::Reject), ..) | (_, Some(Judges::Invalid), _) => {
+            Some("a rule that lets no session in has no segments to shorten")
+        }
+        (_, _, Mss::Mtu) if !has_mtu => {
+            Some("no zone has an `mtu` that segments would have to fit")
+        }
+        _ => None,
+    };
+    if let (Some(why), Some(key)) = (idle, row.key_span("mss")) {
+        problems.push(Diagnostic::new(Code::NoEffect, key, why).label("no effect"));
+    }
+    Some(mss)
 }
 
 /// How many sessions a rule may have let in: one that lets none in needs no limit.

@@ -2,19 +2,21 @@
 
 use std::ops::Range;
 
+use toml::de::DeValue;
+
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::document::Known;
-use super::names;
 use super::pool::{self, Target};
 use super::rules::selector;
 use super::services;
 use super::table::{self, Row, Value};
-use crate::nat::{AddressRange, PortChoice, PortOrder, SourceNat, SourceTarget};
+use super::{limits, names};
+use crate::nat::{AddressRange, PortChoice, PortOrder, Quota, SourceNat, SourceTarget};
 use crate::net::{Dependence, Place, Profile, ZoneId};
 
 /// The keys of a source translation.
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 14] = [
     "id",
     "from",
     "to",
@@ -28,6 +30,7 @@ pub(super) const KEYS: [&str; 13] = [
     "port-order",
     "mapping",
     "filtering",
+    "max-ports",
 ];
 
 const ORDERS: [(&str, PortOrder); 3] = [
@@ -99,6 +102,26 @@ pub(super) fn read<'t>(
         ports,
         mapping: dependence(row, "mapping", problems).unwrap_or(mapping),
         filtering: dependence(row, "filtering", problems).unwrap_or(filtering),
+        quota: quota(row, problems),
+    })
+}
+
+/// Reads how many public endpoints a client may hold: in all, or by protocol.
+fn quota(row: &Row<'_>, problems: &mut Problems) -> Option<Quota> {
+    let value = row.get("max-ports")?;
+    if !matches!(value.get_ref(), DeValue::Table(_)) {
+        let all = limits::sessions(value, problems);
+        return Some(Quota {
+            all,
+            ..Quota::default()
+        });
+    }
+    let by = Row::read(value, "a limit of ports", &["all", "tcp", "udp"], problems)?;
+    let mut most = |key| limits::sessions(by.get(key)?, problems);
+    Some(Quota {
+        all: most("all"),
+        tcp: most("tcp"),
+        udp: most("udp"),
     })
 }
 
@@ -169,7 +192,14 @@ fn without_effect(row: &Row<'_>, target: &SourceTarget, problems: &mut Problems)
     let idle: &[&str] = match target {
         SourceTarget::Pool(..) => &[],
         SourceTarget::Masquerade | SourceTarget::Network(_) => &["pooling"],
-        SourceTarget::Exempt => &["pooling", "ports", "port-order", "mapping", "filtering"],
+        SourceTarget::Exempt => &[
+            "pooling",
+            "ports",
+            "port-order",
+            "mapping",
+            "filtering",
+            "max-ports",
+        ],
     };
     for (key, place) in idle
         .iter()

@@ -13,9 +13,9 @@ use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::names::{self, GATEWAY, Kind, Names};
 use super::table::{self, Row, Value};
-use crate::net::{Place, SourceCheck, Zone, ZoneId, Zones};
+use crate::net::{IcmpErrors, Place, SourceCheck, Zone, ZoneId, Zones};
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "tun",
     "net",
     "address",
@@ -23,6 +23,7 @@ const KEYS: [&str; 8] = [
     "interfaces",
     "host-address",
     "routes",
+    "icmp-errors",
     "source-check",
 ];
 const SOURCE_CHECKS: [(&str, SourceCheck); 3] = [
@@ -62,11 +63,16 @@ impl<'t> ZoneTable<'t> {
                 nets: Vec::new(),
                 addresses: Vec::new(),
                 mtu: None,
+                errors: IcmpErrors::default(),
                 source_check: SourceCheck::default(),
             };
             if let Some(row) = row {
                 zone.nets = nets(&row, &mut claims, problems);
                 zone.addresses = own_addresses(&row, &mut claims, problems);
+                let errors = row.get("icmp-errors");
+                if errors.and_then(|value| table::boolean(value, problems)) == Some(false) {
+                    zone.errors = IcmpErrors::Withheld;
+                }
                 zone.source_check = source_check(&row, problems).unwrap_or_default();
                 rows.push((ZoneId(id), row));
             }

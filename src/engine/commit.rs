@@ -186,6 +186,7 @@ impl Engine {
             update,
             after,
             leaves,
+            mss,
             alg,
             control,
         } = pass;
@@ -205,6 +206,9 @@ impl Engine {
         frame.truncate(headers.length);
         packet::translate(frame, headers, &leaves);
         packet::decrement_ttl(frame, headers);
+        if let Some(most) = mss {
+            packet::lower_mss(frame, headers, most.get());
+        }
         if alg.is_some()
             && let Some(control) = self.controls.get_mut(&handle.id())
         {
@@ -275,6 +279,9 @@ impl Engine {
         frame.truncate(headers.length);
         packet::translate(frame, headers, &origin.outgoing(direction));
         packet::decrement_ttl(frame, headers);
+        if let Some(most) = origin.mss {
+            packet::lower_mss(frame, headers, most.get());
+        }
     }
 
     /// Takes a session away, and with it what hangs on it.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::observer::{Observer, Step, Unread};
 use crate::alg::stream::{Cursor, Reading, Rewrites};
 use crate::alg::{Alg, AlgVerdict, Announcement, Chunk, Desk, NoHole, attach};
-use crate::nat::ports_from;
+use crate::nat::{NatPolicy, ports_from};
 use crate::net::{
     AlgKind, Direction, Endpoint, PerDirection, Port, SeqNumber, TcpFlags, Timestamp, Tuple,
 };
@@ -136,6 +136,7 @@ pub(super) struct Refused;
 /// What the control session's state is consulted and asked with.
 pub(super) struct Circumstances<'a> {
     pub(super) sessions: &'a Sessions,
+    pub(super) nat: &'a NatPolicy,
     pub(super) hash: TupleHash,
     pub(super) timeouts: &'a Timeouts,
     pub(super) now: Timestamp,
@@ -242,6 +243,13 @@ impl EngineDesk<'_> {
         (sessions.expectations().is_taken(tuple) && self.pending != Some(*tuple))
             || sessions.lookup(&from_ftp_data).is_some()
     }
+
+    /// Whether this would be a port that the operator keeps. One that a forward
+    /// leads inside by may well be this server's data port.
+    fn is_kept(&self, tuple: &ExpectedTuple) -> bool {
+        let nat = self.circumstances.nat;
+        nat.keeps(tuple.protocol, tuple.destination)
+    }
 }
 
 impl Desk for EngineDesk<'_> {
@@ -263,13 +271,14 @@ impl Desk for EngineDesk<'_> {
             destination: Endpoint::new(arriving.destination.address, port),
         };
         let announced = announcement.endpoint.port;
+        let is_public = arriving.destination.address != self.address_of(announcement.by);
         // Each control session searches from a place of its own.
         let own = self.origin.tuples.original;
         let start = self.circumstances.hash.of(&(own, expected_at(announced)));
         let tuple = std::iter::once(announced)
             .chain(ports_from(1024..=65535, start))
             .map(expected_at)
-            .find(|tuple| !self.is_taken(tuple))
+            .find(|tuple| !(self.is_taken(tuple) || is_public && self.is_kept(tuple)))
             .ok_or(NoHole::NoPort)?;
         if !announcement.allows(tuple.destination) {
             return Err(NoHole::NeedsRewrite);

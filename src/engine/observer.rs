@@ -7,7 +7,7 @@ use crate::nat::{NatRow, SourceChoice};
 use crate::net::{Direction, LifetimeId, Mismatch, Place, Tuple, ZoneId};
 use crate::packet::Headers;
 use crate::rules::{Action, RuleId, Ruling};
-use crate::session::{Expectation, Limit, Mapping, SessionId, Standing, State, Track};
+use crate::session::{Claim, Expectation, Limit, Mapping, SessionId, Standing, State, Track};
 
 /// One step of deciding about a packet, in the order of the path.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +60,8 @@ pub enum Step<'a> {
     Source(SourceChoice),
     /// How long its session lives.
     Lives(LifetimeId),
+    /// What it holds of its public endpoint.
+    Claims(&'a Claim),
     /// As what it leaves.
     Leaves(&'a Tuple),
     /// There is no room for its session unless this one goes.

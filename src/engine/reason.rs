@@ -111,6 +111,8 @@ reasons! {
     // --- translation
     /// Every port of the public address is in use towards this server.
     NatPortsExhausted => "nat-ports-exhausted",
+    /// The client holds as many public endpoints as one may.
+    NatClientLimit => "nat-client-limit",
     /// The translation names no address of this packet's family.
     NatNoAddress => "nat-no-address",
     /// An invalid packet that a rule allows, with no session to translate it by.

@@ -11,8 +11,8 @@ use crate::config::Compiled;
 use crate::engine::Policy;
 use crate::nat::{Forward, Server, ServerPort};
 use crate::net::{
-    AddressSet, AlgKind, Family, LifetimeId, Place, Port, Protocol, Selector, Service, ServiceId,
-    Traffic, ZoneId,
+    AddressSet, AlgKind, Family, IcmpErrors, LifetimeId, Place, Port, Protocol, Selector, Service,
+    ServiceId, Traffic, ZoneId,
 };
 use crate::rules::{Action, Judges, Rule};
 
@@ -70,6 +70,7 @@ impl Writer<'_> {
         settings.push_str(&limits::sysctls(self.policy, &mut self.missing));
         lifetimes::check(&self.policy.lifetimes, self.policy.tcp, &mut self.missing);
         self.check_services();
+        self.check_rules();
         let mut body = String::new();
         std::mem::swap(&mut body, &mut self.text);
         self.sets();
@@ -171,6 +172,21 @@ impl Writer<'_> {
                 }
             }
         }
+    }
+
+    /// What is not said of rules and zones.
+    fn check_rules(&mut self) {
+        let shorten = self.policy.rules.iter().filter(|(_, r)| r.mss.is_some());
+        let silent = self.policy.zones.iter();
+        let silent = silent.filter(|(_, zone)| zone.errors == IcmpErrors::Withheld);
+        let rules = shorten.map(|(_, rule)| {
+            format!(
+                "rule {}: `mss`; `tcp option maxseg size set` has no connections, only packets",
+                rule.name
+            )
+        });
+        let zones = silent.map(|(_, zone)| format!("zone {}: `icmp-errors`", zone.name));
+        self.missing.extend(rules.chain(zones));
     }
 
     fn sets(&mut self) {

@@ -13,8 +13,8 @@ use super::conditions::{self, Alternative, addresses, all_of, family_word, traff
 use super::nftables::Writer;
 use super::zones::Side;
 use crate::nat::{
-    AddressRange, Forward, Hairpin, Pool, Pooling, PortChoice, PortOrder, Server, ServerPort,
-    SourceNat, SourceTarget, Static,
+    AddressRange, Forward, Hairpin, NoMapping, Pool, Pooling, PortChoice, PortOrder, Server,
+    ServerPort, SourceNat, SourceTarget, Static,
 };
 use crate::net::{AddressSet, Family, Place, Port, Protocol, Traffic, ZoneId};
 
@@ -168,6 +168,14 @@ impl Writer<'_> {
 
     pub(super) fn source_translations(&mut self) {
         let nat = &self.policy.nat;
+        if nat.no_mapping != NoMapping::Silent {
+            self.missing
+                .push("nat.no-mapping: the kernel says nothing".to_owned());
+        }
+        if !nat.reserved.is_empty() {
+            self.missing
+                .push("nat.reserved: ports that no client is given".to_owned());
+        }
         let hairpins = self.hairpins();
         let clients = nat.forwards.iter().any(|forward| forward.client.is_some());
         if nat.source.is_empty() && nat.statics.is_empty() && hairpins.is_empty() && !clients {
@@ -276,6 +284,12 @@ impl Writer<'_> {
             None => all.collect(),
             Some(places) => all.filter(|z| places.contains(&Place::Zone(*z))).collect(),
         };
+        if row.quota.is_some() {
+            self.missing.push(format!(
+                "nat.source {}: a limit of public endpoints for each client",
+                row.name
+            ));
+        }
         if row.ports.order == PortOrder::KeepParity {
             self.missing.push(format!(
                 "nat.source {}: a port that has to give way stays even or odd",

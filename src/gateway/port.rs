@@ -78,6 +78,7 @@ mod tests {
             addresses: Vec::new(),
             mtu: None,
             source_check: SourceCheck::Off,
+            errors: crate::net::IcmpErrors::Sent,
         };
         Zones::new(vec![
             zone("lan", &["10.0.0.0/24", "2001:db8:10::/64"]),

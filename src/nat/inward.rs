@@ -115,7 +115,7 @@ impl Forward {
         }
     }
 
-    fn is_public(&self, address: IpAddr, zones: &Zones) -> bool {
+    pub(super) fn is_public(&self, address: IpAddr, zones: &Zones) -> bool {
         match (&self.address, self.to) {
             (Some(public), _) => public.contains(address),
             (None, Server::Gateway(_)) => true,

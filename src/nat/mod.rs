@@ -15,13 +15,14 @@ mod outward;
 mod policy;
 mod pool;
 mod ports;
+mod reserved;
 mod row;
 
 pub use inward::Inward;
 pub use outward::{Outward, SourceChoice};
 pub use policy::{
-    Forward, Hairpin, NatPolicy, Pooling, PortChoice, PortOrder, Server, ServerPort, SourceNat,
-    SourceTarget, Static,
+    Forward, Hairpin, NatPolicy, NoMapping, Pooling, PortChoice, PortOrder, Quota, Server,
+    ServerPort, SourceNat, SourceTarget, Static,
 };
 pub use pool::{AddressRange, Pool, same_host};
 pub use ports::{ports_from, unique_source};

@@ -18,6 +18,11 @@ pub struct NatPolicy {
     pub forwards: Vec<Forward>,
     /// Which inside hosts have a public address of their own, both ways.
     pub statics: Vec<Static>,
+    /// Public ports that are kept for the gateway itself, at every address that
+    /// sources become.
+    pub reserved: Vec<Traffic>,
+    /// What is said where no public endpoint is to be had.
+    pub no_mapping: NoMapping,
 }
 
 /// One row of source translation.
@@ -35,6 +40,34 @@ pub struct SourceNat {
     pub mapping: Dependence,
     /// Which far ends may come in by it.
     pub filtering: Dependence,
+    /// How many public endpoints each client may hold by this row.
+    pub quota: Option<Quota>,
+}
+
+/// How many public endpoints one inside address may hold (RFC 6888 REQ-4);
+/// `None`: any number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Quota {
+    /// In all.
+    pub all: Option<u32>,
+    /// Of TCP.
+    pub tcp: Option<u32>,
+    /// Of UDP.
+    pub udp: Option<u32>,
+}
+
+/// What the sender is told of a connection for which there is no public
+/// endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum NoMapping {
+    /// Nothing, as in Linux.
+    #[default]
+    Silent,
+    /// That the host cannot be reached (RFC 6888 REQ-11): for now, so that TCP
+    /// tries again.
+    HostUnreachable,
+    /// That it is not allowed to (RFC 5508 REQ-8).
+    Prohibited,
 }
 
 /// What a client's address becomes.

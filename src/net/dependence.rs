@@ -36,6 +36,13 @@ impl Dependence {
         ("address-and-port-dependent", Self::AddressAndPortDependent),
     ];
 
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(_, own)| *own == self);
+        found.map_or("", |(name, _)| name)
+    }
+
     /// What counts of this far end.
     #[must_use]
     pub fn far(self, end: Endpoint) -> Far {

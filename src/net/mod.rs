@@ -29,4 +29,4 @@ pub use service::{AlgKind, Service, ServiceId, Services, Traffic, UdpChecksum};
 pub use tcp_flags::TcpFlags;
 pub use time::Timestamp;
 pub use tuple::{IcmpQuery, Tuple};
-pub use zone::{Place, SourceCheck, Zone, ZoneId, Zones};
+pub use zone::{IcmpErrors, Place, SourceCheck, Zone, ZoneId, Zones};

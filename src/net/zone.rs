@@ -37,6 +37,19 @@ pub struct Zone {
     pub mtu: Option<u16>,
     /// Which source addresses its packets may have.
     pub source_check: SourceCheck,
+    /// Whether the gateway sends ICMP errors into it.
+    pub errors: IcmpErrors,
+}
+
+/// Whether the gateway tells senders by ICMP errors what became of their
+/// packets (RFC 5508 REQ-9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum IcmpErrors {
+    /// It does.
+    #[default]
+    Sent,
+    /// It keeps silent; verdicts stay as they are.
+    Withheld,
 }
 
 /// Where a packet is bound for once its final destination is known.
@@ -232,6 +245,7 @@ mod tests {
             nets: nets.iter().map(|n| n.parse().unwrap()).collect(),
             addresses: addresses.iter().map(|a| a.parse().unwrap()).collect(),
             mtu: None,
+            errors: IcmpErrors::Sent,
             source_check: SourceCheck::default(),
         }
     }

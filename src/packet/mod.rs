@@ -26,7 +26,7 @@ pub use options::broken_option;
 pub use parse::{BadPacket, Fragment, Headers, Quoted, Transport};
 pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
-    Renumber, decrement_ttl, renumber, repair_checksums, replace_payload, translate,
+    Renumber, decrement_ttl, lower_mss, renumber, repair_checksums, replace_payload, translate,
 };
 pub use sctp::{Chunk, ChunkTypes, Chunks, SctpHeader};
 pub use source_route::{is_source_routed, quotes_source_route};

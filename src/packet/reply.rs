@@ -27,6 +27,10 @@ pub enum Complaint {
     PortUnreachable,
     /// There is no way to that network.
     NoRoute,
+    /// There is no way to that host, for now.
+    HostUnreachable,
+    /// The operator does not allow it.
+    Prohibited,
     /// Time to live or hop limit ran out.
     TimeExceeded,
     /// Its pieces did not all come in time.
@@ -161,6 +165,12 @@ pub fn icmp_error(
             Complaint::NoRoute => {
                 Icmpv4Type::DestinationUnreachable(icmpv4::DestUnreachableHeader::Network)
             }
+            Complaint::HostUnreachable => {
+                Icmpv4Type::DestinationUnreachable(icmpv4::DestUnreachableHeader::Host)
+            }
+            Complaint::Prohibited => {
+                Icmpv4Type::DestinationUnreachable(icmpv4::DestUnreachableHeader::FilterProhibited)
+            }
             Complaint::TimeExceeded => {
                 Icmpv4Type::TimeExceeded(icmpv4::TimeExceededCode::TtlExceededInTransit)
             }
@@ -184,6 +194,12 @@ pub fn icmp_error(
             }
             Complaint::NoRoute => {
                 Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::NoRoute)
+            }
+            Complaint::HostUnreachable => {
+                Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Address)
+            }
+            Complaint::Prohibited => {
+                Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Prohibited)
             }
             Complaint::TimeExceeded => {
                 Icmpv6Type::TimeExceeded(icmpv6::TimeExceededCode::HopLimitExceeded)

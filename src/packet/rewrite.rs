@@ -268,6 +268,29 @@ pub fn renumber(frame: &mut [u8], headers: &Headers, numbers: &impl Renumber) {
     update_transport_checksum(frame, headers, change);
 }
 
+/// Lowers the maximum segment size that a SYN announces to `most`; never raises
+/// it, and gives none to a SYN that has none.
+pub fn lower_mss(frame: &mut [u8], headers: &Headers, most: u16) {
+    let Some(tcp) = headers.tcp().filter(|tcp| tcp.flags.has(TcpFlags::SYN)) else {
+        return;
+    };
+    let header = headers.transport_at..headers.transport_at + tcp.length;
+    let Some(place) = frame.get(header).and_then(tcp::max_segment) else {
+        return;
+    };
+    let at = headers.transport_at + place;
+    let Some(old) = u16_at(frame, at).filter(|old| *old > most) else {
+        return;
+    };
+    let [old, new] = [old, most].map(|number| match at.is_multiple_of(2) {
+        true => number,
+        false => number.swap_bytes(),
+    });
+    let change = Sum::default().change(&old.to_be_bytes(), &new.to_be_bytes());
+    put(frame, at, &most.to_be_bytes());
+    update_transport_checksum(frame, headers, change);
+}
+
 fn swapped([a, b, c, d]: [u8; 4]) -> [u8; 4] {
     [b, a, d, c]
 }

@@ -150,6 +150,7 @@ impl TcpOptions {
 
 const END: u8 = 0;
 const NOP: u8 = 1;
+const MAX_SEGMENT: u8 = 2;
 const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 const SACK: u8 = 5;
@@ -175,6 +176,13 @@ fn options(header: &[u8]) -> impl Iterator<Item = (u8, Range<usize>)> + '_ {
             }
         }
     })
+}
+
+/// Where the maximum segment size stands in a TCP header (RFC 9293 section
+/// 3.2), relative to the header.
+pub(super) fn max_segment(header: &[u8]) -> Option<usize> {
+    let mut found = options(header).filter(|(kind, body)| (*kind, body.len()) == (MAX_SEGMENT, 2));
+    found.next().map(|(_, body)| body.start)
 }
 
 /// Where the edges of SACK blocks stand in a TCP header (RFC 2018 section 3),

@@ -9,6 +9,8 @@
 //! said yes: only [`RuleSet::judge`] makes one, and no session is opened
 //! without it.
 
+use std::num::NonZeroU16;
+
 use crate::net::{Asking, LifetimeId, Mismatch, Selector, ServiceId, Services};
 
 /// A rule of the policy in force, by its place in the file.
@@ -51,6 +53,17 @@ pub struct Rule {
     pub max_sessions: Option<u32>,
     /// How long the sessions live that it lets in, where it says so.
     pub lifetime: Option<LifetimeId>,
+    /// The longest TCP segments that both ends of such a session are to send.
+    pub mss: Option<Mss>,
+}
+
+/// The most that a SYN may announce as its sender's maximum segment size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mss {
+    /// This many octets.
+    Octets(NonZeroU16),
+    /// What fits into the narrower of the two links.
+    Mtu,
 }
 
 /// The ordered rules, and what happens to a connection that none names.

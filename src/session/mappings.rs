@@ -7,7 +7,9 @@
 //! that ask for more have a [`Mapping`], which belongs to one socket alone and
 //! may let strangers in.
 
+use std::hash::Hash;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
 
 use hashbrown::HashMap;
@@ -20,13 +22,39 @@ use crate::net::{
     Dependence, Direction, Endpoint, Far, LifetimeId, Port, Protocol, ServiceId, ZoneId,
 };
 
-/// What a session holds of the public endpoint of one of its ends.
+/// What a session holds of the public endpoint of one of its ends, and for
+/// whose quota that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     /// The endpoint towards its far end only.
-    Shared,
+    Shared(Option<QuotaId>),
     /// A mapping of this behaviour, which is known in this zone.
-    Mapped(Behaviour, ZoneId),
+    Mapped(Behaviour, ZoneId, Option<QuotaId>),
+}
+
+impl Claim {
+    /// For which quota it counts.
+    #[must_use]
+    pub fn quota(self) -> Option<QuotaId> {
+        match self {
+            Self::Shared(quota) | Self::Mapped(_, _, quota) => quota,
+        }
+    }
+}
+
+/// A limit of public endpoints that each inside address may hold, by the place
+/// of the translation that sets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct QuotaId(NonZeroU16);
+
+impl QuotaId {
+    /// The limit that the row at this place sets; `None` beyond the last place
+    /// that a file can have.
+    #[must_use]
+    pub fn of_row(place: usize) -> Option<Self> {
+        let number = u16::try_from(place).ok()?.checked_add(1)?;
+        NonZeroU16::new(number).map(Self)
+    }
 }
 
 /// How a mapping behaves (RFC 4787).
@@ -56,6 +84,8 @@ pub struct Mapping {
     /// What its first session was made of: whoever comes in by it is let in by
     /// the same word, and lives as long.
     pub first: Permission,
+    /// For which quota of its client it counts.
+    pub quota: Option<QuotaId>,
     /// How many sessions hold it.
     pub holders: u32,
 }
@@ -104,6 +134,10 @@ pub struct Mappings {
     /// How many sessions each mapping's client has begun to whom its filter
     /// asks about.
     contacts: HashMap<(Public, Far), u32, TupleHash>,
+    /// How many public endpoints count for each quota of an inside address.
+    held: HashMap<(QuotaId, Protocol, IpAddr), u32, TupleHash>,
+    /// By how many sessions an inside address holds one that others may share.
+    shares: HashMap<(QuotaId, IpAddr, Public), u32, TupleHash>,
 }
 
 /// One end of a session that is known by a public endpoint.
@@ -135,6 +169,8 @@ impl Mappings {
             sockets: HashMap::with_hasher(hash),
             ports: HashMap::with_hasher(hash),
             contacts: HashMap::with_hasher(hash),
+            held: HashMap::with_hasher(hash),
+            shares: HashMap::with_hasher(hash),
         }
     }
 
@@ -215,14 +251,46 @@ impl Mappings {
         self.public.len()
     }
 
+    /// How many public endpoints of a protocol count for this quota of an inside
+    /// address.
+    #[must_use]
+    pub fn held(&self, quota: QuotaId, protocol: Protocol, inside: IpAddr) -> u32 {
+        let count = self.held.get(&(quota, protocol, inside));
+        count.copied().unwrap_or_default()
+    }
+
+    /// Whether this one does already.
+    #[must_use]
+    pub fn holds(
+        &self,
+        quota: QuotaId,
+        inside: IpAddr,
+        (protocol, public): (Protocol, Endpoint),
+    ) -> bool {
+        let public = (protocol, public);
+        match self.public.get(&public) {
+            Some(Holder::Mapped(mapping)) => {
+                (mapping.quota, mapping.inside.address) == (Some(quota), inside)
+            }
+            Some(Holder::Shared(_)) => self.shares.contains_key(&(quota, inside, public)),
+            None => false,
+        }
+    }
+
     /// A session takes what it claims.
     pub(super) fn enter(&mut self, origin: &Origin) {
         for end in Direction::BOTH {
             match origin.claims[end] {
                 None => {}
-                Some(Claim::Shared) => self.share(&Held::of(origin, end)),
-                Some(Claim::Mapped(behaviour, known_in)) => {
-                    self.hold(origin, end, (behaviour, known_in));
+                Some(Claim::Shared(quota)) => {
+                    let held = Held::of(origin, end);
+                    self.share(&held);
+                    if let Some(quota) = quota {
+                        self.take_share(quota, &held);
+                    }
+                }
+                Some(Claim::Mapped(behaviour, known_in, quota)) => {
+                    self.hold(origin, end, (behaviour, known_in, quota));
                 }
             }
         }
@@ -245,7 +313,7 @@ impl Mappings {
         &mut self,
         origin: &Origin,
         end: Direction,
-        (behaviour, known_in): (Behaviour, ZoneId),
+        (behaviour, known_in, quota): (Behaviour, ZoneId, Option<QuotaId>),
     ) {
         let held = Held::of(origin, end);
         let (protocol, outside) = held.public;
@@ -263,12 +331,16 @@ impl Mappings {
                 service: origin.service,
                 lifetime: origin.lifetime,
             },
+            quota,
             holders: 1,
         };
         match self.public.entry(held.public) {
             Entry::Vacant(entry) => {
                 entry.insert(Holder::Mapped(begun()));
                 self.take_port(held.public);
+                if let Some(quota) = quota {
+                    add(&mut self.held, (quota, protocol, held.inside.address));
+                }
             }
             Entry::Occupied(mut entry) => match entry.get_mut() {
                 Holder::Mapped(mapping) => mapping.holders += 1,
@@ -279,7 +351,21 @@ impl Mappings {
             let socket = (protocol, held.inside, known_in, far);
             self.sockets.insert(socket, outside);
             let contact = (held.public, behaviour.filtering.far(held.far));
-            *self.contacts.entry(contact).or_default() += 1;
+            add(&mut self.contacts, contact);
+        }
+    }
+
+    fn take_share(&mut self, quota: QuotaId, held: &Held) {
+        let inside = held.inside.address;
+        if add(&mut self.shares, (quota, inside, held.public)) == 1 {
+            add(&mut self.held, (quota, held.public.0, inside));
+        }
+    }
+
+    fn give_back_share(&mut self, quota: QuotaId, held: &Held) {
+        let inside = held.inside.address;
+        if take(&mut self.shares, (quota, inside, held.public)) == 0 {
+            take(&mut self.held, (quota, held.public.0, inside));
         }
     }
 
@@ -304,14 +390,13 @@ impl Mappings {
                 continue;
             };
             let held = Held::of(origin, end);
-            if let (Claim::Mapped(behaviour, _), Direction::Original) = (claim, end) {
-                let contact = (held.public, behaviour.filtering.far(held.far));
-                if let Entry::Occupied(mut entry) = self.contacts.entry(contact) {
-                    *entry.get_mut() -= 1;
-                    if *entry.get() == 0 {
-                        entry.remove();
-                    }
+            match claim {
+                Claim::Mapped(behaviour, ..) if end == Direction::Original => {
+                    let contact = (held.public, behaviour.filtering.far(held.far));
+                    take(&mut self.contacts, contact);
                 }
+                Claim::Shared(Some(quota)) => self.give_back_share(quota, &held),
+                Claim::Shared(None) | Claim::Mapped(..) => {}
             }
             self.let_go(&held);
         }
@@ -338,9 +423,36 @@ impl Mappings {
                 inside,
                 known_in,
                 far,
+                quota,
                 ..
             } = mapping;
             self.sockets.remove(&(protocol, inside, known_in, far));
+            if let Some(quota) = quota {
+                take(&mut self.held, (quota, protocol, inside.address));
+            }
         }
+    }
+}
+
+/// Counts one more; how many there are then.
+fn add<K: Hash + Eq>(counts: &mut HashMap<K, u32, TupleHash>, key: K) -> u32 {
+    let count = counts.entry(key).or_default();
+    *count += 1;
+    *count
+}
+
+/// Counts one less; how many are left. What has none is not kept.
+fn take<K: Hash + Eq>(counts: &mut HashMap<K, u32, TupleHash>, key: K) -> u32 {
+    let Entry::Occupied(mut entry) = counts.entry(key) else {
+        debug_assert!(false, "more was given back than was taken");
+        return 0;
+    };
+    *entry.get_mut() -= 1;
+    match *entry.get() {
+        0 => {
+            entry.remove();
+            0
+        }
+        left => left,
     }
 }

@@ -33,7 +33,7 @@ pub use expectation::{Expectation, Expectations, ExpectedTuple};
 pub use hash::TupleHash;
 pub use lifetime::{Between, Lifetime, LifetimeName, Lifetimes, OnExpiry, Refresh};
 pub use limits::{Limit, Limits, WhenFull};
-pub use mappings::{Behaviour, Claim, Mapping, Mappings, Permission, Usage};
+pub use mappings::{Behaviour, Claim, Mapping, Mappings, Permission, QuotaId, Usage};
 pub use probing::Probing;
 pub use room::Newcomer;
 pub use sctp::Association;

@@ -1,5 +1,7 @@
 //! The session table: every session under both of its tuples.
 
+use std::num::NonZeroU16;
+
 use hashbrown::HashTable;
 use slab::Slab;
 
@@ -46,6 +48,8 @@ pub struct Origin {
     pub parent: Option<SessionId>,
     /// What it holds of a public endpoint: of the client's, of the server's.
     pub claims: PerDirection<Option<Claim>>,
+    /// The most that its SYNs may announce as maximum segment size.
+    pub mss: Option<NonZeroU16>,
 }
 
 impl Origin {
@@ -442,6 +446,7 @@ mod tests {
             alg: None,
             parent: None,
             claims: PerDirection::default(),
+            mss: None,
         }
     }
 

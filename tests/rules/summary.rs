@@ -4,8 +4,12 @@ use std::fmt::{Display, Write as _};
 
 use spigate::config::Compiled;
 use spigate::engine::AnswerRates;
-use spigate::nat::{Hairpin, Pooling, PortChoice, PortOrder, Server, ServerPort, SourceTarget};
-use spigate::net::{AddressSet, Place, Selector, ServiceId, SourceCheck, Traffic, ZoneId};
+use spigate::nat::{
+    Hairpin, NoMapping, Pooling, PortChoice, PortOrder, Quota, Server, ServerPort, SourceTarget,
+};
+use spigate::net::{
+    AddressSet, IcmpErrors, Place, Selector, ServiceId, SourceCheck, Traffic, ZoneId,
+};
 use spigate::rules::Judges;
 use spigate::session::{Lifetime, LifetimeName, Limits, OnExpiry, Refresh, TcpChecks, Timeouts};
 
@@ -18,6 +22,9 @@ pub(crate) fn of(compiled: &Compiled) -> String {
         write!(out, "zone {}: net {nets}; address {own}", zone.name).unwrap();
         if zone.source_check != SourceCheck::default() {
             write!(out, "; source-check {:?}", zone.source_check).unwrap();
+        }
+        if zone.errors == IcmpErrors::Withheld {
+            out += "; no icmp errors";
         }
         out.push('\n');
     }
@@ -88,6 +95,9 @@ pub(crate) fn of(compiled: &Compiled) -> String {
         if let Some(id) = rule.lifetime {
             action += &format!(", lives as {}", lifetime(policy.lifetimes.get(id)));
         }
+        if let Some(mss) = rule.mss {
+            action += &format!(", mss {mss:?}");
+        }
         if let Some(most) = rule.max_sessions {
             action += &format!(", {most} at a time");
         }
@@ -103,8 +113,19 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     for row in &policy.nat.source {
         let target = target(&row.target);
         let selector = selector(&row.selector, compiled);
-        let ports = ports(&row.ports);
+        let mut ports = ports(&row.ports);
+        if let Some(Quota { all, tcp, udp }) = row.quota {
+            for (most, of) in [(all, "public endpoints"), (tcp, "of tcp"), (udp, "of udp")] {
+                ports += &most.map_or_else(String::new, |most| format!(", {most} {of}"));
+            }
+        }
         writeln!(out, "source {}:{selector} -> {target}{ports}", row.name).unwrap();
+    }
+    if policy.nat.no_mapping != NoMapping::default() {
+        writeln!(out, "no mapping: {:?}", policy.nat.no_mapping).unwrap();
+    }
+    if !policy.nat.reserved.is_empty() {
+        writeln!(out, "reserved {}", traffic(&policy.nat.reserved)).unwrap();
     }
     for row in &policy.nat.forwards {
         write!(

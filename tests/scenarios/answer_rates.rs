@@ -149,3 +149,38 @@ fn a_withheld_answer_has_the_reason_of_one_that_was_sent() {
         assert_eq!(sent.judgement.reason, Reason::TtlExpired);
     }
 }
+
+/// An office that sends no ICMP errors into its LAN.
+fn silent_office() -> Lab {
+    let lan = OFFICE.replace("lan = {", "lan = { icmp-errors = false,");
+    assert_ne!(lan, OFFICE);
+    Lab::new(&lan)
+}
+
+#[test]
+fn t_5508_req_9__errors_can_be_switched_off_for_a_zone() {
+    let mut lab = silent_office();
+    let refused = udp("10.0.0.7:5000", "203.0.113.2:9");
+    for packet in [dying("10.0.0.7"), refused] {
+        assert_eq!(answers(&mut lab, 0.0, LAN, &[packet]), 0);
+    }
+    // Pings are answered, and TCP is refused by resets.
+    let ping = echo("10.0.0.7", "203.0.113.2", 1);
+    assert_eq!(lab.at(0.0).from(LAN).send(ping).made.len(), 1);
+    let syn = tcp("10.0.0.7:5000", "203.0.113.2:9").syn();
+    assert_eq!(answers(&mut lab, 0.0, LAN, &[syn]), 1);
+}
+
+#[test]
+fn t_5508_s7_2__time_exceeded_can_be_switched_off_and_is_on() {
+    assert_eq!(
+        answers(&mut Lab::new(OFFICE), 0.0, LAN, &[dying("10.0.0.7")]),
+        1
+    );
+    let mut lab = silent_office();
+    assert_eq!(answers(&mut lab, 0.0, LAN, &[dying("10.0.0.7")]), 0);
+    // Other zones hear of it.
+    let packet = udp("198.51.100.9:53", "10.0.0.7:5000").ttl(1);
+    let sent = lab.at(0.0).from(WAN).send(packet);
+    assert_eq!(sent.made.len(), 1);
+}

@@ -2,6 +2,7 @@
 //! (The lab asks for one before every packet of every scenario.)
 
 use spigate::engine::{Arrival, Extent, Observer, Reason, Silent, Step};
+use spigate::session::Claim;
 
 use super::dialogue::Dialogue;
 use super::lab::{LAN, Lab, WAN};
@@ -35,6 +36,8 @@ impl Observer for Steps {
             Step::Ruled(_) => "ruled".into(),
             Step::Source(_) => "source chosen".into(),
             Step::Lives(lifetime) => format!("lives by {}", lifetime.0),
+            Step::Claims(Claim::Shared(_)) => "shares its endpoint".into(),
+            Step::Claims(Claim::Mapped(..)) => "has its own endpoint".into(),
             Step::Leaves(tuple) => format!("leaves as {tuple}"),
             Step::Evicts(session, standing) => format!("evicts {session}, {standing}"),
             Step::NoRoom(limit) => format!("no room: {limit:?}"),
@@ -95,6 +98,7 @@ fn a_new_connection_is_explained_from_reading_to_leaving() {
             "passed over 0 for its Source",
             "ruled",
             "source chosen",
+            "shares its endpoint",
             "leaves as tcp 203.0.113.2:51000 > 198.51.100.9:80",
             "lives by 0",
             "decided: rule",

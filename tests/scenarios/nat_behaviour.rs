@@ -373,3 +373,65 @@ impl Lab {
         all.into_iter().copied().collect()
     }
 }
+
+#[test]
+fn t_5382_req_3ab__tcp_and_udp_have_filters_of_their_own() {
+    let mut lab = Lab::new(
+        r#"
+version = 1
+[zones]
+lan = { tun = "lan0", net = "10.0.0.0/24" }
+wan = { tun = "wan0", net = "0.0.0.0/0", address = "203.0.113.2" }
+[services]
+tcp = { tcp = "1-65535" }
+[policy]
+default = "drop"
+rules = [{ id = "out", from = "lan", to = "wan", action = "allow" }]
+[nat]
+source = [
+  { id = "tcp", from = "lan", to = "wan", service = "tcp", as = "masquerade", mapping = "endpoint-independent" },
+  { id = "udp", from = "lan", to = "wan", as = "masquerade", mapping = "endpoint-independent", filtering = "endpoint-independent" },
+]
+"#,
+    );
+    assert_eq!(let_in(&mut lab, udp), FILTERS[0]);
+    let [_, port, host] = let_in(&mut lab, syn);
+    assert_eq!([port, host], [false, false]);
+}
+
+#[test]
+fn t_4787_req_7__an_outside_address_may_be_an_inside_hosts_too() {
+    // A gateway behind another, which gave it an address of our own numbers.
+    let rules = POLICY.replace("MODES", r#"filtering = "address-dependent""#);
+    let rules = rules.replace("203.0.113.2", "10.0.0.2");
+    // Otherwise a source that is the gateway's own is taken for a forged one.
+    let mut lab = Lab::new(&rules.replace("lan = {", r#"lan = { source-check = "off","#));
+    let twin = "10.0.0.2:5000";
+    let sent = lab.at(0.0).from(LAN).send(udp(twin, SERVERS[0]));
+    let _ = sent.expect(forward_to(WAN).source(twin));
+    let sent = lab.at(0.0).from(LAN).send(udp(CLIENT, SERVERS[0]));
+    let public = sent.forwarded.unwrap().1.source;
+    assert!(public.starts_with("10.0.0.2:") && public != twin);
+    let sent = lab.at(0.0).from(WAN).send(udp(SERVERS[0], twin));
+    let _ = sent.expect(forward_to(LAN).destination(twin));
+    let sent = lab.at(0.0).from(WAN).send(udp(SERVERS[0], &public));
+    let _ = sent.expect(forward_to(LAN).destination(CLIENT));
+}
+
+#[test]
+fn t_3022_s3_1__all_sessions_of_a_host_share_its_address() {
+    let pool = r#"as = ["203.0.113.16-203.0.113.31"]"#;
+    let rules = POLICY.replace(", MODES", "");
+    let mut lab = Lab::new(&rules.replace(r#"as = "masquerade""#, pool));
+    let mut addresses = BTreeSet::new();
+    for host in 10..40 {
+        let mut own = BTreeSet::new();
+        for (port, server) in SERVERS.into_iter().enumerate() {
+            let client = format!("10.0.0.{host}:{}", 5000 + port);
+            own.insert(endpoint(&leaves(&mut lab, &client, server)).ip());
+        }
+        assert_eq!(own.len(), 1, "{own:?}");
+        addresses.extend(own);
+    }
+    assert!(addresses.len() > 8, "{addresses:?}");
+}

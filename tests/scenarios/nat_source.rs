@@ -491,3 +491,36 @@ fn a_thousand_clients_with_one_port_or_identifier_reach_one_server() {
         );
     }
 }
+
+#[test]
+fn t_4787_req_3a__with_its_class_used_up_a_low_port_is_refused() {
+    let mut lab = Lab::new(OFFICE);
+    let client = |n: usize| format!("10.0.0.{}:{}", 2 + n % 200, 700 + n / 200);
+    // From 600 to 1023.
+    for n in 0..424 {
+        let sent = lab.at(0.0).from(LAN).send(udp(&client(n), SERVER));
+        assert!((600..1024).contains(&port_of(&sent.forwarded.unwrap().1.source)));
+    }
+    let sent = lab.at(0.0).from(LAN).send(udp(&client(424), SERVER));
+    let _ = sent.expect(drop_for(Reason::NatPortsExhausted));
+    // A high port, and another server, are another matter.
+    let sent = lab.at(0.0).from(LAN).send(udp("10.0.0.7:5000", SERVER));
+    assert!(sent.forwarded.is_some());
+    let sent = lab
+        .at(0.0)
+        .from(LAN)
+        .send(udp(&client(424), "198.51.100.10:80"));
+    assert!(sent.forwarded.is_some());
+}
+
+#[test]
+fn t_6864_s5_3_1__identifications_stay_as_they_came() {
+    let mut lab = Lab::new(OFFICE);
+    for client in ["10.0.0.7:5000", "10.0.0.8:5001"] {
+        // All packets of the bench have one number.
+        let packet = udp(client, SERVER);
+        let sent = lab.at(0.0).from(LAN).send(packet);
+        let number = sent.frame[4..6].to_vec();
+        assert_eq!(sent.forwarded.unwrap().1.bytes[4..6], number);
+    }
+}

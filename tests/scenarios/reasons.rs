@@ -176,6 +176,15 @@ fn reach(reason: Reason) -> Reached {
             (LAN, protocol(47, "10.0.0.7", "198.51.100.9")),
             (LAN, protocol(47, "10.0.0.8", "198.51.100.9")),
         ]),
+        Reason::NatClientLimit => {
+            let masquerade = r#"as = "masquerade""#;
+            let limited = format!("{masquerade}, max-ports = 1");
+            let mut lab = Lab::new(&OFFICE.replace(masquerade, &limited));
+            let ask = |port: u16| udp(&format!("10.0.0.7:{port}"), "198.51.100.9:53");
+            let mut send = |port| lab.at(0.0).from(LAN).send(ask(port)).judgement;
+            let _ = send(5000);
+            Reached::By(send(5001))
+        }
         Reason::NatNoAddress => {
             let v4 = OFFICE.replace(r#"["203.0.113.2", "2001:db8:ff::2"]"#, r#""203.0.113.2""#);
             let packet = udp("[2001:db8:10::7]:5000", "[2001:db8:5::9]:53");

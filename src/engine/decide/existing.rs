@@ -92,6 +92,7 @@ impl Engine {
             Some(control) => {
                 let circumstances = Circumstances {
                     sessions: &self.sessions,
+                    nat: &self.policy.nat,
                     hash: self.hash,
                     timeouts: &self.policy.lifetimes.get(origin.lifetime).timeouts,
                     now: case.now,
@@ -129,6 +130,7 @@ impl Engine {
                     },
                     after,
                     leaves,
+                    mss: origin.mss,
                     alg: origin.alg,
                     control,
                 },

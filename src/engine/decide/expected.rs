@@ -3,10 +3,10 @@
 use super::super::observer::{Observer, Step};
 use super::super::{Arrival, CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Decision, Opening};
-use super::{Case, invalid, nothing, ttl_expired};
-use crate::net::{PerDirection, Tuple};
+use super::{Case, invalid, ttl_expired};
+use crate::net::{Direction, PerDirection, Tuple};
 use crate::rules::RuleId;
-use crate::session::{Expectation, Origin, Session, begin};
+use crate::session::{Claim, Expectation, Origin, Session, begin};
 
 impl Engine {
     /// The expectation that this packet meets, with its parent: only for what
@@ -53,11 +53,17 @@ impl Engine {
             ..*tuple
         };
         wanted.source.address = expectation.source;
-        let Some(leaving) = self.leaving_from(tuple, wanted) else {
-            return nothing(judgement(Verdict::Drop, Reason::NatPortsExhausted, None));
+        let egress = parent.origin.egress[expectation.direction];
+        // It counts for its client, and is not refused by that.
+        let quota = match expectation.direction {
+            Direction::Original => parent.origin.claims.original.and_then(Claim::quota),
+            Direction::Reply => None,
+        };
+        let Some(leaving) = self.leaving_from(tuple, wanted, (egress, quota)) else {
+            let unmapped = judgement(Verdict::Drop, Reason::NatPortsExhausted, None);
+            return self.without_mapping(case, unmapped);
         };
         why.step(Step::Leaves(&leaving.tuple));
-        let egress = parent.origin.egress[expectation.direction];
         let parent_rule = parent.origin.rule.map(RuleId);
         let origin = Origin {
             tuples: PerDirection {
@@ -77,6 +83,7 @@ impl Engine {
                 original: leaving.claim,
                 reply: None,
             },
+            mss: parent.origin.mss,
         };
         why.step(Step::Lives(origin.lifetime));
         let judgement = judgement(

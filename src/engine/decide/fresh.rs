@@ -1,15 +1,19 @@
 //! A connection that nobody announced: destination NAT, route, rules, source
 //! NAT; and what every session that begins has in common.
 
+use std::num::NonZeroU16;
+
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, invalid, nothing, ttl_expired};
+use crate::nat::NoMapping;
 use crate::net::{
-    Asking, Direction, LifetimeId, PerDirection, Place, Service, Timestamp, Tuple, ZoneId,
+    Asking, Direction, Family, LifetimeId, PerDirection, Place, Protocol, Service, Timestamp,
+    Tuple, ZoneId,
 };
 use crate::packet::{Complaint, Transport};
-use crate::rules::{Permit, Refusal, RuleId, Ruling};
+use crate::rules::{Mss, Permit, Refusal, RuleId, Ruling};
 use crate::session::{
     Handle, Heard, Life, Limit, Newcomer, Origin, Seen, State, Tracked, Update, begin,
 };
@@ -81,9 +85,9 @@ impl Engine {
             to,
             tuple: inward,
         };
-        let permit = match self.permit(case, &asking, why) {
+        let permit = match self.permit(&asking, why) {
             Ok(permit) => permit,
-            Err(refused) => return refused,
+            Err(refused) => return refused_by_rule(case, refused),
         };
         let Place::Zone(egress) = to else {
             return self.decide_local(case, permit);
@@ -93,7 +97,8 @@ impl Engine {
         let leaving = match self.leaving(tuple, &asking, translated.as_ref(), ends, why) {
             Ok(leaving) => leaving,
             Err(reason) => {
-                return nothing(judgement(Verdict::Drop, reason, permit.rule(), None));
+                let unmapped = judgement(Verdict::Drop, reason, permit.rule(), None);
+                return self.without_mapping(case, unmapped);
             }
         };
 
@@ -120,6 +125,7 @@ impl Engine {
                 original: leaving.claim,
                 reply: None,
             },
+            mss: self.mss_of(permit.rule(), tuple, (from, egress)),
         };
         why.step(Step::Lives(origin.lifetime));
         let first = self.first(case, tracked, &origin);
@@ -141,17 +147,12 @@ impl Engine {
         self.open(case, allowed, opening, why)
     }
 
-    /// What the rules say of a connection: the permit, or how it is refused.
-    #[expect(
-        clippy::result_large_err,
-        reason = "a box would be an allocation for every refused packet"
-    )]
+    /// What the rules say of a connection: the permit, or the refusal.
     pub(super) fn permit(
         &self,
-        case: &Case<'_>,
         asking: &Asking,
         why: &mut impl Observer,
-    ) -> Result<Permit, Decision> {
+    ) -> Result<Permit, Judgement> {
         let policy = &self.policy;
         let passed_over = |rule, mismatch| why.step(Step::PassedOver(rule, mismatch));
         let ruling = policy.rules.judge(asking, &policy.services, passed_over);
@@ -167,12 +168,23 @@ impl Engine {
         };
         match ruling {
             Ruling::Permitted(permit) => Ok(permit),
-            Ruling::Refused(rule, Refusal::Drop) => Err(nothing(refused(Verdict::Drop, rule))),
-            Ruling::Refused(rule, Refusal::Reject) => {
-                let refused = refused(Verdict::Reject, rule);
-                Err(answered(case, refused, Answer::Refusal))
-            }
+            Ruling::Refused(rule, Refusal::Drop) => Err(refused(Verdict::Drop, rule)),
+            Ruling::Refused(rule, Refusal::Reject) => Err(refused(Verdict::Reject, rule)),
         }
+    }
+
+    /// What becomes of a connection for which there is no public endpoint.
+    pub(super) fn without_mapping(&self, case: &Case<'_>, dropped: Judgement) -> Decision {
+        let complaint = match self.policy.nat.no_mapping {
+            NoMapping::Silent => return nothing(dropped),
+            NoMapping::HostUnreachable => Complaint::HostUnreachable,
+            NoMapping::Prohibited => Complaint::Prohibited,
+        };
+        let rejected = Judgement {
+            verdict: Verdict::Reject,
+            ..dropped
+        };
+        answered(case, rejected, Answer::Error(complaint))
     }
 
     /// What the rules allow to the gateway itself: it answers pings, and has
@@ -296,6 +308,42 @@ impl Engine {
         rule.and_then(|rule| policy.rules.get(rule)?.lifetime)
             .or_else(|| service?.lifetime)
             .unwrap_or_else(|| policy.lifetimes.of_zones(from, to))
+    }
+}
+
+impl Engine {
+    /// What the SYNs of a connection may announce at most, by the rule that let
+    /// it in. Both ends hear of the narrower link: what one of them sends passes
+    /// both.
+    pub(super) fn mss_of(
+        &self,
+        rule: Option<RuleId>,
+        tuple: &Tuple,
+        (from, to): (ZoneId, ZoneId),
+    ) -> Option<NonZeroU16> {
+        let mss = self.policy.rules.get(rule?)?.mss?;
+        if tuple.protocol != Protocol::TCP {
+            return None;
+        }
+        match mss {
+            Mss::Octets(octets) => Some(octets),
+            Mss::Mtu => {
+                let narrower = [from, to].into_iter().filter_map(|zone| self.mtu(zone));
+                let headers = match tuple.source.family() {
+                    Family::V4 => 40,
+                    Family::V6 => 60,
+                };
+                NonZeroU16::new(narrower.min()?.saturating_sub(headers))
+            }
+        }
+    }
+}
+
+/// What becomes of a connection that a rule refuses.
+pub(super) fn refused_by_rule(case: &Case<'_>, refused: Judgement) -> Decision {
+    match refused.verdict {
+        Verdict::Reject => answered(case, refused, Answer::Refusal),
+        _ => nothing(refused),
     }
 }
 

@@ -1,11 +1,18 @@
 //! As what a connection leaves: its public endpoint, which nobody else's
 //! answers may use.
 
+use std::net::IpAddr;
+
 use super::super::observer::{Observer, Step};
 use super::super::{Engine, Reason};
-use crate::nat::{Inward, NatRow, Pooling, PortChoice, SourceChoice, SourceNat, unique_source};
-use crate::net::{Asking, Dependence, Endpoint, Tuple, ZoneId};
-use crate::session::{Behaviour, Claim, Handle, Usage};
+use crate::nat::{
+    Inward, NatRow, Pooling, PortChoice, Quota, SourceChoice, SourceNat, unique_source,
+};
+use crate::net::{Asking, Dependence, Endpoint, Port, Protocol, Tuple, ZoneId};
+use crate::session::{Behaviour, Claim, Handle, QuotaId, Usage};
+
+/// How many ranges of reserved ports are stepped over in search of a free one.
+const RESERVED_RANGES: usize = 256;
 
 /// A connection as it leaves, and what it holds of its public endpoint.
 #[derive(Debug, Clone, Copy)]
@@ -49,22 +56,52 @@ impl Engine {
         let usual = PortChoice::default();
         let ports = outward.row.map_or(&usual, |row| &row.ports);
         let found = match claim {
-            Some(Claim::Mapped(behaviour, _)) => {
+            Some(Claim::Mapped(behaviour, ..)) => {
                 let socket = asking.tuple.source;
                 self.mapped(
                     (arrives, wanted, socket),
                     behaviour,
                     ports,
-                    known_in,
-                    replaces,
+                    (known_in, replaces),
                 )
             }
-            Some(Claim::Shared) => self.shared(arrives, wanted, ports, replaces),
+            Some(Claim::Shared(_)) => self.shared(arrives, wanted, ports, (known_in, replaces)),
             None => self.unshared(arrives, wanted, replaces),
         };
         let tuple = found.ok_or(Reason::NatPortsExhausted)?;
+        if let (Some(quota), Some(claim)) = (outward.row.and_then(|row| row.quota), claim)
+            && self.is_over(quota, claim, client, &tuple)
+        {
+            return Err(Reason::NatClientLimit);
+        }
+        if let Some(claim) = &claim {
+            why.step(Step::Claims(claim));
+        }
         why.step(Step::Leaves(&tuple));
         Ok(Leaving { tuple, claim })
+    }
+
+    /// Whether this public endpoint would be one too many for the client.
+    fn is_over(&self, quota: Quota, claim: Claim, client: IpAddr, leaves: &Tuple) -> bool {
+        let Some(id) = claim.quota() else {
+            return false;
+        };
+        let mappings = self.sessions.mappings();
+        if mappings.holds(id, client, (leaves.protocol, leaves.source)) {
+            return false;
+        }
+        let [tcp, udp] =
+            [Protocol::TCP, Protocol::UDP].map(|protocol| mappings.held(id, protocol, client));
+        let own = match leaves.protocol {
+            Protocol::TCP => quota.tcp.map(|most| (tcp, most)),
+            Protocol::UDP => quota.udp.map(|most| (udp, most)),
+            _ => None,
+        };
+        let all = quota.all.map(|most| (tcp + udp, most));
+        [own, all]
+            .into_iter()
+            .flatten()
+            .any(|(count, most)| count >= most)
     }
 
     /// The public endpoint that the socket has already; else one that nobody
@@ -74,8 +111,7 @@ impl Engine {
         (arrives, wanted, socket): (&Tuple, Tuple, Endpoint),
         behaviour: Behaviour,
         ports: &PortChoice,
-        known_in: ZoneId,
-        replaced: Option<Handle>,
+        (known_in, replaced): (ZoneId, Option<Handle>),
     ) -> Option<Tuple> {
         let mappings = self.sessions.mappings();
         let (protocol, far) = (wanted.protocol, wanted.destination);
@@ -91,9 +127,10 @@ impl Engine {
         let is_taken = |reply: &Tuple| {
             mappings.usage(protocol, reply.destination) != Usage::Free
                 || self.is_taken(reply, replaced)
+                || self.reserved_to(reply, known_in).is_some()
         };
         unique_source(wanted, ports, start, is_taken)
-            .or_else(|| self.unused(wanted, ports, start, replaced))
+            .or_else(|| self.unused(wanted, ports, start, (known_in, replaced)))
     }
 
     /// A public endpoint that towards this server nobody has, and that is no
@@ -103,16 +140,18 @@ impl Engine {
         arrives: &Tuple,
         wanted: Tuple,
         ports: &PortChoice,
-        replaced: Option<Handle>,
+        (known_in, replaced): (ZoneId, Option<Handle>),
     ) -> Option<Tuple> {
         let mappings = self.sessions.mappings();
         let start = self.hash.of(&(arrives, wanted));
         let is_taken = |reply: &Tuple| {
             let usage = mappings.usage(wanted.protocol, reply.destination);
-            matches!(usage, Usage::Mapped(_)) || self.is_taken(reply, replaced)
+            matches!(usage, Usage::Mapped(_))
+                || self.is_taken(reply, replaced)
+                || self.reserved_to(reply, known_in).is_some()
         };
         unique_source(wanted, ports, start, is_taken)
-            .or_else(|| self.unused(wanted, ports, start, replaced))
+            .or_else(|| self.unused(wanted, ports, start, (known_in, replaced)))
     }
 
     /// When those that were tried are all taken: one that nobody has towards
@@ -122,28 +161,48 @@ impl Engine {
         wanted: Tuple,
         ports: &PortChoice,
         start: u64,
-        replaced: Option<Handle>,
+        (known_in, replaced): (ZoneId, Option<Handle>),
     ) -> Option<Tuple> {
         let range = ports.ports_for(&wanted)?;
         let place = (wanted.protocol, wanted.source.address);
         let size = u64::from(range.end().saturating_sub(*range.start())) + 1;
         let start = u64::from(*range.start()) + start % size;
-        let start = u16::try_from(start).unwrap_or(u16::MAX);
+        let mut start = u16::try_from(start).unwrap_or(u16::MAX);
         let parity = ports.parity_of(&wanted);
         let mappings = self.sessions.mappings();
-        let port = mappings.unused_port(place, &range, start, parity)?;
         let mut found = wanted;
-        found.source.port = port;
-        (!self.is_taken(&found.reversed(), replaced)).then_some(found)
+        for _ in 0..RESERVED_RANGES {
+            found.source.port = mappings.unused_port(place, &range, start, parity)?;
+            let reply = found.reversed();
+            match self.reserved_to(&reply, known_in) {
+                None => return (!self.is_taken(&reply, replaced)).then_some(found),
+                // Behind them it goes on, from the end of the range at its start.
+                Some(last) if last.0 >= *range.end() => start = *range.start(),
+                Some(last) => start = last.0 + 1,
+            }
+        }
+        None
+    }
+
+    /// The last port of the range of reserved ones that the public endpoint of
+    /// these answers lies in, if it does.
+    fn reserved_to(&self, reply: &Tuple, known_in: ZoneId) -> Option<Port> {
+        let (nat, zones) = (&self.policy.nat, &self.policy.zones);
+        nat.reserved_to(reply.protocol, reply.destination, known_in, zones)
     }
 
     /// As what a connection leaves whose source address somebody else has
     /// chosen.
-    pub(super) fn leaving_from(&self, arrives: &Tuple, wanted: Tuple) -> Option<Leaving> {
+    pub(super) fn leaving_from(
+        &self,
+        arrives: &Tuple,
+        wanted: Tuple,
+        (known_in, quota): (ZoneId, Option<QuotaId>),
+    ) -> Option<Leaving> {
         let is_translated = wanted.source.address != arrives.source.address;
-        let claim = (is_translated && wanted.protocol.has_ports()).then_some(Claim::Shared);
+        let claim = (is_translated && wanted.protocol.has_ports()).then_some(Claim::Shared(quota));
         let tuple = match claim {
-            Some(_) => self.shared(arrives, wanted, &PortChoice::default(), None)?,
+            Some(_) => self.shared(arrives, wanted, &PortChoice::default(), (known_in, None))?,
             None => self.unshared(arrives, wanted, None)?,
         };
         Some(Leaving { tuple, claim })
@@ -173,16 +232,22 @@ impl Engine {
 /// What a connection that this row translates holds of its public endpoint.
 fn claim_of(choice: SourceChoice, row: Option<&SourceNat>, known_in: ZoneId) -> Claim {
     let usual = Dependence::default();
+    let quota = match choice {
+        SourceChoice::From(NatRow::Source(place), _) => row
+            .and_then(|row| row.quota)
+            .and_then(|_| QuotaId::of_row(place)),
+        _ => None,
+    };
     match row {
         // One host's whole address is its own already.
-        _ if matches!(choice, SourceChoice::From(NatRow::Static(_), _)) => Claim::Shared,
+        _ if matches!(choice, SourceChoice::From(NatRow::Static(_), _)) => Claim::Shared(None),
         Some(row) if (row.mapping, row.filtering) != (usual, usual) => {
             let behaviour = Behaviour {
                 mapping: row.mapping,
                 filtering: row.filtering,
             };
-            Claim::Mapped(behaviour, known_in)
+            Claim::Mapped(behaviour, known_in, quota)
         }
-        _ => Claim::Shared,
+        _ => Claim::Shared(quota),
     }
 }

@@ -3,8 +3,9 @@
 
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
+use super::fresh::refused_by_rule;
 use super::plan::{Admission, Decision, Opening};
-use super::{Case, invalid, nothing, ttl_expired};
+use super::{Case, invalid, ttl_expired};
 use crate::net::{Asking, PerDirection, Place, Tuple};
 use crate::rules::RuleId;
 use crate::session::{Claim, Handle, Mapping, Origin, Usage, begin};
@@ -60,14 +61,17 @@ impl Engine {
                     to: Place::Zone(mapping.known_in),
                     tuple: *tuple,
                 };
-                let permit = match self.permit(case, &asking, why) {
+                let permit = match self.permit(&asking, why) {
                     Ok(permit) => permit,
-                    Err(refused) => return Some(refused),
+                    Err(refused) => return Some(refused_by_rule(case, refused)),
                 };
                 let ends = (mapping.known_in, replaces);
                 let leaving = match self.leaving(tuple, &asking, None, ends, why) {
                     Ok(leaving) => leaving,
-                    Err(reason) => return Some(nothing(judgement(Verdict::Drop, reason, None))),
+                    Err(reason) => {
+                        let unmapped = judgement(Verdict::Drop, reason, None);
+                        return Some(self.without_mapping(case, unmapped));
+                    }
                 };
                 let rule = permit.rule().map(|rule| rule.0);
                 (leaving.tuple.source, leaving.claim, rule)
@@ -103,8 +107,13 @@ impl Engine {
             parent: None,
             claims: PerDirection {
                 original: claim,
-                reply: Some(Claim::Mapped(mapping.behaviour, mapping.known_in)),
+                reply: Some(Claim::Mapped(
+                    mapping.behaviour,
+                    mapping.known_in,
+                    mapping.quota,
+                )),
             },
+            mss: self.mss_of(rule.map(RuleId), tuple, (from, home)),
         };
         let opening = Opening {
             origin,

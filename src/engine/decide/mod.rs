@@ -23,8 +23,9 @@ pub(super) use plan::{
 
 use self::refuse::{refused_for_options, refused_unseen};
 use super::observer::{Observer, Step};
+use super::rates::AnswerKind;
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
-use crate::net::Timestamp;
+use crate::net::{IcmpErrors, Timestamp, ZoneId};
 use crate::packet::{BadPacket, Complaint, Headers, Piece, Transport};
 
 /// A packet under decision.
@@ -50,26 +51,35 @@ impl Engine {
         why: &mut impl Observer,
     ) -> Decision {
         let mut decision = self.decide_by_steps(now, arrival, frame, why);
-        self.withhold(now, &mut decision.plan, why);
+        self.withhold((now, arrival.zone), &mut decision.plan, why);
         why.step(Step::Decided(&decision.judgement));
         decision
     }
 
-    /// Takes back an answer that would be one too many. The verdict stays.
-    fn withhold(&self, now: Timestamp, plan: &mut Plan, why: &mut impl Observer) {
+    /// Takes back an answer that would be one too many, or that the zone is not
+    /// to have. The verdict stays.
+    fn withhold(&self, (now, zone): (Timestamp, ZoneId), plan: &mut Plan, why: &mut impl Observer) {
         match plan {
             Plan::Answer(headers, answer) => {
                 let rates = &self.policy.answers;
                 if let Some(kind) = answer.kind(headers)
-                    && !self.limiter.allows(rates, now, kind, headers.source)
+                    && (self.is_silent(zone, kind)
+                        || !self.limiter.allows(rates, now, kind, headers.source))
                 {
                     why.step(Step::Withheld(kind));
                     *plan = Plan::Withheld(kind);
                 }
             }
-            Plan::Gathered(gathered) => self.withhold(now, &mut gathered.plan, why),
+            Plan::Gathered(gathered) => self.withhold((now, zone), &mut gathered.plan, why),
             _ => {}
         }
+    }
+
+    /// Whether a zone gets no answers of this kind at all.
+    fn is_silent(&self, zone: ZoneId, kind: AnswerKind) -> bool {
+        let errors = self.policy.zones.get(zone).map(|zone| zone.errors);
+        errors == Some(IcmpErrors::Withheld)
+            && matches!(kind, AnswerKind::Error | AnswerKind::TooBig)
     }
 
     fn decide_by_steps(

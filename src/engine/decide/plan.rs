@@ -1,6 +1,7 @@
 //! What was decided, with all that carrying it out needs.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
 use super::super::control::ControlStep;
 use super::super::fragments::Key;
@@ -87,6 +88,7 @@ pub(in crate::engine) struct Pass {
     pub(in crate::engine) update: Update,
     pub(in crate::engine) after: After,
     pub(in crate::engine) leaves: Tuple,
+    pub(in crate::engine) mss: Option<NonZeroU16>,
     pub(in crate::engine) alg: Option<AlgKind>,
     pub(in crate::engine) control: Option<Box<ControlStep>>,
 }
