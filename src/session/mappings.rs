@@ -117,12 +117,19 @@ struct Held {
 impl Held {
     /// The client's end is behind the way of the first packet, the server's
     /// behind that of the answers.
+    ///
+    /// Two that reach each other by their public endpoints know each other by
+    /// these.
     fn of(origin: &Origin, end: Direction) -> Self {
         let (arrives, answers) = (&origin.tuples[end], &origin.tuples[!end]);
+        let far = match origin.claims[!end] {
+            Some(_) => arrives.destination,
+            None => answers.source,
+        };
         Self {
             public: (arrives.protocol, answers.destination),
             inside: arrives.source,
-            far: answers.source,
+            far,
             home: origin.egress[!end],
         }
     }
@@ -269,6 +276,8 @@ impl Mappings {
             Entry::Vacant(entry) => {
                 entry.insert(Holder::Mapped(begun()));
                 self.take_port(held.public);
+                let socket = (protocol, held.inside, known_in, far);
+                self.sockets.insert(socket, outside);
             }
             Entry::Occupied(mut entry) => match entry.get_mut() {
                 Holder::Mapped(mapping) => mapping.holders += 1,
@@ -276,8 +285,6 @@ impl Mappings {
             },
         }
         if end == Direction::Original {
-            let socket = (protocol, held.inside, known_in, far);
-            self.sockets.insert(socket, outside);
             let contact = (held.public, behaviour.filtering.far(held.far));
             *self.contacts.entry(contact).or_default() += 1;
         }

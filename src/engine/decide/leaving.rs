@@ -14,6 +14,20 @@ pub(super) struct Leaving {
     pub(super) claim: Option<Claim>,
 }
 
+/// How many ports that rows give out are passed over, one after the other, in
+/// search of one for a client: it bounds what a new session may cost.
+const MOST_PUBLISHED: u32 = 256;
+
+/// What the search for a public endpoint has to know besides.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Aside {
+    /// The session that is about to be replaced counts as gone.
+    pub(super) replaces: Option<Handle>,
+    /// The socket behind the public endpoint that is addressed, where the packet
+    /// goes to a mapping: the answers come from there.
+    pub(super) leads_to: Option<Endpoint>,
+}
+
 impl Engine {
     /// As what a permitted connection is known in a zone. `arrives` is its
     /// tuple as it came; `asking` what the rules saw of it.
@@ -22,7 +36,7 @@ impl Engine {
         arrives: &Tuple,
         asking: &Asking,
         inward: Option<&Inward<'_>>,
-        (known_in, replaces): (ZoneId, Option<Handle>),
+        (known_in, aside): (ZoneId, Aside),
         why: &mut impl Observer,
     ) -> Result<Leaving, Reason> {
         let policy = &self.policy;
@@ -51,16 +65,10 @@ impl Engine {
         let found = match claim {
             Some(Claim::Mapped(behaviour, _)) => {
                 let socket = asking.tuple.source;
-                self.mapped(
-                    (arrives, wanted, socket),
-                    behaviour,
-                    ports,
-                    known_in,
-                    replaces,
-                )
+                self.mapped((arrives, wanted, socket), behaviour, ports, known_in, aside)
             }
-            Some(Claim::Shared) => self.shared(arrives, wanted, ports, replaces),
-            None => self.unshared(arrives, wanted, replaces),
+            Some(Claim::Shared) => self.shared(arrives, wanted, ports, aside),
+            None => self.unshared(arrives, wanted, aside),
         };
         let tuple = found.ok_or(Reason::NatPortsExhausted)?;
         why.step(Step::Leaves(&tuple));
@@ -75,7 +83,7 @@ impl Engine {
         behaviour: Behaviour,
         ports: &PortChoice,
         known_in: ZoneId,
-        replaced: Option<Handle>,
+        aside: Aside,
     ) -> Option<Tuple> {
         let mappings = self.sessions.mappings();
         let (protocol, far) = (wanted.protocol, wanted.destination);
@@ -85,15 +93,33 @@ impl Engine {
                 source: mapping.outside,
                 ..wanted
             };
-            return (!self.is_taken(&own.reversed(), replaced)).then_some(own);
+            return (!self.is_taken(&own.reversed(), aside)).then_some(own);
         }
         let start = self.hash.of(&(arrives, wanted.source));
         let is_taken = |reply: &Tuple| {
             mappings.usage(protocol, reply.destination) != Usage::Free
-                || self.is_taken(reply, replaced)
+                || self.is_published(known_in, reply)
+                || self.is_taken(reply, aside)
         };
-        unique_source(wanted, ports, start, is_taken)
-            .or_else(|| self.unused(wanted, ports, start, replaced))
+        unique_source(wanted, ports, start, is_taken).or_else(|| {
+            let first = u64::from(*ports.ports_for(&wanted)?.start());
+            let mut start = start;
+            for _ in 0..MOST_PUBLISHED {
+                let found = self.unused(wanted, ports, start, aside)?;
+                if !self.is_published(known_in, &found.reversed()) {
+                    return Some(found);
+                }
+                start = (u64::from(found.source.port.0) + 1).saturating_sub(first);
+            }
+            None
+        })
+    }
+
+    /// Whether strangers' packets like this one lead elsewhere by the file: a
+    /// client may not have for itself what a forward or a static row gives out.
+    fn is_published(&self, known_in: ZoneId, reply: &Tuple) -> bool {
+        let policy = &self.policy;
+        policy.nat.is_published(known_in, reply, &policy.zones)
     }
 
     /// A public endpoint that towards this server nobody has, and that is no
@@ -103,27 +129,21 @@ impl Engine {
         arrives: &Tuple,
         wanted: Tuple,
         ports: &PortChoice,
-        replaced: Option<Handle>,
+        aside: Aside,
     ) -> Option<Tuple> {
         let mappings = self.sessions.mappings();
         let start = self.hash.of(&(arrives, wanted));
         let is_taken = |reply: &Tuple| {
             let usage = mappings.usage(wanted.protocol, reply.destination);
-            matches!(usage, Usage::Mapped(_)) || self.is_taken(reply, replaced)
+            matches!(usage, Usage::Mapped(_)) || self.is_taken(reply, aside)
         };
         unique_source(wanted, ports, start, is_taken)
-            .or_else(|| self.unused(wanted, ports, start, replaced))
+            .or_else(|| self.unused(wanted, ports, start, aside))
     }
 
     /// When those that were tried are all taken: one that nobody has towards
     /// anybody, found in the map of ports at a price that does not grow.
-    fn unused(
-        &self,
-        wanted: Tuple,
-        ports: &PortChoice,
-        start: u64,
-        replaced: Option<Handle>,
-    ) -> Option<Tuple> {
+    fn unused(&self, wanted: Tuple, ports: &PortChoice, start: u64, aside: Aside) -> Option<Tuple> {
         let range = ports.ports_for(&wanted)?;
         let place = (wanted.protocol, wanted.source.address);
         let size = u64::from(range.end().saturating_sub(*range.start())) + 1;
@@ -134,7 +154,7 @@ impl Engine {
         let port = mappings.unused_port(place, &range, start, parity)?;
         let mut found = wanted;
         found.source.port = port;
-        (!self.is_taken(&found.reversed(), replaced)).then_some(found)
+        (!self.is_taken(&found.reversed(), aside)).then_some(found)
     }
 
     /// As what a connection leaves whose source address somebody else has
@@ -142,9 +162,10 @@ impl Engine {
     pub(super) fn leaving_from(&self, arrives: &Tuple, wanted: Tuple) -> Option<Leaving> {
         let is_translated = wanted.source.address != arrives.source.address;
         let claim = (is_translated && wanted.protocol.has_ports()).then_some(Claim::Shared);
+        let aside = Aside::default();
         let tuple = match claim {
-            Some(_) => self.shared(arrives, wanted, &PortChoice::default(), None)?,
-            None => self.unshared(arrives, wanted, None)?,
+            Some(_) => self.shared(arrives, wanted, &PortChoice::default(), aside)?,
+            None => self.unshared(arrives, wanted, aside)?,
         };
         Some(Leaving { tuple, claim })
     }
@@ -154,18 +175,21 @@ impl Engine {
     ///
     /// Where the search begins depends on the real client too: many clients
     /// with one port would otherwise all search the same few ports.
-    fn unshared(&self, arrives: &Tuple, wanted: Tuple, replaced: Option<Handle>) -> Option<Tuple> {
+    pub(super) fn unshared(&self, arrives: &Tuple, wanted: Tuple, aside: Aside) -> Option<Tuple> {
         let start = self.hash.of(&(arrives, wanted));
-        let is_taken = |reply: &Tuple| self.is_taken(reply, replaced);
+        let is_taken = |reply: &Tuple| self.is_taken(reply, aside);
         unique_source(wanted, &PortChoice::default(), start, is_taken)
     }
 
-    /// Whether answers of this tuple are somebody's. The session that is about
-    /// to be replaced counts as gone.
-    fn is_taken(&self, reply: &Tuple, replaced: Option<Handle>) -> bool {
-        match self.sessions.lookup(reply) {
-            Some((handle, _, _)) => Some(handle) != replaced,
-            None => self.sessions.is_taken(reply),
+    /// Whether answers of this tuple are somebody's.
+    fn is_taken(&self, reply: &Tuple, aside: Aside) -> bool {
+        let reply = Tuple {
+            source: aside.leads_to.unwrap_or(reply.source),
+            ..*reply
+        };
+        match self.sessions.lookup(&reply) {
+            Some((handle, _, _)) => Some(handle) != aside.replaces,
+            None => self.sessions.is_taken(&reply),
         }
     }
 }
