@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use spigate::engine::Reason;
 use spigate::session::Mapping;
 
+use super::dialogue::{Dialogue, forwarded};
 use super::lab::{LAN, Lab, WAN};
 use super::packets::{endpoint, tcp, udp};
 use super::wants::{drop_for, forward_to};
@@ -365,6 +366,45 @@ fn an_endpoint_that_is_one_sockets_own_is_shared_with_nobody() {
         leaves(&mut lab, "10.0.0.7:6000", SERVERS[0]),
         "203.0.113.2:6000"
     );
+}
+
+#[test]
+fn t_5382_req_8__two_clients_talk_tcp_by_their_public_endpoints() {
+    let mut lab = lab(MODES[0], MODES[0]);
+    let two = "10.0.0.8:6000";
+    let [public_one, public_two] = [CLIENT, two].map(|client| {
+        let sent = lab.at(0.0).from(LAN).send(syn(client, SERVERS[0]));
+        sent.forwarded.unwrap().1.source
+    });
+    let mut talk = Dialogue::open(&mut lab, 1.0, (LAN, CLIENT), &public_two);
+    // Each end knows the other as the outside would.
+    assert_eq!(
+        (&talk.server.own, &talk.server.peer),
+        (&two.to_owned(), &public_one)
+    );
+    assert_eq!(talk.client_says(&mut lab, 2.0, "hello"), "hello");
+    assert_eq!(talk.server_says(&mut lab, 2.0, "good day"), "good day");
+    for (end, public) in [(&talk.client, &public_two), (&talk.server, &public_one)] {
+        let fin = end.segment().fin();
+        let (zone, seen) = forwarded(lab.at(3.0).from(LAN).send(fin));
+        assert!(zone == LAN && seen.tcp().fin);
+        assert_eq!(end.peer, *public);
+    }
+}
+
+#[test]
+fn t_5382_req_3ab__tcp_and_udp_of_one_client_may_have_different_filters() {
+    let row = |service: &str, filtering: &str| {
+        format!(
+            r#"{{ id = "{service}", from = "lan", to = "wan", service = "all-{service}", as = "masquerade", mapping = "endpoint-independent", filtering = "{filtering}" }}"#
+        )
+    };
+    let services = "[services]\nall-tcp = { tcp = \"1-65535\" }\nall-udp = { udp = \"1-65535\" }\n";
+    let (start, _) = POLICY.split_once("[nat]").unwrap();
+    let rows = [row("tcp", MODES[1]), row("udp", MODES[0])].join(",");
+    let mut lab = Lab::new(&format!("{start}{services}[nat]\nsource = [{rows}]\n"));
+    assert_eq!(let_in(&mut lab, syn), FILTERS[1]);
+    assert_eq!(let_in(&mut lab, udp), FILTERS[0]);
 }
 
 #[test]
