@@ -70,6 +70,8 @@ pub struct TcpOptions {
     time_stamp: Option<u32>,
     /// Right edges of SACK blocks; a header has room for four.
     edges: [Option<SeqNumber>; 4],
+    /// How many octets they take.
+    length: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,6 +82,12 @@ enum SackOption {
 }
 
 impl TcpOptions {
+    /// Whether the header ends where options would begin.
+    #[must_use]
+    pub fn are_absent(&self) -> bool {
+        self.length == 0
+    }
+
     /// By how many bits the sender shifts its windows (RFC 7323 section 2.3:
     /// fourteen at most).
     #[must_use]
@@ -108,7 +116,10 @@ impl TcpOptions {
     pub(super) fn read(header: &[u8]) -> Self {
         // What most segments carry, and nothing else: two NOPs and a time stamp.
         const TIME_STAMP_ALONE: [u8; 4] = [NOP, NOP, 8, 10];
-        let mut read = Self::default();
+        let mut read = Self {
+            length: header.len().saturating_sub(20),
+            ..Self::default()
+        };
         if header.len() == 20 {
             return read;
         }
@@ -123,7 +134,8 @@ impl TcpOptions {
                 }
                 (TIME_STAMP, 8) => read.time_stamp = u32_at(header, body.start),
                 (SACK_PERMITTED, 0) => read.sack = SackOption::Permitted,
-                (SACK, _) => {
+                // Whole blocks, and the first option that has some.
+                (SACK, 8 | 16 | 24 | 32) if read.sack_edges().next().is_none() => {
                     let blocks = (body.start..body.end).step_by(8);
                     for (place, block) in read.edges.iter_mut().zip(blocks) {
                         *place = u32_at(header, block + 4).map(SeqNumber);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use spigate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict};
 use spigate::net::{Protocol, Timestamp, Tuple, ZoneId};
-use spigate::session::{Heard, Session, State};
+use spigate::session::{Heard, Session, Sessions, State, TcpChecks};
 
 use super::packets::{Body, Damage, Packet, hex};
 use super::router::{Router, Zone};
@@ -28,7 +28,13 @@ pub(crate) struct Left {
 
 impl Ours {
     pub(crate) fn new(rules: &str) -> Self {
-        let compiled = spigate::config::compile(Path::new("gateway.toml"), rules).unwrap();
+        Self::tracking(rules, TcpChecks::default())
+    }
+
+    /// One that tracks TCP like this.
+    pub(crate) fn tracking(rules: &str, checks: TcpChecks) -> Self {
+        let mut compiled = spigate::config::compile(Path::new("gateway.toml"), rules).unwrap();
+        compiled.policy.tcp = checks;
         let options = Options {
             seed: 7,
             checksums: Checksums::Verify,
@@ -79,6 +85,10 @@ impl Ours {
             "lan" => Zone::Lan,
             _ => Zone::Wan,
         }
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        self.engine.sessions()
     }
 
     /// The session table in the words of [`Router::table`].

@@ -22,7 +22,7 @@ pub(crate) enum Body {
     Icmp(u8, u8, [u8; 4], Vec<u8>),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tcp {
     pub(crate) flags: u8,
     pub(crate) seq: u32,
@@ -30,6 +30,9 @@ pub(crate) struct Tcp {
     pub(crate) window: u16,
     pub(crate) options: Vec<u8>,
     pub(crate) length: usize,
+    pub(crate) urgent: u16,
+    /// The four bits before the flags.
+    pub(crate) reserved: u8,
 }
 
 /// What is wrong with a packet.
@@ -124,9 +127,10 @@ impl Packet {
                 bytes.extend(tcp.seq.to_be_bytes());
                 bytes.extend(tcp.ack.to_be_bytes());
                 let words = u8::try_from(5 + tcp.options.len() / 4).unwrap();
-                bytes.extend([words << 4, tcp.flags]);
+                bytes.extend([words << 4 | tcp.reserved, tcp.flags]);
                 bytes.extend(tcp.window.to_be_bytes());
-                bytes.extend([0; 4]);
+                bytes.extend([0; 2]);
+                bytes.extend(tcp.urgent.to_be_bytes());
                 bytes.extend(&tcp.options);
                 bytes.extend((0..tcp.length).map(|n| u8::try_from(n % 251).unwrap()));
                 (6, bytes)

@@ -3,7 +3,7 @@
 
 use spigate::engine::Reason;
 
-use super::dialogue::Dialogue;
+use super::dialogue::{Dialogue, forwarded};
 use super::lab::{LAN, Lab, WAN};
 use super::packets::tcp;
 use super::policies::OFFICE;
@@ -141,4 +141,51 @@ fn a_forged_acknowledgement_does_not_make_the_alg_forget_a_change() {
     let again = ftp.client.segment().seq(start).data(LINE);
     let want = forward_to(WAN).source(PUBLIC).seq(start).text(LONGER);
     let _ = lab.at(3.0).from(LAN).send(again).expect(want);
+}
+
+#[test]
+fn t_1337_old__the_alg_reads_no_old_duplicate_on_a_tuple_that_is_used_again() {
+    // The new connection begins a little further on than the old one ended.
+    let (client, server) = ("10.0.0.7:51000", "198.51.100.21:21");
+    let mut lab = Lab::new(OFFICE);
+    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, client), server);
+    let old = ftp.client.segment().psh().data("PORT 10,0,0,7,200,10\r\n");
+    let fin = ftp.client.segment().fin();
+    let _ = forwarded(lab.at(1.0).from(LAN).send(fin));
+    ftp.client.next += 1;
+    ftp.server.awaits += 1;
+    let fin = ftp.server.segment().fin();
+    let _ = forwarded(lab.at(1.0).from(WAN).send(fin));
+    ftp.server.next += 1;
+    ftp.client.awaits += 1;
+    let _ = forwarded(lab.at(1.0).from(LAN).send(ftp.client.segment()));
+    assert_eq!(lab.session().state().name(), "time-wait");
+
+    for further in [1000, 100_000] {
+        ftp.client.next += further;
+        let syn = tcp(client, server).syn().seq(ftp.client.next);
+        let _ = forwarded(lab.at(2.0).from(LAN).send(syn));
+        ftp.client.next += 1;
+        ftp.server.awaits = ftp.client.next;
+        let _ = forwarded(lab.at(2.0).from(WAN).send(ftp.server.segment().syn()));
+        ftp.server.next += 1;
+        ftp.client.awaits = ftp.server.next;
+        let _ = forwarded(lab.at(2.0).from(LAN).send(ftp.client.segment()));
+
+        let before = lab.session();
+        let sent = lab.at(3.0).from(LAN).send(old.clone());
+        assert!(sent.events.is_empty(), "{:?}", sent.events);
+        assert!(lab.expected().is_empty(), "an old line opens nothing");
+        let after = lab.session();
+        assert_eq!(after.state(), before.state());
+        // And what is said now is read as ever.
+        let mut now = ftp.clone();
+        let heard = now.client_says(&mut lab, 3.0, "NOOP\r\n");
+        assert_eq!(heard, "NOOP\r\n");
+        let _ = forwarded(lab.at(4.0).from(WAN).send(now.server.segment().rst()));
+        ftp = now;
+        assert_eq!(lab.session().state().name(), "close");
+        let reset = tcp(client, server).rst().seq(ftp.client.next);
+        let _ = forwarded(lab.at(4.0).from(LAN).send(reset));
+    }
 }

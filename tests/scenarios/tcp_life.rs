@@ -352,3 +352,19 @@ fn t_9293_synsent_ack__an_answer_to_an_old_connection_is_reset_and_the_syn_repea
     let sent = lab.at(1.0).from(LAN).send(SYN.1());
     let _ = sent.expect(forward_to(WAN).source(MASQUERADE).state("syn-sent"));
 }
+
+#[test]
+fn t_lnx_tcp_close__a_second_fin_straight_from_fin_wait_waits_for_the_last_ack() {
+    let mut lab = lab_after(&[SYN, SYN_ACK, ACK, FIN]);
+    // It does not acknowledge the first.
+    let crossing = from_server().fin().seq(501).ack(101);
+    pass(&mut lab, 1.0, WAN, crossing, "last-ack");
+    assert_eq!(lab.session().deadline, moment(31.0));
+    pass(
+        &mut lab,
+        2.0,
+        LAN,
+        from_client().seq(102).ack(502),
+        "time-wait",
+    );
+}

@@ -2,7 +2,7 @@
 //! which are forged.
 
 use spigate::engine::{Event, Reason};
-use spigate::session::{Resets, TcpChecks};
+use spigate::session::{PickUp, Resets, TcpChecks};
 
 use super::lab::{LAN, Lab, WAN, moment};
 use super::packets::Packet;
@@ -245,4 +245,68 @@ fn a_reset_without_a_number_counts_until_the_session_is_established() {
     let mut lab = established();
     let reset = from_client().rst().seq(0);
     refuse(&mut lab, 1.0, LAN, reset, Reason::TcpInvalidRst);
+}
+
+#[test]
+fn a_reset_of_the_end_whose_syn_was_let_by_is_no_answer_to_that_syn() {
+    let mut lab = established();
+    pass(
+        &mut lab,
+        1.0,
+        LAN,
+        from_client().syn().seq(900_000),
+        "established",
+    );
+    // It has the number that an answer would have, and comes from the wrong end.
+    let own = from_client().rst().seq(50_000_000).ack(900_001);
+    refuse(&mut lab, 1.0, LAN, own, Reason::TcpOutOfWindow);
+    let answer = server_resets(50_000_000).ack(900_001);
+    pass(&mut lab, 1.0, WAN, answer, "close");
+}
+
+#[test]
+fn only_an_assured_session_waits_for_an_exact_reset() {
+    let checks = TcpChecks {
+        pick_up: PickUp::Loose,
+        ..TcpChecks::default()
+    };
+    // From the middle: one answer does not assure it, a second one does.
+    for (answers, state) in [(1, "close"), (2, "established")] {
+        let mut lab = Lab::lenient(OFFICE, checks);
+        pass(
+            &mut lab,
+            0.0,
+            LAN,
+            from_client().seq(100).ack(0),
+            "established",
+        );
+        for _ in 0..answers {
+            pass(
+                &mut lab,
+                0.0,
+                WAN,
+                from_server().seq(500).ack(100),
+                "established",
+            );
+        }
+        pass(&mut lab, 1.0, LAN, from_client().rst().seq(150), state);
+    }
+}
+
+/// The kernel takes the refused FIN for the last segment, and then waits for a
+/// better reset: `refused-fin-or-reset`.
+#[test]
+fn t_lnx_tcp_badfin__a_refused_fin_is_not_the_last_segment() {
+    let mut lab = established();
+    pass(
+        &mut lab,
+        1.0,
+        LAN,
+        from_client().syn().seq(900_000),
+        "established",
+    );
+    let fin = from_server().fin().seq(501).ack(5000);
+    refuse(&mut lab, 1.0, WAN, fin, Reason::TcpOutOfWindow);
+    // Since a SYN was let by, its answer need not be exact.
+    pass(&mut lab, 1.0, WAN, server_resets(600), "close");
 }

@@ -2,6 +2,7 @@
 //! connection: it lets by what may be true, and believes the answer.
 
 use spigate::engine::Reason;
+use spigate::session::{PickUp, TcpChecks};
 
 use super::lab::{LAN, Lab, WAN, moment};
 use super::packets::Packet;
@@ -141,4 +142,84 @@ fn a_repeated_syn_with_a_larger_number_counts_as_the_beginning() {
     pass(&mut lab, 1.1, WAN, syn_ack, "syn-recv");
     let ack = from_client().seq(7_000_001).ack(501);
     pass(&mut lab, 1.2, LAN, ack, "established");
+}
+
+/// The kernel keeps the numbers of the refused answer; a right one that does
+/// not lie behind them then opens nothing: `refused-answer`.
+#[test]
+fn nothing_of_a_refused_answer_is_kept() {
+    let mut lab = lab_after(&[SYN]);
+    for forged in [
+        from_server().syn().seq(3_000_000_000).ack(5000),
+        from_server().rst().seq(3_000_000_000).ack(5000),
+    ] {
+        refuse(&mut lab, 0.1, WAN, forged, Reason::TcpOutOfWindow);
+    }
+    play(&mut lab, 0.2, SYN_ACK);
+    play(&mut lab, 0.3, ACK);
+}
+
+/// The kernel deletes the session before it asks the rules:
+/// `refused-reopening`.
+#[test]
+fn t_lnx_tcp_syn_tw__a_syn_that_no_rule_allows_leaves_the_closed_session_alone() {
+    let mut lab = lab_after(&WHOLE_LIFE);
+    let before = lab.snapshot();
+    let syn = from_server().syn().seq(9_000_000);
+    let sent = lab.at(1.0).from(WAN).send(syn);
+    assert!(sent.forwarded.is_none() && sent.made.is_empty());
+    assert_eq!(lab.snapshot(), before);
+}
+
+#[test]
+fn a_new_syn_makes_simultaneous_opening_a_thing_of_the_past() {
+    let mut lab = lab_after(&[SYN]);
+    let syn = from_server().syn().seq(500);
+    pass(&mut lab, 0.1, WAN, syn, "syn-sent2");
+    let answer = from_client().syn().seq(100).ack(501);
+    pass(&mut lab, 0.2, LAN, answer, "syn-recv");
+    // The client's SYN again: it passes, and what is open begins anew with it.
+    pass(&mut lab, 0.3, LAN, SYN.1(), "syn-recv");
+    let ack = from_server().seq(501).ack(101);
+    pass(&mut lab, 0.4, WAN, ack, "syn-recv");
+    pass(
+        &mut lab,
+        0.5,
+        LAN,
+        from_client().seq(101).ack(501),
+        "established",
+    );
+}
+
+#[test]
+fn a_session_from_the_middle_stays_lenient_with_the_end_that_answers_a_new_syn() {
+    let checks = TcpChecks {
+        pick_up: PickUp::Loose,
+        ..TcpChecks::default()
+    };
+    let mut lab = Lab::lenient(OFFICE, checks);
+    pass(
+        &mut lab,
+        0.0,
+        LAN,
+        from_client().seq(100).ack(500),
+        "established",
+    );
+    pass(
+        &mut lab,
+        0.0,
+        WAN,
+        from_server().seq(500).ack(100),
+        "established",
+    );
+    pass(&mut lab, 1.0, LAN, new_syn(), "established");
+    let syn_ack = from_server().syn().seq(9_000_000).ack(7_000_001);
+    pass(&mut lab, 1.0, WAN, syn_ack, "syn-recv");
+    let ack = from_client().seq(7_000_001).ack(9_000_001);
+    pass(&mut lab, 1.0, LAN, ack, "established");
+    let far = |packet: Packet, seq: u32| packet.seq(seq).data("x");
+    let beyond = far(from_server().ack(7_000_001), 90_000_000);
+    pass(&mut lab, 1.0, WAN, beyond, "established");
+    let beyond = far(from_client().ack(9_000_001), 90_000_000);
+    refuse(&mut lab, 1.0, LAN, beyond, Reason::TcpOutOfWindow);
 }

@@ -204,14 +204,16 @@ impl Connection {
             repeated: 0,
         };
         // The first segment is checked as all others are, and cannot fail.
-        let liberal = Check::Liberal;
-        check(
+        let fit = check(
             &mut begun.ends,
             TcpState::SynSent,
             Direction::Original,
             segment,
-            liberal,
+            Check::Liberal,
         );
+        if fit == Fit::InWindow {
+            begun.note_repetition(Direction::Original, segment);
+        }
         Some(begun)
     }
 
@@ -285,6 +287,7 @@ impl Connection {
         match check(&mut next.ends, next.state, direction, segment, liberal) {
             Fit::OutOfWindow => Verdict::OutOfWindow,
             Fit::Ignored => Verdict::Passes(next),
+            Fit::Tolerated => next.accept(direction, segment, to, heard),
             Fit::InWindow => {
                 next.note_repetition(direction, segment);
                 next.accept(direction, segment, to, heard)
@@ -322,7 +325,10 @@ impl Connection {
             max_window: u32::from(self.last.window).max(1),
             ..said
         };
-        self.ends[direction] = End::default();
+        self.ends[direction] = End {
+            check: self.ends[direction].check,
+            ..End::default()
+        };
         self.state = TcpState::SynSent;
     }
 
@@ -342,6 +348,7 @@ impl Connection {
                     _ => Challenge::No,
                 };
                 self.passed_syn = Some(PassedSyn { end, challenge });
+                self.opening = Opened::ByOne;
             }
             (SegmentKind::Ack, Direction::Reply) if self.state == TcpState::SynSent => {
                 self.last.ack = segment.raw_ack; // a challenge ACK, perhaps
@@ -370,39 +377,41 @@ impl Connection {
         heard: Heard,
         checks: TcpChecks,
     ) -> Reset {
-        let mut inexact = false;
-        let acknowledged = self.ends[!direction].max_ack;
         if self.may_give_way() {
             // The tuple may be in use again already, unseen: what is known of
             // the closing connection says nothing of such a reset.
             return Reset::Trusted;
         }
-        if let Some(expected) = acknowledged.filter(|_| self.last.kind != Some(SegmentKind::Syn)) {
-            let established = self.state == TcpState::Established;
+        let last = &self.last;
+        let acknowledged = self.ends[!direction].max_ack;
+        if let Some(expected) = acknowledged.filter(|_| last.kind != Some(SegmentKind::Syn)) {
+            // `nf_conntrack_tcp_established`
+            let established = self.state == TcpState::Established && heard == Heard::Assured;
             if segment.seq == SeqNumber(0) && !established {
                 return Reset::Checked; // an answer to a SYN that was let by
             }
             if segment.seq.is_before(expected) && checks.resets == Resets::Checked {
                 return Reset::Wrong;
             }
-            let follows_own = self.last.kind == Some(SegmentKind::Ack)
-                && self.last.direction == direction
-                && segment.seq == self.last.end;
-            if !established || segment.seq == expected || follows_own {
-                return Reset::Checked;
-            }
-            inexact = true;
+            let follows_own = last.kind == Some(SegmentKind::Ack)
+                && last.direction == direction
+                && segment.seq == last.end;
+            return if !established || segment.seq == expected || follows_own {
+                Reset::Checked
+            } else {
+                Reset::Inexact
+            };
         }
-        let last = &self.last;
-        let answers_let_by = (heard != Heard::OneEnd && last.kind == Some(SegmentKind::Syn))
-            || (heard != Heard::Assured && last.kind == Some(SegmentKind::Ack));
+        let answers_syn = heard != Heard::OneEnd
+            && last.kind == Some(SegmentKind::Syn)
+            && last.direction != direction;
+        let answers_ack = heard != Heard::Assured && last.kind == Some(SegmentKind::Ack);
         let answers_challenge = self.state == TcpState::SynSent
             && last.kind == Some(SegmentKind::Ack)
             && last.direction == Direction::Reply
             && segment.seq == last.ack;
-        if inexact {
-            Reset::Inexact
-        } else if (answers_let_by && segment.raw_ack == last.end) || answers_challenge {
+        let answers_let_by = (answers_syn || answers_ack) && segment.raw_ack == last.end;
+        if answers_let_by || answers_challenge {
             Reset::Trusted
         } else {
             Reset::Checked
@@ -490,6 +499,7 @@ impl Connection {
     }
 }
 
+/// What a reset is worth.
 enum Reset {
     /// It ends the session, if it lies in the window.
     Checked,

@@ -85,6 +85,9 @@ pub(super) enum Fit {
     /// It passes, but says nothing: old data again, an old acknowledgement, or
     /// a little more than the window allows.
     Ignored,
+    /// It does not fit, and belongs all the same, because windows do not count
+    /// here. It says nothing.
+    Tolerated,
     /// It fits nothing that was said.
     OutOfWindow,
 }
@@ -126,7 +129,12 @@ impl End {
         self.take_options(segment);
     }
 
+    /// Takes what a SYN's options say. One without any leaves what an earlier
+    /// one said, as in conntrack.
     pub(super) fn take_options(&mut self, segment: &Segment) {
+        if segment.options.are_absent() {
+            return;
+        }
         self.scale = segment.options.window_scale();
         self.shift = self.scale.unwrap_or(0);
         self.sack = if segment.options.permits_sack() {
@@ -239,7 +247,7 @@ pub(super) fn check(
         fit = Fit::Ignored; // IV
     }
     if fit != Fit::InWindow {
-        return if strict { fit } else { Fit::InWindow };
+        return if strict { fit } else { Fit::Tolerated };
     }
     let numbers = Numbers { end, ack, sack };
     learn(ends, direction, segment, numbers);

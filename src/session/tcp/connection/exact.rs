@@ -41,7 +41,7 @@ impl Connection {
         };
         let mut ends = self.ends;
         match check(&mut ends, self.state, direction, segment, liberal) {
-            Fit::InWindow => Verdict::Passes(*self),
+            Fit::InWindow | Fit::Tolerated => Verdict::Passes(*self),
             Fit::Ignored | Fit::OutOfWindow => Verdict::OutOfWindow,
         }
     }
