@@ -147,6 +147,10 @@ impl Engine {
     }
 
     /// What the rules say of a connection: the permit, or how it is refused.
+    #[allow(
+        clippy::result_large_err,
+        reason = "a box would be an allocation for every refused packet"
+    )]
     pub(super) fn permit(
         &self,
         case: &Case<'_>,
