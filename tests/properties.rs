@@ -29,6 +29,8 @@ mod any_cutting;
 mod any_packet;
 #[path = "properties/any_sequence.rs"]
 mod any_sequence;
+#[path = "properties/any_translation.rs"]
+mod any_translation;
 #[path = "properties/honest_tcp.rs"]
 mod honest_tcp;
 #[path = "properties/model.rs"]

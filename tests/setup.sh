@@ -27,6 +27,7 @@ needs=(
   dnsmasq:dnsmasq-base        # DNS server and client
   dig:bind9-dnsutils
   ping:iputils-ping
+  traceroute:traceroute
   python3:python3             # web server, test scripts
   gcc:gcc                     # fuzz targets link C and C++
   g++:g++

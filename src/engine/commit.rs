@@ -245,6 +245,11 @@ impl Engine {
             evicts,
             by,
         } = opening;
+        // A mapping that lives by the session which makes room lives on.
+        let makes_room = replaces.is_some() || evicts.is_some();
+        if makes_room {
+            self.sessions.reserve(origin);
+        }
         if let Some(old) = replaces.and_then(|handle| self.end(handle)) {
             out.events.push(Event::Ended {
                 at: now,
@@ -269,6 +274,9 @@ impl Engine {
             }
         }
         let handle = self.sessions.insert(*origin, now, first);
+        if makes_room {
+            self.sessions.release(origin);
+        }
         let direction = first.direction;
         if let Some(kind) = origin.alg {
             let mut control = Control::new(kind);

@@ -151,12 +151,19 @@ struct Held {
 impl Held {
     /// The client's end is behind the way of the first packet, the server's
     /// behind that of the answers.
+    ///
+    /// Two that reach each other by their public endpoints know each other by
+    /// these.
     fn of(origin: &Origin, end: Direction) -> Self {
         let (arrives, answers) = (&origin.tuples[end], &origin.tuples[!end]);
+        let far = match origin.claims[!end] {
+            Some(_) => arrives.destination,
+            None => answers.source,
+        };
         Self {
             public: (arrives.protocol, answers.destination),
             inside: arrives.source,
-            far: answers.source,
+            far,
             home: origin.egress[!end],
         }
     }
@@ -341,6 +348,8 @@ impl Mappings {
                 if let Some(quota) = quota {
                     add(&mut self.held, (quota, protocol, held.inside.address));
                 }
+                let socket = (protocol, held.inside, known_in, far);
+                self.sockets.insert(socket, outside);
             }
             Entry::Occupied(mut entry) => match entry.get_mut() {
                 Holder::Mapped(mapping) => mapping.holders += 1,
@@ -348,8 +357,6 @@ impl Mappings {
             },
         }
         if end == Direction::Original {
-            let socket = (protocol, held.inside, known_in, far);
-            self.sockets.insert(socket, outside);
             let contact = (held.public, behaviour.filtering.far(held.far));
             add(&mut self.contacts, contact);
         }

@@ -284,6 +284,18 @@ impl Sessions {
         handle
     }
 
+    /// Holds what a session claims of public endpoints before it is
+    /// [inserted](Self::insert), while others go to make room for it; until
+    /// [released](Self::release).
+    pub fn reserve(&mut self, origin: &Origin) {
+        self.mappings.enter(origin);
+    }
+
+    /// Ends a [reservation](Self::reserve).
+    pub fn release(&mut self, origin: &Origin) {
+        self.mappings.leave(origin);
+    }
+
     /// Counts a packet and moves the session on.
     pub fn update(&mut self, handle: Handle, update: &Update) {
         let Some(session) = self

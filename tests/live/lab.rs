@@ -84,6 +84,13 @@ impl Lab {
         inside
     }
 
+    /// A host at `eth0` behind `device` of another, without addresses.
+    pub(crate) fn add_host_behind(&self, router: &Namespace, device: &str) -> Namespace {
+        let host = Namespace::new("behind");
+        cable(router, device, &host);
+        host
+    }
+
     /// Starts the gateway with this rule file and waits until it is ready.
     pub(crate) fn start_gateway(&self, rules: &str) -> Gateway {
         let file = self.dir.write("rules.toml", rules);

@@ -21,4 +21,5 @@ mod idle;
 mod lab;
 mod servers;
 mod tour;
+mod translation;
 mod trouble;

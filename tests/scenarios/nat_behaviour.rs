@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use spigate::engine::Reason;
 use spigate::session::Mapping;
 
+use super::dialogue::{Dialogue, forwarded};
 use super::lab::{LAN, Lab, WAN};
 use super::packets::{endpoint, tcp, udp};
 use super::wants::{drop_for, forward_to};
@@ -365,6 +366,118 @@ fn an_endpoint_that_is_one_sockets_own_is_shared_with_nobody() {
         leaves(&mut lab, "10.0.0.7:6000", SERVERS[0]),
         "203.0.113.2:6000"
     );
+}
+
+#[test]
+fn t_5382_req_8__two_clients_talk_tcp_by_their_public_endpoints() {
+    let mut lab = lab(MODES[0], MODES[0]);
+    let two = "10.0.0.8:6000";
+    let [public_one, public_two] = [CLIENT, two].map(|client| {
+        let sent = lab.at(0.0).from(LAN).send(syn(client, SERVERS[0]));
+        sent.forwarded.unwrap().1.source
+    });
+    let mut talk = Dialogue::open(&mut lab, 1.0, (LAN, CLIENT), &public_two);
+    // Each end knows the other as the outside would.
+    assert_eq!(
+        (&talk.server.own, &talk.server.peer),
+        (&two.to_owned(), &public_one)
+    );
+    assert_eq!(talk.client_says(&mut lab, 2.0, "hello"), "hello");
+    assert_eq!(talk.server_says(&mut lab, 2.0, "good day"), "good day");
+    for (end, public) in [(&talk.client, &public_two), (&talk.server, &public_one)] {
+        let fin = end.segment().fin();
+        let (zone, seen) = forwarded(lab.at(3.0).from(LAN).send(fin));
+        assert!(zone == LAN && seen.tcp().fin);
+        assert_eq!(end.peer, *public);
+    }
+}
+
+#[test]
+fn t_5382_req_3ab__tcp_and_udp_of_one_client_may_have_different_filters() {
+    let row = |service: &str, filtering: &str| {
+        format!(
+            r#"{{ id = "{service}", from = "lan", to = "wan", service = "all-{service}", as = "masquerade", mapping = "endpoint-independent", filtering = "{filtering}" }}"#
+        )
+    };
+    let services = "[services]\nall-tcp = { tcp = \"1-65535\" }\nall-udp = { udp = \"1-65535\" }\n";
+    let (start, _) = POLICY.split_once("[nat]").unwrap();
+    let rows = [row("tcp", MODES[1]), row("udp", MODES[0])].join(",");
+    let mut lab = Lab::new(&format!("{start}{services}[nat]\nsource = [{rows}]\n"));
+    assert_eq!(let_in(&mut lab, syn), FILTERS[1]);
+    assert_eq!(let_in(&mut lab, udp), FILTERS[0]);
+}
+
+#[test]
+fn a_forwards_port_is_no_clients_own() {
+    let published = r#"
+forward = [{ id = "ssh", on = "wan", src = "192.0.2.0/24", tcp = "4000-4299", to = "10.0.0.22" }]
+static = [{ id = "server", on = "wan", inside = "10.0.0.80", outside = "203.0.113.80" }]
+"#;
+    for target in [r#""masquerade""#, r#""203.0.113.80""#] {
+        let rules = POLICY.replace(
+            r#"as = "masquerade", mapping = "endpoint-independent", MODES"#,
+            &format!(r#"as = {target}, mapping = "endpoint-independent", ports = "4000-4300""#),
+        );
+        let mut lab = Lab::new(&(rules + published));
+        let sent = lab
+            .at(0.0)
+            .from(LAN)
+            .send(tcp("10.0.0.7:4000", SERVERS[0]).syn());
+        match target {
+            // Of all its ports one is left.
+            r#""masquerade""# => {
+                let _ = sent.expect(forward_to(WAN).source("203.0.113.2:4300"));
+            }
+            _ => drop(sent.expect(drop_for(Reason::NatPortsExhausted))),
+        }
+    }
+}
+
+#[test]
+fn a_stranger_whom_the_client_knows_by_another_endpoint_is_told_apart() {
+    let mut lab = lab(MODES[2], MODES[0]);
+    let [one, two] = [SERVERS[0], SERVERS[2]].map(|server| leaves(&mut lab, CLIENT, server));
+    assert_ne!(one, two);
+    // The second server comes to the endpoint that is for the first.
+    let sent = lab.at(0.0).from(WAN).send(udp(SERVERS[2], &one));
+    let seen = sent.forwarded.unwrap().1;
+    assert_eq!(seen.destination, CLIENT);
+    assert_ne!(seen.source, SERVERS[2]);
+    let sent = lab.at(0.0).from(LAN).send(udp(CLIENT, &seen.source));
+    let _ = sent.expect(forward_to(WAN).source(one.as_str()).destination(SERVERS[2]));
+    let sent = lab.at(0.0).from(LAN).send(udp(CLIENT, SERVERS[2]));
+    let _ = sent.expect(forward_to(WAN).source(two.as_str()).destination(SERVERS[2]));
+}
+
+#[test]
+fn clients_know_each_other_by_their_public_endpoints_in_every_mode() {
+    let mut lab = lab(MODES[1], MODES[0]);
+    let (one, two) = (CLIENT, "10.0.0.8:6000");
+    let public = [two, "10.0.0.9:7000"].map(|client| leaves(&mut lab, client, SERVERS[0]));
+    let seen = public.map(|public| {
+        let sent = lab.at(0.0).from(LAN).send(udp(one, &public));
+        sent.forwarded.unwrap().1.source
+    });
+    // Both have one public address, and it keeps its endpoint for that.
+    assert_eq!(seen[0], seen[1]);
+}
+
+#[test]
+fn a_mapping_outlives_the_session_that_makes_room_for_a_stranger() {
+    let rules = POLICY.replace("MODES", r#"filtering = "endpoint-independent""#);
+    let limits = "[limits]\nsessions = 1\n[policy]";
+    let mut lab = Lab::new(&rules.replace("[policy]", limits));
+    let public = leaves(&mut lab, CLIENT, SERVERS[0]);
+    let sent = lab.at(1.0).from(WAN).send(udp(SERVERS[2], &public));
+    let _ = sent.expect(forward_to(LAN).destination(CLIENT).because(Reason::Mapping));
+    let [mapping] = lab.mappings()[..] else {
+        panic!("{:?}", lab.mappings());
+    };
+    assert_eq!((mapping.holders, mapping.outside.to_string()), (1, public));
+    assert_eq!(mapping.inside.to_string(), CLIENT);
+    // Its client still goes by it.
+    let public = mapping.outside.to_string();
+    assert_eq!(leaves(&mut lab, CLIENT, SERVERS[1]), public);
 }
 
 impl Lab {

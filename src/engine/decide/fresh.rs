@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
+use super::leaving::Aside;
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, invalid, nothing, ttl_expired};
 use crate::nat::NoMapping;
@@ -93,8 +94,12 @@ impl Engine {
             return self.decide_local(case, permit);
         };
 
-        let ends = (egress, replaces);
-        let leaving = match self.leaving(tuple, &asking, translated.as_ref(), ends, why) {
+        let aside = Aside {
+            replaces,
+            leads_to: None,
+        };
+        let known = (egress, aside);
+        let leaving = match self.leaving(tuple, &asking, translated.as_ref(), known, why) {
             Ok(leaving) => leaving,
             Err(reason) => {
                 let unmapped = judgement(Verdict::Drop, reason, permit.rule(), None);

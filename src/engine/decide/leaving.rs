@@ -21,6 +21,16 @@ pub(super) struct Leaving {
     pub(super) claim: Option<Claim>,
 }
 
+/// What the search for a public endpoint has to know besides.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Aside {
+    /// The session that is about to be replaced counts as gone.
+    pub(super) replaces: Option<Handle>,
+    /// The socket behind the public endpoint that is addressed, where the packet
+    /// goes to a mapping: the answers come from there.
+    pub(super) leads_to: Option<Endpoint>,
+}
+
 impl Engine {
     /// As what a permitted connection is known in a zone. `arrives` is its
     /// tuple as it came; `asking` what the rules saw of it.
@@ -29,7 +39,7 @@ impl Engine {
         arrives: &Tuple,
         asking: &Asking,
         inward: Option<&Inward<'_>>,
-        (known_in, replaces): (ZoneId, Option<Handle>),
+        (known_in, aside): (ZoneId, Aside),
         why: &mut impl Observer,
     ) -> Result<Leaving, Reason> {
         let policy = &self.policy;
@@ -62,11 +72,11 @@ impl Engine {
                     (arrives, wanted, socket),
                     behaviour,
                     ports,
-                    (known_in, replaces),
+                    (known_in, aside),
                 )
             }
-            Some(Claim::Shared(_)) => self.shared(arrives, wanted, ports, (known_in, replaces)),
-            None => self.unshared(arrives, wanted, replaces),
+            Some(Claim::Shared(_)) => self.shared(arrives, wanted, ports, (known_in, aside)),
+            None => self.unshared(arrives, wanted, aside),
         };
         let tuple = found.ok_or(Reason::NatPortsExhausted)?;
         if let (Some(quota), Some(claim)) = (outward.row.and_then(|row| row.quota), claim)
@@ -111,7 +121,7 @@ impl Engine {
         (arrives, wanted, socket): (&Tuple, Tuple, Endpoint),
         behaviour: Behaviour,
         ports: &PortChoice,
-        (known_in, replaced): (ZoneId, Option<Handle>),
+        (known_in, aside): (ZoneId, Aside),
     ) -> Option<Tuple> {
         let mappings = self.sessions.mappings();
         let (protocol, far) = (wanted.protocol, wanted.destination);
@@ -121,16 +131,25 @@ impl Engine {
                 source: mapping.outside,
                 ..wanted
             };
-            return (!self.is_taken(&own.reversed(), replaced)).then_some(own);
+            return (!self.is_taken(&own.reversed(), aside)).then_some(own);
         }
         let start = self.hash.of(&(arrives, wanted.source));
         let is_taken = |reply: &Tuple| {
             mappings.usage(protocol, reply.destination) != Usage::Free
-                || self.is_taken(reply, replaced)
+                || self.is_published(known_in, reply)
+                || self.is_taken(reply, aside)
                 || self.reserved_to(reply, known_in).is_some()
         };
         unique_source(wanted, ports, start, is_taken)
-            .or_else(|| self.unused(wanted, ports, start, (known_in, replaced)))
+            .or_else(|| self.unused(wanted, ports, start, (known_in, aside)))
+            .filter(|found| !self.is_published(known_in, &found.reversed()))
+    }
+
+    /// Whether strangers' packets like this one lead elsewhere by the file: a
+    /// client may not have for itself what a forward or a static row gives out.
+    fn is_published(&self, known_in: ZoneId, reply: &Tuple) -> bool {
+        let policy = &self.policy;
+        policy.nat.is_published(known_in, reply, &policy.zones)
     }
 
     /// A public endpoint that towards this server nobody has, and that is no
@@ -140,18 +159,18 @@ impl Engine {
         arrives: &Tuple,
         wanted: Tuple,
         ports: &PortChoice,
-        (known_in, replaced): (ZoneId, Option<Handle>),
+        (known_in, aside): (ZoneId, Aside),
     ) -> Option<Tuple> {
         let mappings = self.sessions.mappings();
         let start = self.hash.of(&(arrives, wanted));
         let is_taken = |reply: &Tuple| {
             let usage = mappings.usage(wanted.protocol, reply.destination);
             matches!(usage, Usage::Mapped(_))
-                || self.is_taken(reply, replaced)
+                || self.is_taken(reply, aside)
                 || self.reserved_to(reply, known_in).is_some()
         };
         unique_source(wanted, ports, start, is_taken)
-            .or_else(|| self.unused(wanted, ports, start, (known_in, replaced)))
+            .or_else(|| self.unused(wanted, ports, start, (known_in, aside)))
     }
 
     /// When those that were tried are all taken: one that nobody has towards
@@ -161,7 +180,7 @@ impl Engine {
         wanted: Tuple,
         ports: &PortChoice,
         start: u64,
-        (known_in, replaced): (ZoneId, Option<Handle>),
+        (known_in, aside): (ZoneId, Aside),
     ) -> Option<Tuple> {
         let range = ports.ports_for(&wanted)?;
         let place = (wanted.protocol, wanted.source.address);
@@ -175,7 +194,7 @@ impl Engine {
             found.source.port = mappings.unused_port(place, &range, start, parity)?;
             let reply = found.reversed();
             match self.reserved_to(&reply, known_in) {
-                None => return (!self.is_taken(&reply, replaced)).then_some(found),
+                None => return (!self.is_taken(&reply, aside)).then_some(found),
                 // Behind them it goes on, from the end of the range at its start.
                 Some(last) if last.0 >= *range.end() => start = *range.start(),
                 Some(last) => start = last.0 + 1,
@@ -201,9 +220,10 @@ impl Engine {
     ) -> Option<Leaving> {
         let is_translated = wanted.source.address != arrives.source.address;
         let claim = (is_translated && wanted.protocol.has_ports()).then_some(Claim::Shared(quota));
+        let aside = Aside::default();
         let tuple = match claim {
-            Some(_) => self.shared(arrives, wanted, &PortChoice::default(), (known_in, None))?,
-            None => self.unshared(arrives, wanted, None)?,
+            Some(_) => self.shared(arrives, wanted, &PortChoice::default(), (known_in, aside))?,
+            None => self.unshared(arrives, wanted, aside)?,
         };
         Some(Leaving { tuple, claim })
     }
@@ -213,18 +233,21 @@ impl Engine {
     ///
     /// Where the search begins depends on the real client too: many clients
     /// with one port would otherwise all search the same few ports.
-    fn unshared(&self, arrives: &Tuple, wanted: Tuple, replaced: Option<Handle>) -> Option<Tuple> {
+    pub(super) fn unshared(&self, arrives: &Tuple, wanted: Tuple, aside: Aside) -> Option<Tuple> {
         let start = self.hash.of(&(arrives, wanted));
-        let is_taken = |reply: &Tuple| self.is_taken(reply, replaced);
+        let is_taken = |reply: &Tuple| self.is_taken(reply, aside);
         unique_source(wanted, &PortChoice::default(), start, is_taken)
     }
 
-    /// Whether answers of this tuple are somebody's. The session that is about
-    /// to be replaced counts as gone.
-    fn is_taken(&self, reply: &Tuple, replaced: Option<Handle>) -> bool {
-        match self.sessions.lookup(reply) {
-            Some((handle, _, _)) => Some(handle) != replaced,
-            None => self.sessions.is_taken(reply),
+    /// Whether answers of this tuple are somebody's.
+    fn is_taken(&self, reply: &Tuple, aside: Aside) -> bool {
+        let reply = Tuple {
+            source: aside.leads_to.unwrap_or(reply.source),
+            ..*reply
+        };
+        match self.sessions.lookup(&reply) {
+            Some((handle, _, _)) => Some(handle) != aside.replaces,
+            None => self.sessions.is_taken(&reply),
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::fresh::refused_by_rule;
+use super::leaving::Aside;
 use super::plan::{Admission, Decision, Opening};
 use super::{Case, invalid, ttl_expired};
 use crate::net::{Asking, PerDirection, Place, Tuple};
@@ -65,8 +66,12 @@ impl Engine {
                     Ok(permit) => permit,
                     Err(refused) => return Some(refused_by_rule(case, refused)),
                 };
-                let ends = (mapping.known_in, replaces);
-                let leaving = match self.leaving(tuple, &asking, None, ends, why) {
+                let aside = Aside {
+                    replaces,
+                    leads_to: Some(mapping.inside),
+                };
+                let known = (mapping.known_in, aside);
+                let leaving = match self.leaving(tuple, &asking, None, known, why) {
                     Ok(leaving) => leaving,
                     Err(reason) => {
                         let unmapped = judgement(Verdict::Drop, reason, None);
@@ -89,6 +94,23 @@ impl Engine {
             return Some(ttl_expired(case, expired));
         }
         let leaves = Tuple { source, ..inward };
+        let leaves = match client {
+            Client::Inside => leaves,
+            // The client may know this server by another endpoint of its own: then
+            // the stranger gets another port towards it.
+            Client::Outside => {
+                let aside = Aside {
+                    replaces,
+                    leads_to: None,
+                };
+                let Some(leaves) = self.unshared(tuple, leaves, aside) else {
+                    let exhausted = Reason::NatPortsExhausted;
+                    let unmapped = judgement(Verdict::Drop, exhausted, None);
+                    return Some(self.without_mapping(case, unmapped));
+                };
+                leaves
+            }
+        };
         why.step(Step::Leaves(&leaves));
         let home = mapping.first.home;
         let origin = Origin {

@@ -1,0 +1,527 @@
+//! Translation under any rule file made of its kinds of rows, any traffic and
+//! any time: there and back is the identity, nobody's answers can be taken for
+//! another's, and what is held of public endpoints is what counting says.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select, subsequence};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use spigate::engine::{
+    Arrival, Checksums, Engine, Extent, Options, Output, Policy, Reason, Silent, Verdict,
+};
+use spigate::net::{Dependence, Direction, Endpoint, Far, Port, Protocol, Timestamp, Tuple};
+use spigate::packet::Headers;
+use spigate::session::{Claim, Session, Sessions, Standing, Usage};
+
+use super::packets::{Packet, echo, echo_reply, endpoint, tcp, udp};
+use super::seen::{Body, Seen, Sums};
+
+const BASE: &str = r#"
+version = 1
+[zones]
+lan = { tun = "lan0", net = "10.0.0.0/24", address = "10.0.0.1" }
+dmz = { tun = "dmz0", net = "10.0.9.0/24", address = "10.0.9.1" }
+wan = { tun = "wan0", net = "0.0.0.0/0", address = "203.0.113.2" }
+[policy]
+default = "allow"
+"#;
+
+const ZONES: [&str; 3] = ["lan", "dmz", "wan"];
+
+/// Rows of `forward`; some of their public ports are those that clients have.
+const FORWARDS: [&str; 5] = [
+    r#"{ id = "web", on = "wan", tcp = 8080, to = "10.0.9.80:80", hairpin = true }"#,
+    r#"{ id = "calls", on = "wan", udp = "7000-7003", to = "10.0.9.60:17000-17003" }"#,
+    r#"{ id = "taken", on = "wan", udp = 5000, tcp = 5000, to = "10.0.0.8:5000", hairpin = true }"#,
+    r#"{ id = "twice", on = "wan", tcp = 5001, to = "10.0.9.80:80", as = "10.0.9.1" }"#,
+    r#"{ id = "hosts", on = "wan", dst = "203.0.113.144/28", tcp = 80, to = "10.0.9.144/28" }"#,
+];
+
+const STATICS: [&str; 2] = [
+    r#"{ id = "server", on = "wan", inside = "10.0.9.60", outside = "203.0.113.60", hairpin = true }"#,
+    r#"{ id = "lab", on = "wan", inside = "10.0.0.16/28", outside = "203.0.113.96/28" }"#,
+];
+
+/// Rows of `source` that change how others look.
+const EXCEPTIONS: [&str; 2] = [
+    r#"{ id = "branch", to = "wan", dst = "192.0.2.0/24", as = "none" }"#,
+    r#"{ id = "net", from = "lan", to = "wan", src = "10.0.0.0/28", dst = "198.51.100.10", map = "203.0.113.48/28" }"#,
+];
+
+/// What every client's address becomes: one address or two, with all ports or
+/// so few that they run out.
+const TARGETS: [&str; 5] = [
+    r#"as = "masquerade""#,
+    r#"as = "masquerade", ports = "5000-5003""#,
+    r#"as = ["203.0.113.16-203.0.113.17"], ports = "5000-5001""#,
+    r#"as = ["203.0.113.16-203.0.113.17"], pooling = "arbitrary""#,
+    r#"as = "203.0.113.2", ports = "7000-7009""#,
+];
+
+const ORDERS: [&str; 3] = ["keep", "keep-parity", "random"];
+
+fn rules() -> impl Strategy<Value = String> {
+    let mode = || select(Dependence::ALL.map(|(word, _)| word).to_vec());
+    let source = |id: &'static str, fields: &'static str| {
+        let ways = (select(&TARGETS[..]), select(&ORDERS[..]), mode(), mode());
+        ways.prop_map(move |(target, order, mapping, filtering)| {
+            format!(
+                r#"{{ id = "{id}", from = ["lan", "dmz"], to = "wan", {fields}{target}, port-order = "{order}", mapping = "{mapping}", filtering = "{filtering}" }}"#
+            )
+        })
+    };
+    let some = |rows: &'static [&'static str]| subsequence(rows, 0..=rows.len());
+    (
+        some(&EXCEPTIONS),
+        prop::option::weighted(0.3, source("some", r#"dst = "198.51.100.9", "#)),
+        source("all", ""),
+        some(&FORWARDS),
+        some(&STATICS),
+        prop::option::weighted(0.2, 1..6u8),
+    )
+        .prop_map(|(exceptions, some, all, forwards, statics, limit)| {
+            let mut source: Vec<String> = exceptions.into_iter().map(str::to_owned).collect();
+            source.extend(some);
+            source.push(all);
+            let limits = limit.map_or(String::new(), |n| format!("[limits]\nsessions = {n}\n"));
+            format!(
+                "{BASE}{limits}[nat]\nsource = [\n{}\n]\nforward = [{}]\nstatic = [{}]\n",
+                source.join(",\n"),
+                forwards.join(",\n"),
+                statics.join(",\n")
+            )
+        })
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    /// Milliseconds pass.
+    Clock(u32),
+    /// A host sends something of its own accord.
+    Sent(Kind, &'static str, &'static str),
+    /// A host sends something to a public endpoint that somebody has.
+    Called(Kind, &'static str, Index),
+    /// Whoever got a packet that passed answers it.
+    Answered(Index),
+    /// Whoever sent a packet that passed takes it back (TCP), or repeats it.
+    Continued(Index),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Udp,
+    Syn,
+    Echo,
+}
+
+const HOSTS: [&str; 11] = [
+    "10.0.0.7:5000",
+    "10.0.0.7:5001",
+    "10.0.0.8:5000",
+    "10.0.0.20:5000",
+    "10.0.9.80:80",
+    "10.0.9.60:17000",
+    "198.51.100.9:5000",
+    "198.51.100.9:53",
+    "198.51.100.10:53",
+    "192.0.2.9:53",
+    "10.0.9.150:80",
+];
+
+const PUBLIC: [&str; 12] = [
+    "203.0.113.2:5000",
+    "203.0.113.2:5001",
+    "203.0.113.2:5002",
+    "203.0.113.2:8080",
+    "203.0.113.2:7000",
+    "203.0.113.2:7003",
+    "203.0.113.16:5000",
+    "203.0.113.17:5000",
+    "203.0.113.60:17000",
+    "203.0.113.100:5000",
+    "203.0.113.55:5000",
+    "203.0.113.150:80",
+];
+
+fn event() -> impl Strategy<Value = Event> {
+    let kind = || prop_oneof![4 => Just(Kind::Udp), 2 => Just(Kind::Syn), 1 => Just(Kind::Echo)];
+    let host = || select(&HOSTS[..]);
+    prop_oneof![
+        1 => prop_oneof![3 => 0..20_000u32, 1 => 0..150_000u32].prop_map(Event::Clock),
+        5 => (kind(), host(), host()).prop_map(|(kind, a, b)| Event::Sent(kind, a, b)),
+        2 => (kind(), host(), select(&PUBLIC[..])).prop_map(|(kind, a, b)| Event::Sent(kind, a, b)),
+        3 => (kind(), host(), any::<Index>()).prop_map(|(kind, a, n)| Event::Called(kind, a, n)),
+        3 => any::<Index>().prop_map(Event::Answered),
+        2 => any::<Index>().prop_map(Event::Continued),
+    ]
+}
+
+/// A packet that passed: where and as what it came and left.
+#[derive(Debug, Clone)]
+struct Passed {
+    came: (usize, Tuple),
+    left: (usize, Tuple),
+    /// The session that it began.
+    began: bool,
+}
+
+struct World {
+    engine: Engine,
+    now: Timestamp,
+    passed: Vec<Passed>,
+    /// All that left, in order.
+    record: Vec<Vec<u8>>,
+}
+
+impl World {
+    fn new(policy: Arc<Policy>, seed: u64) -> Self {
+        let now = Timestamp::from_secs(1_772_355_600);
+        let options = Options {
+            seed,
+            checksums: Checksums::Verify,
+        };
+        Self {
+            engine: Engine::new(policy, options, now),
+            now,
+            passed: Vec::new(),
+            record: Vec::new(),
+        }
+    }
+
+    fn happen(&mut self, event: &Event) {
+        match event {
+            Event::Clock(millis) => self.wait(Duration::from_millis(u64::from(*millis))),
+            Event::Sent(kind, from, to) => {
+                let _ = self.send(self.home(endpoint(from)), &fresh(*kind, from, to));
+            }
+            Event::Called(kind, from, which) => {
+                let held: Vec<_> = recount(self.engine.sessions()).into_keys().collect();
+                if held.is_empty() {
+                    return;
+                }
+                let (_, public) = held[which.index(held.len())];
+                let _ = self.send(
+                    self.home(endpoint(from)),
+                    &fresh(*kind, from, &public.to_string()),
+                );
+            }
+            Event::Answered(which) => {
+                if let Some(passed) = self.one(*which) {
+                    self.answer(&passed);
+                }
+            }
+            Event::Continued(which) => {
+                if let Some(passed) = self.one(*which) {
+                    let packet = again(&passed.came.1);
+                    let _ = self.send(passed.came.0, &packet);
+                }
+            }
+        }
+    }
+
+    fn one(&self, which: Index) -> Option<Passed> {
+        let recent = self.passed.len().saturating_sub(8);
+        let recent = &self.passed[recent..];
+        (!recent.is_empty()).then(|| recent[which.index(recent.len())].clone())
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now = self.now.after(time);
+        self.engine.expire(self.now, &mut Output::default());
+        check(&self.engine);
+    }
+
+    /// The answer to a packet that passed arrives where that came from, from
+    /// where that was sent to: always while the session is fresh.
+    fn answer(&mut self, passed: &Passed) {
+        let lives = self.engine.sessions().lookup(&passed.left.1.reversed());
+        let is_its_own = lives.is_some_and(|(_, session, direction)| {
+            session.origin.outgoing(direction) == passed.came.1.reversed()
+        });
+        let has_just_begun = self.passed.last().is_some_and(|last| {
+            last.began && (last.left.1, last.came.1) == (passed.left.1, passed.came.1)
+        });
+        let answered = self.send(passed.left.0, &reply(&passed.left.1));
+        // Of a host that speaks to itself nobody can tell which end it is now.
+        let has_two_ends = passed.left.1.reversed() != passed.came.1;
+        let is_sure = passed.came.1.protocol != Protocol::TCP || has_just_begun && has_two_ends;
+        match answered {
+            Some(answered) if is_its_own => {
+                assert_eq!(answered.left.1, passed.came.1.reversed(), "{passed:?}");
+                assert_eq!(answered.left.0, passed.came.0, "{passed:?}");
+            }
+            None if is_its_own && is_sure => panic!("no answer to {passed:?}"),
+            _ => {}
+        }
+    }
+
+    fn send(&mut self, zone: usize, packet: &Packet) -> Option<Passed> {
+        let id = self.engine.policy().zones.by_name(ZONES[zone]).unwrap();
+        let arrival = Arrival {
+            zone: id,
+            extent: Extent::Whole,
+        };
+        let mut frame = packet.bytes();
+        let came = read(&frame);
+        let (mut out, before) = (Output::default(), self.engine.sessions().next_id());
+        let judgement = self
+            .engine
+            .packet(self.now, arrival, &mut frame, &mut out, &mut Silent);
+        check(&self.engine);
+        let Verdict::Forward(to) = judgement.verdict else {
+            return None;
+        };
+        let _ = Seen::read(&frame, Sums::Right);
+        let left = read(&frame);
+        let to = self.engine.policy().zones.name(to);
+        let to = ZONES.iter().position(|name| *name == to).unwrap();
+        // Its answer would be turned back into the answer to what was sent.
+        let session = judgement.session.expect("what passes has a session");
+        match self.engine.sessions().lookup(&left.reversed()) {
+            Some((_, found, direction)) => {
+                assert_eq!(found.id, session);
+                assert_eq!(found.origin.outgoing(direction), came.reversed());
+                assert_eq!(found.origin.egress[direction], id);
+            }
+            // A refused connection is over with its reset.
+            None => assert!(is_reset(&frame), "no answer can come back"),
+        }
+        self.record.push(frame);
+        let passed = Passed {
+            came: (zone, came),
+            left: (to, left),
+            began: self.engine.sessions().next_id() != before,
+        };
+        self.passed.push(passed.clone());
+        Some(passed)
+    }
+
+    fn home(&self, host: std::net::SocketAddr) -> usize {
+        let zones = &self.engine.policy().zones;
+        let name = zones.name(zones.holding(host.ip()).unwrap());
+        ZONES.iter().position(|known| *known == name).unwrap()
+    }
+}
+
+fn is_reset(frame: &[u8]) -> bool {
+    match Seen::read(frame, Sums::Right).body {
+        Body::Tcp(header, _) => header.rst,
+        _ => false,
+    }
+}
+
+fn read(frame: &[u8]) -> Tuple {
+    Headers::read(frame, false).unwrap().tuple().unwrap()
+}
+
+fn address(end: &str) -> String {
+    endpoint(end).ip().to_string()
+}
+
+fn fresh(kind: Kind, from: &str, to: &str) -> Packet {
+    match kind {
+        Kind::Udp => udp(from, to),
+        Kind::Syn => tcp(from, to).seq(1000).syn(),
+        Kind::Echo => echo(&address(from), &address(to), endpoint(from).port()),
+    }
+}
+
+/// What a sender of this tuple sends next: a reset, or the same again.
+fn again(tuple: &Tuple) -> Packet {
+    let (from, to) = (tuple.source.to_string(), tuple.destination.to_string());
+    match tuple.protocol {
+        Protocol::TCP => tcp(&from, &to).seq(1001).rst(),
+        Protocol::UDP => udp(&from, &to),
+        _ if tuple.icmp_query().unwrap().is_request() => fresh(Kind::Echo, &from, &to),
+        _ => echo_reply(&address(&from), &address(&to), tuple.source.port.0),
+    }
+}
+
+fn reply(tuple: &Tuple) -> Packet {
+    let back = tuple.reversed();
+    match tuple.protocol {
+        Protocol::TCP => {
+            let (from, to) = (back.source.to_string(), back.destination.to_string());
+            tcp(&from, &to).seq(5000).ack(1001).syn()
+        }
+        _ => again(&back),
+    }
+}
+
+type Public = (Protocol, Endpoint);
+
+/// Who holds a public endpoint: the socket behind it, how it is claimed, and to
+/// whom its client has spoken.
+#[derive(Debug)]
+struct Holder {
+    inside: Endpoint,
+    claim: Claim,
+    /// Of its own accord.
+    spoke: Option<Endpoint>,
+}
+
+/// What every session holds of public endpoints.
+fn recount(sessions: &Sessions) -> BTreeMap<Public, Vec<Holder>> {
+    let mut held = BTreeMap::<_, Vec<_>>::new();
+    for Session { origin, .. } in sessions.sorted() {
+        for end in Direction::BOTH {
+            let Some(claim) = origin.claims[end] else {
+                continue;
+            };
+            let (arrives, answers) = (origin.tuples[end], origin.tuples[!end]);
+            let far = match origin.claims[!end] {
+                Some(_) => arrives.destination,
+                None => answers.source,
+            };
+            let holder = Holder {
+                inside: arrives.source,
+                claim,
+                spoke: (end == Direction::Original).then_some(far),
+            };
+            let public = (arrives.protocol, answers.destination);
+            held.entry(public).or_default().push(holder);
+        }
+    }
+    held
+}
+
+fn check(engine: &Engine) {
+    let sessions = engine.sessions();
+    let mut tuples = HashSet::new();
+    for session in sessions.sorted() {
+        let [original, reply] = Direction::BOTH.map(|d| session.origin.tuples[d]);
+        assert!(tuples.insert(original), "two sessions have {original}");
+        // A host that speaks to itself through us is both ends.
+        let fits = tuples.insert(reply) || reply == original;
+        assert!(fits, "two sessions have {reply}");
+    }
+    check_mappings(sessions);
+}
+
+/// The index of mappings says what counting again says.
+fn check_mappings(sessions: &Sessions) {
+    let (mappings, held) = (sessions.mappings(), recount(sessions));
+    assert_eq!(mappings.in_use(), held.len());
+    let mut own = BTreeSet::new();
+    for ((protocol, public), holders) in &held {
+        let is_mapped = |holder: &&Holder| matches!(holder.claim, Claim::Mapped(..));
+        let mapped = holders.iter().filter(is_mapped).count();
+        let mapping = match mappings.usage(*protocol, *public) {
+            Usage::Mapped(mapping) => mapping,
+            usage => {
+                assert_eq!((usage, mapped), (Usage::Shared, 0), "{public}");
+                continue;
+            }
+        };
+        own.insert((*protocol, *public));
+        assert_eq!((mapping.protocol, mapping.outside), (*protocol, *public));
+        assert_eq!(mapping.holders as usize, holders.len(), "{public}");
+        assert_eq!(mapped, holders.len(), "{public} is somebody else's too");
+        let others = holders.iter().find(|h| h.inside != mapping.inside);
+        assert!(others.is_none(), "{mapping:?} and {others:?}");
+        // A socket finds what it has.
+        let far = match mapping.far {
+            Far::Anyone => "192.0.2.200:9".parse().unwrap(),
+            Far::Address(address) => Endpoint::new(address, Port(9)),
+            Far::Endpoint(endpoint) => endpoint,
+        };
+        let socket = (*protocol, mapping.inside);
+        let found = mappings.of_socket(socket, mapping.known_in, mapping.behaviour.mapping, far);
+        assert_eq!(found, Some(mapping), "its socket does not find it");
+        // It lets in whom its client has spoken to, as far as its filter asks.
+        let filter = mapping.behaviour.filtering;
+        let contacts: HashSet<_> = holders
+            .iter()
+            .filter_map(|holder| match holder.claim {
+                Claim::Mapped(behaviour, ..) => Some(behaviour.filtering.far(holder.spoke?)),
+                Claim::Shared(_) => None,
+            })
+            .collect();
+        for host in HOSTS.into_iter().chain(PUBLIC) {
+            let host: Endpoint = host.parse().unwrap();
+            let is_known =
+                filter == Dependence::EndpointIndependent || contacts.contains(&filter.far(host));
+            assert_eq!(mappings.lets_in(mapping, host), is_known, "{host}");
+        }
+    }
+    let listed = mappings.sorted().into_iter();
+    let listed: BTreeSet<_> = listed.map(|m| (m.protocol, m.outside)).collect();
+    assert_eq!(listed, own);
+}
+
+fn compiled(rules: &str) -> Arc<Policy> {
+    let compiled = spigate::config::compile(Path::new("any.toml"), rules);
+    let report =
+        |r: spigate::config::Report| panic!("{}", r.render(spigate::config::Colour::Plain));
+    Arc::new(compiled.unwrap_or_else(report).policy)
+}
+
+fn run(policy: &Arc<Policy>, seed: u64, events: &[Event]) -> World {
+    let mut world = World::new(policy.clone(), seed);
+    for event in events {
+        world.happen(event);
+    }
+    world
+}
+
+proptest! {
+    #[test]
+    fn translation_is_undone_and_endpoints_come_back_under_any_rules(
+        seed in any::<u64>(),
+        rules in rules(),
+        events in proptest::collection::vec(event(), 1..60),
+    ) {
+        let policy = compiled(&rules);
+        let mut world = run(&policy, seed, &events);
+        prop_assert_eq!(&world.record, &run(&policy, seed, &events).record);
+        world.wait(Duration::from_secs(7 * 24 * 3600));
+        let sessions = world.engine.sessions();
+        prop_assert!(sessions.is_empty());
+        prop_assert_eq!(sessions.mappings().in_use(), 0);
+        prop_assert_eq!(sessions.mappings().sorted().len(), 0);
+        prop_assert_eq!(sessions.census().sources(), 0);
+        for standing in Standing::ALL {
+            prop_assert_eq!(sessions.census().of_standing(standing), 0);
+        }
+        prop_assert_eq!(world.engine.next_deadline(), None);
+    }
+}
+
+#[test]
+fn the_rules_and_sequences_reach_what_they_are_for() {
+    let mut runner = TestRunner::deterministic();
+    let all = (rules(), proptest::collection::vec(event(), 1..60));
+    let mut counts = BTreeMap::<_, u64>::new();
+    let mut moved = [0; 3];
+    for seed in 0..150 {
+        let (rules, events) = all.new_tree(&mut runner).unwrap().current();
+        let world = run(&compiled(&rules), seed, &events);
+        for (verdict, reason, count) in world.engine.counters().verdicts() {
+            *counts.entry((verdict, reason)).or_default() += count;
+        }
+        for Passed { came, left, .. } in &world.passed {
+            let (came, left) = (came.1, left.1);
+            let [source, destination] = [
+                came.source != left.source,
+                came.destination != left.destination,
+            ];
+            moved[0] += u64::from(source);
+            moved[1] += u64::from(destination);
+            moved[2] += u64::from(source && destination);
+        }
+    }
+    assert!(moved.iter().all(|count| *count > 100), "{moved:?}");
+    for (verdict, reason) in [
+        ("forward", Reason::Mapping),
+        ("forward", Reason::Session),
+        ("drop", Reason::NatPortsExhausted),
+    ] {
+        let count = counts.get(&(verdict, reason)).copied().unwrap_or(0);
+        assert!(count >= 20, "{verdict} for {reason}: {count} of {counts:?}");
+    }
+}
