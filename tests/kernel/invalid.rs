@@ -38,6 +38,7 @@ fn tcp(from: ([u8; 4], u16), to: ([u8; 4], u16), flags: u8, seq: u32, ack: u32) 
         window: 1000,
         options: Vec::new(),
         length: 0,
+        ..Tcp::default()
     };
     Packet::new(at(from.0, from.1), at(to.0, to.1), Body::Tcp(tcp))
 }
