@@ -2,6 +2,8 @@
 
 use super::control::Control;
 use super::decide::{Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan};
+use super::fragments::Late;
+use super::rates::AnswerKind;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
 use crate::net::{Direction, Family, Timestamp, Tuple, ZoneId};
 use crate::packet::{self, Complaint, Cuts, Cutting, Headers};
@@ -140,6 +142,35 @@ impl Engine {
             zone: arrival.zone,
             bytes,
         });
+    }
+
+    /// Tells the sender of a datagram for the gateway itself that it did not
+    /// become whole in time, if its first piece is here (RFC 1122 section
+    /// 3.3.2, RFC 8200 section 4.5). Of what only comes through, its receiver
+    /// may tell.
+    pub(super) fn tell_of(&mut self, late: &Late) -> Option<Made> {
+        let (rates, target) = (&self.policy.answers, late.unfinished.source);
+        let kind = AnswerKind::Error;
+        if !self.policy.zones.is_own(late.unfinished.destination) {
+            return None;
+        }
+        let answer = || {
+            let frame = late.first_piece()?;
+            let headers = Headers::read(&frame, false).ok()?;
+            let family = Family::of(headers.source);
+            let gateway = self.policy.zones.speaking_address(late.zone, family)?;
+            packet::icmp_error(&frame, &headers, gateway, Complaint::ReassemblyTime)
+        };
+        let bytes = answer()?;
+        if !self.limiter.allows(rates, self.now, kind, target) {
+            self.counters.count_withheld(kind);
+            return None;
+        }
+        self.limiter.spend(rates, self.now, kind, target);
+        Some(Made {
+            zone: late.zone,
+            bytes,
+        })
     }
 
     fn pass(

@@ -9,7 +9,7 @@
 //!
 //! Nothing is sent where it is not known what the ends await.
 
-use super::{Ending, Engine, Event, Made, Output};
+use super::{Ending, Engine, Event, Made, Output, Unfinished};
 use crate::net::{Direction, Timestamp};
 use crate::packet::{self, Speech};
 use crate::session::{Handle, OnExpiry, Probing, Session, State, TcpState, Tracked};
@@ -38,9 +38,14 @@ impl Engine {
                 }
                 out.events.push(Event::Unmet(unmet));
             } else if let Some(unfinished) = self.fragments.pop_due(until) {
-                if let Some(unfinished) = unfinished {
-                    self.counters.count_unfinished(&unfinished);
-                    out.events.push(Event::Unfinished(unfinished));
+                if let Some(late) = unfinished {
+                    self.counters.count_unfinished(&late.unfinished);
+                    let told = self.tell_of(&late);
+                    out.events.push(Event::Unfinished(Unfinished {
+                        packets: usize::from(told.is_some()),
+                        ..late.unfinished
+                    }));
+                    out.made.extend(told);
                 }
             } else if until == self.now {
                 return;

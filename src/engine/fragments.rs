@@ -1,8 +1,8 @@
 //! The pieces of datagrams that are not whole yet.
 //!
 //! It keeps pieces until their datagram is whole, refuses what overlaps
-//! (RFC 5722; the same for IPv4, RFC 1858), and gives up what is too old or
-//! too much. Nobody behind it ever sees a part: tracking, rules, translation
+//! (RFC 5722; the same for IPv4, RFC 1858) but for repeats of what one piece
+//! said, octet by octet, and gives up what is too old or too much. Nobody behind it ever sees a part: tracking, rules, translation
 //! and ALGs get whole datagrams only.
 //!
 //! **What tells datagrams apart** is [`Key`]: source, destination, number,
@@ -89,7 +89,7 @@ impl Key {
 pub(super) enum Fate {
     /// It is kept until the others are there.
     Kept,
-    /// It was there before.
+    /// What it says was there before.
     Repeated,
     /// It was the last one missing: the datagram, and how it came apart.
     Completes(Vec<u8>, Cuts),
@@ -112,6 +112,30 @@ pub struct Unfinished {
     pub pieces: usize,
     /// Why: `fragment-timeout`, or `fragment-limit`.
     pub reason: Reason,
+    /// How many packets its sender was told by: one, or none.
+    pub packets: usize,
+}
+
+/// A datagram that did not become whole in time.
+#[derive(Debug)]
+pub(super) struct Late {
+    pub(super) unfinished: Unfinished,
+    /// The zone that it came by.
+    pub(super) zone: ZoneId,
+    datagram: Datagram,
+}
+
+impl Late {
+    /// Its first piece as it came; `None` where that never came.
+    pub(super) fn first_piece(&self) -> Option<Vec<u8>> {
+        let header = self.datagram.header.as_deref()?;
+        let first = self
+            .datagram
+            .pieces
+            .first()
+            .filter(|held| held.offset == 0)?;
+        Some([header, &first.payload].concat())
+    }
 }
 
 #[derive(Debug)]
@@ -279,10 +303,16 @@ impl Fragments {
 
     /// Gives up the next datagram that is due by `now`; `None` in the inner
     /// place for one that was spoiled before.
-    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Option<Unfinished>> {
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<Option<Late>> {
         self.due.first().filter(|(at, _)| *at <= now)?;
         let (at, key) = self.due.pop_first()?;
-        Some(self.give_up(&key, at, Reason::FragmentTimeout))
+        let datagram = self.remove(&key)?;
+        let unfinished = datagram.unfinished(&key, at, Reason::FragmentTimeout);
+        Some(unfinished.map(|unfinished| Late {
+            unfinished,
+            zone: key.zone,
+            datagram,
+        }))
     }
 
     fn make_room(
@@ -314,14 +344,7 @@ impl Fragments {
     }
 
     fn give_up(&mut self, key: &Key, at: Timestamp, reason: Reason) -> Option<Unfinished> {
-        let datagram = self.remove(key)?;
-        datagram.spoiled.is_none().then_some(Unfinished {
-            at,
-            source: key.source,
-            destination: key.destination,
-            pieces: datagram.pieces.len(),
-            reason,
-        })
+        self.remove(key)?.unfinished(key, at, reason)
     }
 
     fn open(&mut self, now: Timestamp, key: Key) -> &mut Datagram {
@@ -359,11 +382,26 @@ impl Fragments {
     }
 }
 
+impl Held {
+    /// Whether it says all that this piece says. Then the piece changes
+    /// nothing: RFC 8200 section 4.5 lets exact repeats be ignored, and Linux
+    /// ignores parts of a piece too.
+    fn says(&self, piece: &Piece, payload: &[u8]) -> bool {
+        let ends_alike = match piece.follows {
+            Follows::More => true,
+            Follows::Nothing => self.follows == Follows::Nothing && self.end == piece.end,
+        };
+        let place = piece.offset.checked_sub(self.offset);
+        let own = place.and_then(|place| self.payload.get(place..place + payload.len()));
+        ends_alike && own == Some(payload)
+    }
+}
+
 /// Where a piece belongs among those that are here.
 enum Place {
     /// Before the piece of this number.
     Free(usize),
-    /// The same is here.
+    /// One that is here says the same.
     Same,
     /// Something else is here, or it contradicts what is known.
     Taken,
@@ -384,19 +422,33 @@ impl Datagram {
         }
     }
 
+    /// What is told of it when it is given up; `None` where it was before.
+    fn unfinished(&self, key: &Key, at: Timestamp, reason: Reason) -> Option<Unfinished> {
+        self.spoiled.is_none().then_some(Unfinished {
+            at,
+            source: key.source,
+            destination: key.destination,
+            pieces: self.pieces.len(),
+            reason,
+            packets: 0,
+        })
+    }
+
     fn place(&self, piece: &Piece, payload: &[u8]) -> Place {
         let place = self
             .pieces
             .partition_point(|held| held.offset < piece.offset);
         let at = self.pieces.get(place);
-        if let Some(held) = at.filter(|held| held.offset == piece.offset) {
-            let is_same =
-                (held.end, held.follows) == (piece.end, piece.follows) && *held.payload == *payload;
-            return if is_same { Place::Same } else { Place::Taken };
-        }
         let before = place
             .checked_sub(1)
             .and_then(|place| self.pieces.get(place));
+        if [before, at]
+            .into_iter()
+            .flatten()
+            .any(|held| held.says(piece, payload))
+        {
+            return Place::Same;
+        }
         let overlaps = before.is_some_and(|held| held.end > piece.offset)
             || at.is_some_and(|held| held.offset < piece.end);
         // A second end, something behind the end, or an end before something.

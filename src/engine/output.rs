@@ -69,7 +69,8 @@ impl Event {
     pub fn packets(&self) -> usize {
         match self {
             Self::Ended { packets, .. } | Self::Probed { packets, .. } => *packets,
-            Self::Began(_) | Self::Unmet(_) | Self::Unfinished(_) => 0,
+            Self::Unfinished(unfinished) => unfinished.packets,
+            Self::Began(_) | Self::Unmet(_) => 0,
         }
     }
 }

@@ -53,6 +53,8 @@ reasons! {
     BadChecksum => "bad-checksum",
     /// A source or destination address that no packet on the wire may have.
     BadAddress => "bad-address",
+    /// An IPv4 option whose length cannot be.
+    BadOption => "bad-option",
     /// A source address that lies elsewhere than the packet comes from.
     SpoofedSource => "spoofed-source",
     /// It carries the way that it wants to be sent.

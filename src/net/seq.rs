@@ -33,10 +33,12 @@ impl SeqNumber {
         self.since(other) < 0
     }
 
-    /// Whether `self` comes after `other` in the sequence space.
+    /// Whether `self` comes after `other` in the sequence space. Two numbers
+    /// exactly 2^31 apart come each before and after the other, as with Linux
+    /// (`before`, `after` in `net/tcp.h`): what asks for either is careful.
     #[must_use]
     pub fn is_after(self, other: Self) -> bool {
-        self.since(other) > 0
+        other.is_before(self)
     }
 }
 
@@ -49,6 +51,14 @@ impl fmt::Display for SeqNumber {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_the_numbers_away_is_before_and_after_as_in_linux() {
+        let (one, other) = (SeqNumber(7), SeqNumber(7 + (1 << 31)));
+        assert!(one.is_before(other) && one.is_after(other));
+        assert!(other.is_before(one) && other.is_after(one));
+        assert!(!one.is_before(one) && !one.is_after(one));
+    }
 
     #[test]
     fn order_holds_across_the_wrap() {

@@ -9,8 +9,9 @@ use super::{Endpoint, Port, Protocol};
 ///
 /// For ICMP queries (echo and its like) the source's port is the identifier,
 /// and the destination's port is the message type in its high octet, as Linux
-/// conntrack keeps them: so an echo request and an echo reply are different
-/// tuples, and each is the other's [`reversed`](Self::reversed).
+/// conntrack keeps them, and the code in its low one: so an echo request and an
+/// echo reply are different tuples, and each is the other's
+/// [`reversed`](Self::reversed).
 /// For protocols without ports both ports are zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tuple {
@@ -38,8 +39,9 @@ impl Tuple {
     pub fn reversed(&self) -> Self {
         let (mut source, mut destination) = (self.destination, self.source);
         if let Some(query) = self.icmp_query() {
+            let [_, code] = self.destination.port.0.to_be_bytes();
             source.port = self.source.port;
-            destination.port = query.answered_by().as_port();
+            destination.port = query.answered_by().with_code(code);
         }
         Self {
             protocol: self.protocol,
@@ -185,10 +187,18 @@ impl IcmpQuery {
         query(self.answer, self.kind, asks, name)
     }
 
-    /// The message type as it stands in a tuple's destination port.
+    /// The message type as it stands in a tuple's destination port, with code
+    /// 0, which is all that honest senders use.
     #[must_use]
     pub fn as_port(self) -> Port {
-        Port(u16::from_be_bytes([self.kind, 0]))
+        self.with_code(0)
+    }
+
+    /// Message type and code as they stand in a tuple's destination port. An
+    /// answer has the code of its question, or it answers another.
+    #[must_use]
+    pub fn with_code(self, code: u8) -> Port {
+        Port(u16::from_be_bytes([self.kind, code]))
     }
 }
 

@@ -258,6 +258,11 @@ impl Cuts {
             return vec![whole.to_vec()];
         };
         let is_v4 = u8_at(whole, 0).is_some_and(|octet| octet >> 4 == 4);
+        if !is_v4 && whole.len() <= limit {
+            // No longer than a piece that came: without the fragment header it
+            // needs no pieces.
+            return vec![whole.to_vec()];
+        }
         let later = if is_v4 {
             copied_header(before)
         } else {

@@ -10,6 +10,7 @@ mod bytes;
 pub mod checksum;
 mod fragment;
 mod icmp_error;
+mod options;
 mod parse;
 mod reply;
 mod rewrite;
@@ -19,6 +20,7 @@ mod tcp;
 
 pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, ecn};
 pub use icmp_error::{quoted, translate_error};
+pub use options::broken_option;
 pub use parse::{BadPacket, Fragment, Headers, Quoted, Transport};
 pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{

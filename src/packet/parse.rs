@@ -49,8 +49,9 @@ pub enum Transport {
     Tcp(TcpHeader),
     /// UDP, with both ports.
     Udp(Port, Port),
-    /// An ICMP or ICMPv6 message that asks or answers, with its identifier.
-    Query(IcmpQuery, Port),
+    /// An ICMP or ICMPv6 message that asks or answers, with its identifier and
+    /// its code.
+    Query(IcmpQuery, Port, u8),
     /// An ICMP or ICMPv6 error: it quotes another packet.
     Error {
         /// The message type.
@@ -234,7 +235,7 @@ impl Headers {
         let (source, destination) = match self.transport {
             Transport::Tcp(tcp) => (tcp.source, tcp.destination),
             Transport::Udp(source, destination) => (source, destination),
-            Transport::Query(query, identifier) => (identifier, query.as_port()),
+            Transport::Query(query, identifier, code) => (identifier, query.with_code(code)),
             Transport::Other if !self.protocol.is_icmp() => (Port(0), Port(0)),
             Transport::Other | Transport::Error { .. } | Transport::Icmp { .. } => return None,
         };
@@ -355,7 +356,7 @@ fn read_transport(protocol: Protocol, segment: &[u8], length: usize) -> Option<T
             u16_at(segment, 6)?;
             if let Some(query) = IcmpQuery::from_type(protocol, kind) {
                 let identifier = Port(u16_at(segment, 4)?);
-                return Some(Transport::Query(query, identifier));
+                return Some(Transport::Query(query, identifier, code));
             }
             if is_error(protocol, kind) {
                 return Some(Transport::Error { kind, code });
@@ -440,7 +441,8 @@ impl Quoted {
             Protocol::ICMP | Protocol::ICMPV6 => {
                 let kind = u8_at(bytes, at).ok_or(BadPacket::Length)?;
                 let query = IcmpQuery::from_type(protocol, kind).ok_or(BadPacket::Header)?;
-                (field(4)?, query.as_port())
+                let code = u8_at(bytes, at + 1).ok_or(BadPacket::Length)?;
+                (field(4)?, query.with_code(code))
             }
             _ => (Port(0), Port(0)),
         };

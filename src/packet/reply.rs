@@ -3,11 +3,14 @@
 
 use std::net::IpAddr;
 
-use etherparse::{Icmpv4Type, Icmpv6Type, PacketBuilder, PacketBuilderStep, icmpv4, icmpv6};
+use etherparse::{
+    Icmpv4Type, Icmpv6Type, IpDscp, IpEcn, IpHeaders, Ipv4Header, Ipv6Header, PacketBuilder,
+    PacketBuilderStep, icmpv4, icmpv6,
+};
 
-use super::bytes::u16_at;
+use super::bytes::{u8_at, u16_at};
 use super::parse::{Fragment, Headers, Transport};
-use crate::net::TcpFlags;
+use crate::net::{Port, TcpFlags};
 
 /// Time to live of what the gateway sends, as Linux has it.
 const TTL: u8 = 64;
@@ -26,9 +29,13 @@ pub enum Complaint {
     NoRoute,
     /// Time to live or hop limit ran out.
     TimeExceeded,
+    /// Its pieces did not all come in time.
+    ReassemblyTime,
     /// It is too long for the next link, which takes this many octets, and may
     /// not be cut (RFC 1191 section 4, RFC 4443 section 3.2).
     TooBig(u16),
+    /// The octet at this place of the header is wrong (RFC 792).
+    Parameter(u8),
 }
 
 /// Whether the sender of this packet may be told of its fate by an error: not
@@ -51,14 +58,58 @@ fn may_answer(headers: &Headers) -> bool {
         && one_host(headers.destination)
 }
 
+/// The IP header of what the gateway sends, with this TOS or traffic class.
 pub(super) fn ip(
     source: IpAddr,
     destination: IpAddr,
-) -> Option<PacketBuilderStep<etherparse::IpHeaders>> {
-    match (source, destination) {
-        (IpAddr::V4(s), IpAddr::V4(d)) => Some(PacketBuilder::ipv4(s.octets(), d.octets(), TTL)),
-        (IpAddr::V6(s), IpAddr::V6(d)) => Some(PacketBuilder::ipv6(s.octets(), d.octets(), TTL)),
-        _ => None,
+    class: u8,
+) -> Option<PacketBuilderStep<IpHeaders>> {
+    let header = match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let header = Ipv4Header {
+                dscp: IpDscp::try_new(class >> 2).ok()?,
+                ecn: IpEcn::try_new(class & 3).ok()?,
+                dont_fragment: true,
+                time_to_live: TTL,
+                source: source.octets(),
+                destination: destination.octets(),
+                ..Ipv4Header::default()
+            };
+            IpHeaders::Ipv4(header, Default::default())
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let header = Ipv6Header {
+                traffic_class: class,
+                hop_limit: TTL,
+                source: source.octets(),
+                destination: destination.octets(),
+                ..Ipv6Header::default()
+            };
+            IpHeaders::Ipv6(header, Default::default())
+        }
+        _ => return None,
+    };
+    Some(PacketBuilder::ip(header))
+}
+
+/// TOS or traffic class of the packet at the start of `frame`.
+fn class(frame: &[u8]) -> u8 {
+    let first = u16_at(frame, 0).unwrap_or(0);
+    match first >> 12 {
+        4 => u8_at(frame, 1).unwrap_or(0),
+        _ => u8::try_from(first >> 4 & 0xff).unwrap_or(0),
+    }
+}
+
+/// What an error about this packet has, as Linux does it: in IPv4 precedence 6
+/// over the type of service of its cause (RFC 1812 section 4.3.2.5), in IPv6
+/// nothing.
+fn error_class(frame: &[u8]) -> u8 {
+    const TYPE_OF_SERVICE: u8 = 0x1e;
+    const INTERNETWORK_CONTROL: u8 = 0xc0;
+    match u8_at(frame, 0).map(|octet| octet >> 4) {
+        Some(4) => class(frame) & TYPE_OF_SERVICE | INTERNETWORK_CONTROL,
+        _ => 0,
     }
 }
 
@@ -70,7 +121,7 @@ pub fn reset(headers: &Headers) -> Option<Vec<u8>> {
     if tcp.flags.has(TcpFlags::RST) || !may_answer(headers) {
         return None;
     }
-    let step = ip(headers.destination, headers.source)?;
+    let step = ip(headers.destination, headers.source, 0)?;
     let (source, destination) = (tcp.destination.0, tcp.source.0);
     let segment = if tcp.flags.has(TcpFlags::ACK) {
         step.tcp(source, destination, tcp.ack.0, 0).rst()
@@ -96,7 +147,7 @@ pub fn icmp_error(
     if !may_answer(headers) {
         return None;
     }
-    let step = ip(gateway, headers.source)?;
+    let step = ip(gateway, headers.source, error_class(frame))?;
     let quote = |limit: usize, overhead: usize| {
         let length = headers.length.min(frame.len()).min(limit - overhead);
         frame.get(..length)
@@ -112,6 +163,12 @@ pub fn icmp_error(
             }
             Complaint::TimeExceeded => {
                 Icmpv4Type::TimeExceeded(icmpv4::TimeExceededCode::TtlExceededInTransit)
+            }
+            Complaint::Parameter(place) => Icmpv4Type::ParameterProblem(
+                icmpv4::ParameterProblemHeader::PointerIndicatesError(place),
+            ),
+            Complaint::ReassemblyTime => {
+                Icmpv4Type::TimeExceeded(icmpv4::TimeExceededCode::FragmentReassemblyTimeExceeded)
             }
             Complaint::TooBig(next_hop_mtu) => Icmpv4Type::DestinationUnreachable(
                 icmpv4::DestUnreachableHeader::FragmentationNeeded { next_hop_mtu },
@@ -131,7 +188,16 @@ pub fn icmp_error(
             Complaint::TimeExceeded => {
                 Icmpv6Type::TimeExceeded(icmpv6::TimeExceededCode::HopLimitExceeded)
             }
+            Complaint::ReassemblyTime => {
+                Icmpv6Type::TimeExceeded(icmpv6::TimeExceededCode::FragmentReassemblyTimeExceeded)
+            }
             Complaint::TooBig(mtu) => Icmpv6Type::PacketTooBig { mtu: mtu.into() },
+            Complaint::Parameter(place) => {
+                Icmpv6Type::ParameterProblem(icmpv6::ParameterProblemHeader {
+                    code: icmpv6::ParameterProblemCode::ErroneousHeaderField,
+                    pointer: place.into(),
+                })
+            }
         };
         step.icmpv6(message)
             .write(&mut bytes, quote(MAX_V6_ERROR, 48)?)
@@ -143,21 +209,25 @@ pub fn icmp_error(
 /// The answer to an echo request that was addressed to the gateway itself.
 #[must_use]
 pub fn echo_reply(frame: &[u8], headers: &Headers) -> Option<Vec<u8>> {
-    let Transport::Query(query, identifier) = headers.transport else {
+    let Transport::Query(query, Port(identifier), code) = headers.transport else {
         return None;
     };
     let range = headers.transport_range();
     let sequence = u16_at(frame, range.start + 6)?;
     let data = frame.get(range.start + 8..range.end)?;
-    let step = ip(headers.destination, headers.source)?;
+    let step = ip(headers.destination, headers.source, class(frame))?;
     let mut bytes = Vec::new();
+    let [high, low] = identifier.to_be_bytes();
+    let [first, second] = sequence.to_be_bytes();
+    let numbers = [high, low, first, second];
+    // The code is the request's, or the reply would answer another.
     match query.message_type() {
         8 => step
-            .icmpv4_echo_reply(identifier.0, sequence)
+            .icmpv4_raw(0, code, numbers)
             .write(&mut bytes, data)
             .ok()?,
         128 => step
-            .icmpv6_echo_reply(identifier.0, sequence)
+            .icmpv6_raw(129, code, numbers)
             .write(&mut bytes, data)
             .ok()?,
         _ => return None,

@@ -31,7 +31,7 @@ pub enum Speech {
 /// of two families.
 #[must_use]
 pub fn in_the_name_of(tuple: &Tuple, numbers: &Numbers, speech: Speech) -> Option<Vec<u8>> {
-    let step = ip(tuple.source.address, tuple.destination.address)?;
+    let step = ip(tuple.source.address, tuple.destination.address, 0)?;
     let (source, destination) = (tuple.source.port.0, tuple.destination.port.0);
     let ack = numbers.ack.0;
     let segment = match (speech, numbers.stamps) {

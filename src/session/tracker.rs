@@ -97,7 +97,7 @@ pub fn begin(seen: &Seen<'_>) -> Result<Tracked, CannotBegin> {
             let begun = Connection::begin(&segment, seen.checks).ok_or(CannotBegin)?;
             Ok(Tracked::Tcp(begun))
         }
-        Transport::Query(query, _) if !query.is_request() => Err(CannotBegin),
+        Transport::Query(query, ..) if !query.is_request() => Err(CannotBegin),
         Transport::Error { .. } | Transport::Icmp { .. } => Err(CannotBegin),
         Transport::Udp(..) | Transport::Query(..) | Transport::Other => {
             Ok(Tracked::Flow(FlowState::Unreplied))

@@ -83,7 +83,6 @@ fn a_forged_syn_with_its_own_answer_takes_no_connection_over() {
 /// The bound of a second SYN: a reset behind it has to lie in the window, but
 /// need not be exact (as in Linux); without one, one in the window is inexact.
 #[test]
-#[ignore = "a reset that acknowledges a SYN of its own side is believed, which Linux does not do"]
 fn a_forged_syn_makes_no_forged_reset_fit_that_acknowledges_it() {
     let mut lab = Lab::new(OFFICE);
     let client = "198.51.100.9:51000";

@@ -3,14 +3,20 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use spigate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict};
-use spigate::net::{Protocol, Timestamp, Tuple, ZoneId};
-use spigate::session::{Heard, Session, Sessions, State, TcpChecks};
+use spigate::engine::{
+    Arrival, Checksums, Engine, Extent, Options, Output, Policy, Silent, Verdict,
+};
+use spigate::net::{Timestamp, ZoneId};
+use spigate::session::{Sessions, TcpChecks};
 
-use super::packets::{Body, Damage, Packet, hex};
-use super::router::{Router, Zone};
+use super::packets::hex;
+use super::ports::Ports;
+use super::router::{OWN, Router, Zone};
+use super::step::Sent;
+use super::table::{Entry, differences};
+use super::wire::{self, ICMP, ICMPV6, TCP};
 
 /// The engine as a gateway.
 pub(crate) struct Ours {
@@ -28,21 +34,32 @@ pub(crate) struct Left {
 
 impl Ours {
     pub(crate) fn new(rules: &str) -> Self {
-        Self::tracking(rules, TcpChecks::default())
+        let compiled = spigate::config::compile(Path::new("gateway.toml"), rules).unwrap();
+        Self::guarding(compiled.policy)
     }
 
     /// One that tracks TCP like this.
-    pub(crate) fn tracking(rules: &str, checks: TcpChecks) -> Self {
-        let mut compiled = spigate::config::compile(Path::new("gateway.toml"), rules).unwrap();
-        compiled.policy.tcp = checks;
+    pub(crate) fn tracking(rules: &str, tcp: TcpChecks) -> Self {
+        let compiled = spigate::config::compile(Path::new("gateway.toml"), rules).unwrap();
+        Self::guarding(Policy {
+            tcp,
+            ..compiled.policy
+        })
+    }
+
+    fn guarding(policy: Policy) -> Self {
         let options = Options {
             seed: 7,
             checksums: Checksums::Verify,
         };
         Self {
-            engine: Engine::new(Arc::new(compiled.policy), options, START),
+            engine: Engine::new(Arc::new(policy), options, START),
             now: START,
         }
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        self.engine.sessions()
     }
 
     /// Begins anew by other rules.
@@ -64,7 +81,9 @@ impl Ours {
             .packet(now, arrival, &mut frame, &mut out, &mut Silent);
         let mut packets = Vec::new();
         if let Verdict::Forward(to) = judgement.verdict {
-            packets.push((self.side(to), frame));
+            let zone = self.side(to);
+            packets.push((zone, frame));
+            packets.extend(out.more.into_iter().map(|piece| (zone, piece)));
         }
         for made in out.made {
             packets.push((self.side(made.zone), made.bytes));
@@ -74,6 +93,12 @@ impl Ours {
             packets,
             reason: judgement.reason.name(),
         }
+    }
+
+    /// It is so long since the start.
+    fn is_after(&mut self, time: Duration) {
+        self.now = self.now.max(START.after(time));
+        self.engine.expire(self.now, &mut Output::default());
     }
 
     fn zone(&self, zone: Zone) -> ZoneId {
@@ -87,102 +112,137 @@ impl Ours {
         }
     }
 
-    pub(crate) fn sessions(&self) -> &Sessions {
-        self.engine.sessions()
+    pub(crate) fn table(&self) -> BTreeSet<Entry> {
+        let all = self.sessions().sorted();
+        all.into_iter().map(Entry::of_engine).collect()
     }
-
-    /// The session table in the words of [`Router::table`].
-    pub(crate) fn table(&self) -> BTreeSet<String> {
-        let all = self.engine.sessions().sorted();
-        all.into_iter().map(entry).collect()
-    }
-}
-
-fn entry(session: &Session) -> String {
-    let tuple = |tuple: &Tuple| {
-        let (source, destination) = (tuple.source, tuple.destination);
-        let other = match tuple.icmp_query() {
-            Some(query) => query.message_type().into(),
-            None => destination.port.0,
-        };
-        format!(
-            "{}:{} > {}:{other}",
-            source.address, source.port, destination.address
-        )
-    };
-    let tuples = &session.origin.tuples;
-    let protocol = tuples.original.protocol;
-    let state = match session.state() {
-        State::Tcp(state) => State::Tcp(state).name(),
-        State::Flow(_) => "-",
-    };
-    let heard = match session.heard {
-        Heard::OneEnd => "unreplied",
-        // conntrack never calls a ping assured.
-        Heard::Assured if protocol != Protocol::ICMP => "assured",
-        Heard::BothEnds | Heard::Assured => "replied",
-    };
-    let (original, reply) = (tuple(&tuples.original), tuple(&tuples.reply));
-    format!("{protocol} {original} | {reply} | {state} {heard}")
-}
-
-/// Whether a difference is of one kind.
-type Kind = fn(&Packet, &Compared) -> bool;
-
-/// The differences that are meant, by their heading in `docs/kernel-parity.md`.
-pub(crate) const DELIBERATE: [(&str, Kind); 2] = [
-    ("icmp-error-precedence", |sent, compared| {
-        let plain = Compared {
-            kernel: without_precedence(&compared.kernel),
-            ours: Left {
-                packets: without_precedence(&compared.ours.packets),
-                reason: compared.ours.reason,
-            },
-        };
-        plain.agree(sent)
-    }),
-    ("udp-length", |sent, compared| {
-        matches!(
-            (&sent.body, sent.damage),
-            (Body::Udp(_), Some(Damage::TransportLength(_)))
-        ) && compared.ours.packets.is_empty()
-    }),
-];
-
-/// ICMP errors of the gateway's own without their precedence.
-fn without_precedence(all: &[(Zone, Vec<u8>)]) -> Vec<(Zone, Vec<u8>)> {
-    let mut all = all.to_vec();
-    for (_, bytes) in &mut all {
-        let is_error = matches!(bytes.get(20), Some(3 | 11 | 12)) && bytes.get(9) == Some(&1);
-        if is_error && matches!(bytes.get(1), Some(0xc0)) {
-            bytes[1] = 0;
-        }
-    }
-    all
 }
 
 /// One packet's two outcomes.
 pub(crate) struct Compared {
     pub(crate) kernel: Vec<(Zone, Vec<u8>)>,
     pub(crate) ours: Left,
+    /// The same with the clients' own ports in place of the chosen ones.
+    pub(crate) normal: [Vec<(Zone, Vec<u8>)>; 2],
 }
 
-/// Sends a packet through both.
+/// Sends the same octets through both.
 pub(crate) fn both(router: &mut Router, ours: &mut Ours, zone: Zone, packet: &[u8]) -> Compared {
+    let (kernel, ours) = (router.send(zone, packet), ours.send(zone, packet));
+    let normal = |all: &[(Zone, Vec<u8>)]| {
+        let one = |(to, bytes): &(Zone, Vec<u8>)| (*to, without_choices(bytes, *to != zone));
+        all.iter().map(one).collect()
+    };
+    let normal = [normal(&kernel), normal(&ours.packets)];
     Compared {
-        kernel: router.send(zone, packet),
-        ours: ours.send(zone, packet),
+        kernel,
+        ours,
+        normal,
+    }
+}
+
+/// Whose time the engine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// So much a packet.
+    Even,
+    /// The kernel's.
+    Real,
+}
+
+/// Both gateways, and what each chose.
+pub(crate) struct Both<'a> {
+    router: &'a mut Router,
+    ours: Ours,
+    /// Since when the engine's time is the kernel's. Where nobody waits, it
+    /// goes its own way, the same in every run.
+    since: Option<Instant>,
+    /// The kernel's choices, and the engine's.
+    ports: [Ports; 2],
+}
+
+impl<'a> Both<'a> {
+    pub(crate) fn new(router: &'a mut Router, rules: &str, clock: Clock) -> Self {
+        router.forget();
+        Self {
+            router,
+            ours: Ours::new(rules),
+            since: (clock == Clock::Real).then(Instant::now),
+            ports: Default::default(),
+        }
+    }
+
+    /// Sends a packet through both.
+    pub(crate) fn send(&mut self, sent: &Sent) -> Compared {
+        self.tell_time();
+        let [theirs, own] = &mut self.ports;
+        let arrives = |ports: &Ports| match sent.answers {
+            Some(client) => ports.for_gateway(&sent.bytes, client),
+            None => sent.bytes.clone(),
+        };
+        let kernel = self.router.send(sent.zone, &arrives(theirs));
+        let ours = self.ours.send(sent.zone, &arrives(own));
+        // Only where the two chose differently is there anything to learn.
+        if sent.zone == Zone::Lan
+            && kernel != ours.packets
+            && let ([(Zone::Wan, a), ..], [(Zone::Wan, b), ..]) = (&kernel[..], &ours.packets[..])
+        {
+            theirs.learn(&sent.bytes, a);
+            own.learn(&sent.bytes, b);
+        }
+        let normal = |all: &[(Zone, Vec<u8>)], ports: &Ports| {
+            let one = |(zone, bytes): &(Zone, Vec<u8>)| {
+                let bytes = match zone {
+                    Zone::Wan => ports.as_client(bytes),
+                    Zone::Lan => bytes.clone(),
+                };
+                (*zone, without_choices(&bytes, *zone != sent.zone))
+            };
+            all.iter().map(one).collect()
+        };
+        let normal = [normal(&kernel, theirs), normal(&ours.packets, own)];
+        Compared {
+            kernel,
+            ours,
+            normal,
+        }
+    }
+
+    /// What only one of the tables has.
+    pub(crate) fn tables(&mut self) -> Vec<String> {
+        self.tell_time();
+        let [theirs, own] = &self.ports;
+        let of_clients = |table: BTreeSet<Entry>, ports: &Ports| {
+            let others = table.into_iter().filter(|e| !e.is_gateways_own(&OWN));
+            others.map(|entry| ports.entry_of_client(entry)).collect()
+        };
+        let kernel = of_clients(self.router.table(), theirs);
+        differences(&kernel, &of_clients(self.ours.table(), own))
+    }
+
+    /// How many entries each table has, those that are left out included.
+    pub(crate) fn all_entries(&self) -> [usize; 2] {
+        [self.router.table().len(), self.ours.table().len()]
+    }
+
+    /// Time passes until it is so long since the start.
+    pub(crate) fn wait_until(&mut self, time: Duration) {
+        let passed = self.since.map_or(time, |since| since.elapsed());
+        std::thread::sleep(time.saturating_sub(passed));
+    }
+
+    fn tell_time(&mut self) {
+        if let Some(since) = self.since {
+            self.ours.is_after(since.elapsed());
+        }
     }
 }
 
 impl Compared {
     /// Whether both did the same.
-    pub(crate) fn agree(&self, sent: &Packet) -> bool {
-        let normal = |all: &[(Zone, Vec<u8>)]| -> Vec<(Zone, Vec<u8>)> {
-            let one = |(zone, bytes): &(Zone, Vec<u8>)| (*zone, without_choices(bytes, sent));
-            all.iter().map(one).collect()
-        };
-        normal(&self.kernel) == normal(&self.ours.packets)
+    pub(crate) fn agree(&self) -> bool {
+        let [kernel, ours] = &self.normal;
+        kernel == ours
     }
 
     pub(crate) fn shown(&self) -> String {
@@ -201,16 +261,40 @@ impl Compared {
     }
 }
 
-/// A packet of the gateway's own without what each gateway may choose: the
-/// identification, and with it DF and the header's checksum. A forwarded
-/// packet, which has the identification that it was sent with, stays as it is.
-fn without_choices(bytes: &[u8], sent: &Packet) -> Vec<u8> {
+/// A packet without what each gateway may choose: the identification of what
+/// it makes itself, and with it DF and the header's checksum; the
+/// identification of IPv6 pieces. A forwarded IPv4 packet, which leaves on the
+/// other side, stays as it is.
+fn without_choices(bytes: &[u8], is_forwarded: bool) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    let was_sent = sent.bytes();
-    let is_forwarded = bytes.get(4..6) == was_sent.get(4..6) && bytes.get(9) == was_sent.get(9);
+    if bytes[0] >> 4 == 6 {
+        if bytes.get(6) == Some(&44) && bytes.len() >= 48 {
+            bytes[44..48].fill(0);
+        }
+        return same_zero(bytes);
+    }
     if !is_forwarded && bytes.len() >= 20 {
         bytes[4..8].fill(0);
         bytes[10..12].fill(0);
+    }
+    same_zero(bytes)
+}
+
+/// A transport's checksum of 0xffff as 0, which says the same: the two come
+/// from different ports.
+fn same_zero(mut bytes: Vec<u8>) -> Vec<u8> {
+    let Some(read) = wire::read(&bytes) else {
+        return bytes;
+    };
+    let field = match read.protocol {
+        TCP => 16,
+        ICMP | ICMPV6 => 2,
+        _ => return bytes,
+    };
+    if let Some(sum) = bytes.get_mut(read.at + field..read.at + field + 2)
+        && sum == [0xff, 0xff]
+    {
+        sum.fill(0);
     }
     bytes
 }

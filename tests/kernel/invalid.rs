@@ -79,7 +79,7 @@ fn invalid_packets_that_rules_allow_pass_the_kernel_and_us_alike() {
         let (mut router, mut ours) = gateways(PLAIN);
         for (zone, packet) in handshake(CLIENT) {
             let compared = both(&mut router, &mut ours, zone, &packet.bytes());
-            assert!(compared.agree(&packet), "{packet}:\n{}", compared.shown());
+            assert!(compared.agree(), "{packet}:\n{}", compared.shown());
         }
         let table = router.table();
         let stranger = |flags| (Zone::Lan, tcp((CLIENT, 20_001), (SERVER, 80), flags, 9, 9));
@@ -111,7 +111,7 @@ fn invalid_packets_that_rules_allow_pass_the_kernel_and_us_alike() {
         ];
         for (zone, packet) in packets {
             let compared = both(&mut router, &mut ours, zone, &packet.bytes());
-            assert!(compared.agree(&packet), "{packet}:\n{}", compared.shown());
+            assert!(compared.agree(), "{packet}:\n{}", compared.shown());
             assert_eq!(compared.kernel.len(), 1, "{packet} goes on");
             assert_eq!(compared.ours.reason, "rule", "{packet}");
             assert_eq!(router.table(), table, "{packet} changes the kernel's table");
@@ -129,7 +129,7 @@ fn t_lnx_nat_invalid__the_kernel_sends_invalid_packets_past_its_translation_and_
         let (mut router, mut ours) = gateways(&RULES.replace("rules = [", strays));
         for (zone, packet) in handshake(GATEWAY) {
             let compared = both(&mut router, &mut ours, zone, &packet.bytes());
-            assert!(compared.agree(&packet), "{packet}:\n{}", compared.shown());
+            assert!(compared.agree(), "{packet}:\n{}", compared.shown());
         }
         let mut ends = |(zone, packet): (Zone, Packet)| {
             let compared = both(&mut router, &mut ours, zone, &packet.bytes());
@@ -192,7 +192,7 @@ fn sources_that_lie_elsewhere_are_dropped_by_both_or_by_neither() {
         // Neither sends on what is for all of an attached network.
         let broadcast = udp((SERVER, 9), ([10, 0, 0, 255], 53));
         let compared = both(&mut router, &mut ours, Zone::Wan, &broadcast.bytes());
-        assert!(compared.agree(&broadcast), "{}", compared.shown());
+        assert!(compared.agree(), "{}", compared.shown());
         assert!(compared.kernel.is_empty(), "{}", compared.shown());
         for (check, passes) in [("strict", false), ("loose", true), ("off", true)] {
             let zone = format!("source-check = \"{check}\", tun");
@@ -203,7 +203,7 @@ fn sources_that_lie_elsewhere_are_dropped_by_both_or_by_neither() {
             for (zone, packet) in &elsewhere {
                 let compared = both(&mut router, &mut ours, *zone, &packet.bytes());
                 let shown = compared.shown();
-                assert!(compared.agree(packet), "{check} {packet}:\n{shown}");
+                assert!(compared.agree(), "{check} {packet}:\n{shown}");
                 assert_eq!(!compared.kernel.is_empty(), passes, "{check} {packet}");
             }
             for (zone, packet) in &own {

@@ -3,7 +3,8 @@
 //!
 //! In a network namespace of its own the kernel is a gateway by the exported
 //! ruleset of `gateway.toml`; the engine is one by the file itself. What leaves
-//! has to be the same byte for byte, and in the end both session tables.
+//! has to be the same byte for byte, and in the end both session tables. Each
+//! test is a subject with a generator of its own.
 //!
 //!     cargo test --test kernel
 //!     KERNEL_SEEDS=200 cargo test --test kernel -- --nocapture
@@ -12,6 +13,7 @@
 //!
 //! `docs/kernel-parity.md` lists the differences that are meant.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -20,141 +22,131 @@
 )]
 #![allow(non_snake_case)] // two underscores end a requirement's ID in a test's name
 
+mod chance;
 mod compare;
+mod deliberate;
 #[path = "../live/enter.rs"]
 #[allow(dead_code, reason = "shared with the live tests, which use all of it")]
 mod enter;
 mod invalid;
 mod limits;
 mod listed;
+mod meant;
 mod packets;
+mod ports;
 mod router;
+mod run;
 mod scenario;
 mod selftests;
+mod step;
+mod subjects;
+mod table;
 mod tcp;
+mod wire;
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
-use spigate::export::Exported;
-
-use compare::{DELIBERATE, Ours, both};
-use router::{Router, Zone};
+use run::{Subject, exported};
 use scenario::scenario;
 
 const RULES: &str = include_str!("gateway.toml");
 /// Packets of one seed.
 const PACKETS: usize = 500;
-/// Seeds of a run in which nobody says how many.
-const SEEDS: u64 = 40;
-
-fn exported(rules: &str) -> Exported {
-    let compiled = spigate::config::compile(Path::new("gateway.toml"), rules).unwrap();
-    spigate::export::nftables(&compiled)
-}
-
-fn ruleset() -> String {
-    let exported = exported(RULES);
-    assert_eq!(exported.missing, [""; 0]);
-    exported.text
-}
 
 #[test]
 fn the_engine_does_what_the_kernel_does() {
-    compare("the_engine_does_what_the_kernel_does");
-}
-
-fn compare(test: &str) {
-    enter::in_own_namespaces(test, &["nft", "conntrack"], || {
-        let given = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
-        let seeds = given("KERNEL_SEEDS").unwrap_or(SEEDS);
-        let first = given("KERNEL_SEED").unwrap_or(1);
-        let mut router = Router::new(&ruleset());
-        let (mut compared, mut different) = (0, Vec::new());
-        for seed in first..first + seeds {
-            router.forget();
-            let (count, found) = compare_one(&mut router, seed);
-            compared += count;
-            different.extend(found);
-        }
-        let differences = different.len();
-        println!("{compared} packets of {seeds} seeds compared, {differences} differences");
-        assert!(different.is_empty(), "\n{}", different.join("\n"));
-    });
-}
-
-/// The packets of one seed, up to the first difference that is not meant.
-fn compare_one(router: &mut Router, seed: u64) -> (usize, Option<String>) {
-    let every_table = std::env::var_os("KERNEL_TABLES").is_some();
-    let mut ours = Ours::new(RULES);
-    let mut transcript: Vec<(Zone, packets::Packet)> = Vec::new();
-    for (count, (zone, packet)) in scenario(seed, PACKETS).into_iter().enumerate() {
-        let compared = both(router, &mut ours, zone, &packet.bytes());
-        transcript.push((zone, packet.clone()));
-        let meant = |(_, is_it): &(&str, fn(&_, &_) -> bool)| is_it(&packet, &compared);
-        let same = compared.agree(&packet) || DELIBERATE.iter().any(meant);
-        let tables = match every_table || !same {
-            true => differences(&router.table(), &ours.table()),
-            false => String::new(),
-        };
-        if !same || !tables.is_empty() {
-            let outcome = format!("{}\n{tables}", compared.shown());
-            let told = told(seed, &transcript, &outcome);
-            return (count + 1, Some(told));
-        }
+    Subject {
+        test: "the_engine_does_what_the_kernel_does",
+        rules: RULES,
+        script: |seed, _| {
+            let all = scenario(seed, PACKETS);
+            all.into_iter().map(Into::into).collect()
+        },
+        seeds: 20,
+        most: u64::MAX,
     }
-    let difference = differences(&router.table(), &ours.table());
-    if difference.is_empty() {
-        return (PACKETS, None);
+    .compare();
+}
+
+#[test]
+fn ipv6_is_tracked_and_translated_alike() {
+    Subject {
+        test: "ipv6_is_tracked_and_translated_alike",
+        rules: RULES,
+        script: subjects::ipv6::script,
+        seeds: 20,
+        most: u64::MAX,
     }
-    // Up to the last packet of the conversation whose entry differs.
-    let is_of = |(_, packet): &(Zone, packets::Packet)| {
-        let port = packet.from.port().max(packet.to.port());
-        port >= 20_000 && difference.contains(&format!(":{port} "))
-    };
-    let last = transcript.iter().rposition(is_of).unwrap_or(PACKETS - 1);
-    let told = told(
-        seed,
-        &transcript[..=last],
-        &format!("  the tables:\n{difference}"),
-    );
-    (PACKETS, Some(told))
+    .compare();
 }
 
-/// What only one of the tables has.
-fn differences(kernel: &BTreeSet<String>, engine: &BTreeSet<String>) -> String {
-    // To the kernel a ping of the gateway itself is a session too.
-    let is_own = |entry: &&String| entry.contains(" | 203.0.113.2:1 > ");
-    let kernel: BTreeSet<_> = kernel.iter().filter(|e| !is_own(e)).cloned().collect();
-    let only = |a: &BTreeSet<String>, b, who: &str| {
-        let lines = a
-            .difference(b)
-            .map(|entry| format!("    {who} only: {entry}\n"));
-        lines.collect::<String>()
-    };
-    only(&kernel, engine, "kernel") + &only(engine, &kernel, "engine")
+#[test]
+fn pieces_of_datagrams_fare_alike() {
+    Subject {
+        test: "pieces_of_datagrams_fare_alike",
+        rules: RULES,
+        script: subjects::fragments::script,
+        seeds: 40,
+        most: u64::MAX,
+    }
+    .compare();
 }
 
-/// What was sent between the two hosts of the packet that made the difference.
-fn told(seed: u64, transcript: &[(Zone, packets::Packet)], outcome: &str) -> String {
-    let (_, last) = transcript.last().unwrap();
-    let ports = |p: &packets::Packet| [p.from, p.to].map(|end| end.port());
-    let of_last = ports(last);
-    let concerns = |p: &packets::Packet| {
-        let own = ports(p);
-        own.iter()
-            .any(|port| *port >= 20_000 && of_last.contains(port))
-    };
-    let count = transcript.len();
-    let lines = transcript[..count - 1]
-        .iter()
-        .filter(|(_, packet)| concerns(packet))
-        .chain(transcript.last())
-        .map(|(zone, packet)| format!("  {} {packet}", zone.name()));
-    let lines: Vec<_> = lines.collect();
-    let shown = lines.len().saturating_sub(25);
-    format!(
-        "seed {seed}, packet {count}:\n{}\n{outcome}",
-        lines[shown..].join("\n")
-    )
+#[test]
+fn headers_with_options_fare_alike() {
+    Subject {
+        test: "headers_with_options_fare_alike",
+        rules: RULES,
+        script: subjects::options::script,
+        seeds: 40,
+        most: u64::MAX,
+    }
+    .compare();
+}
+
+#[test]
+fn clients_with_one_port_get_ports_of_one_range() {
+    Subject {
+        test: "clients_with_one_port_get_ports_of_one_range",
+        rules: RULES,
+        script: subjects::clashes::script,
+        seeds: 40,
+        most: u64::MAX,
+    }
+    .compare();
+}
+
+#[test]
+fn datagrams_and_messages_fare_alike() {
+    Subject {
+        test: "datagrams_and_messages_fare_alike",
+        rules: RULES,
+        script: subjects::datagrams::script,
+        seeds: 40,
+        most: u64::MAX,
+    }
+    .compare();
+}
+
+#[test]
+fn ftp_opens_the_same_doors() {
+    Subject {
+        test: "ftp_opens_the_same_doors",
+        rules: RULES,
+        script: subjects::ftp::script,
+        seeds: 40,
+        most: u64::MAX,
+    }
+    .compare();
+}
+
+#[test]
+fn sessions_lapse_at_the_same_time() {
+    Subject {
+        test: "sessions_lapse_at_the_same_time",
+        rules: include_str!("hasty.toml"),
+        script: subjects::time::script,
+        seeds: 2,
+        // They wait for real, and much is tried in each.
+        most: 5,
+    }
+    .compare();
 }

@@ -119,7 +119,7 @@ impl Packet {
     }
 
     /// Protocol and bytes, the checksum left zero.
-    fn transport(&self) -> (u8, Vec<u8>) {
+    pub(crate) fn transport(&self) -> (u8, Vec<u8>) {
         let ports = [self.from.port().to_be_bytes(), self.to.port().to_be_bytes()].concat();
         match &self.body {
             Body::Tcp(tcp) => {

@@ -4,7 +4,18 @@
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Command, Stdio};
+
+use super::table::Entry;
+
+/// The gateway's own addresses.
+pub(crate) const OWN: [IpAddr; 4] = [
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
+    IpAddr::V4(Ipv4Addr::new(203, 0, 113, 2)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x10, 0, 0, 0, 0, 1)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 0, 0, 0, 2)),
+];
 
 /// By which device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,12 +42,22 @@ impl Router {
     /// The namespace that we are in becomes a gateway with this ruleset.
     pub(crate) fn new(ruleset: &str) -> Self {
         for setting in [
-            "net.ipv6.conf.all.disable_ipv6=1",
-            "net.ipv6.conf.default.disable_ipv6=1",
             "net.ipv4.conf.all.rp_filter=0",
             "net.ipv4.conf.default.rp_filter=0",
+            "net.ipv4.conf.all.accept_source_route=0",
+            "net.ipv4.conf.default.accept_source_route=0",
             "net.ipv4.ip_forward=1",
             "net.ipv4.icmp_ratemask=0",
+            // Pieces of earlier seeds stay incomplete: they must not fill it.
+            "net.ipv4.ipfrag_high_thresh=268435456",
+            "net.ipv4.ipfrag_max_dist=0",
+            "net.netfilter.nf_conntrack_frag6_high_thresh=268435456",
+            "net.ipv6.conf.all.forwarding=1",
+            "net.ipv6.conf.default.forwarding=1",
+            "net.ipv6.conf.default.addr_gen_mode=1",
+            "net.ipv6.conf.default.accept_dad=0",
+            "net.ipv6.auto_flowlabels=0",
+            "net.ipv6.icmp.ratelimit=0",
         ] {
             run("sysctl", &["-qw", setting]);
         }
@@ -55,6 +76,10 @@ impl Router {
             "address add 10.0.0.1/24 dev lan0",
             "address add 203.0.113.2/32 dev wan0",
             "route add default dev wan0",
+            "-6 address add 2001:db8:10::1/64 dev lan0 nodad",
+            "-6 address add 2001:db8:ff::2/128 dev wan0 nodad",
+            "-6 route add 2001:db8:20::/64 dev lan0",
+            "-6 route add default dev wan0",
         ] {
             run("ip", &line.split(' ').collect::<Vec<_>>());
         }
@@ -89,7 +114,8 @@ impl Router {
 
     /// Forgets all sessions.
     pub(crate) fn forget(&mut self) {
-        run("conntrack", &["-F"]);
+        run("conntrack", &["-F", "-f", "ipv4"]);
+        run("conntrack", &["-F", "-f", "ipv6"]);
         self.read_all();
     }
 
@@ -106,10 +132,12 @@ impl Router {
 
     fn read_all(&mut self) -> Vec<(Zone, Vec<u8>)> {
         let mut all = Vec::new();
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 65_536];
         for (zone, device) in [(Zone::Lan, &mut self.lan), (Zone::Wan, &mut self.wan)] {
             loop {
                 match device.read(&mut buffer) {
+                    // What the kernel says for itself, such as MLD reports.
+                    Ok(40..) if buffer[0] >> 4 == 6 && buffer[24] == 0xff => {}
                     Ok(length) => all.push((zone, buffer[..length].to_vec())),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) => panic!("{zone:?}: {error}"),
@@ -119,46 +147,18 @@ impl Router {
         all
     }
 
-    /// The connection table, an entry a line, in the words of
-    /// [`engine_table`](super::compare::engine_table).
-    pub(crate) fn table(&self) -> BTreeSet<String> {
-        let output = Command::new("conntrack")
-            .args(["-L"])
-            .output()
-            .expect("conntrack starts");
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.lines().map(entry).collect()
+    /// The connection table.
+    pub(crate) fn table(&self) -> BTreeSet<Entry> {
+        let list = |family| {
+            let output = Command::new("conntrack")
+                .args(["-L", "-f", family])
+                .output()
+                .expect("conntrack starts");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let text = list("ipv4") + &list("ipv6");
+        text.lines().map(Entry::of_kernel).collect()
     }
-}
-
-/// `tcp 6 119 SYN_SENT src=.. dst=.. sport=.. dport=.. [UNREPLIED] src=.. ..`
-fn entry(line: &str) -> String {
-    let words: Vec<_> = line.split_whitespace().collect();
-    let all = |key: &str| {
-        let values = words.iter().filter_map(|word| word.strip_prefix(key));
-        values.collect::<Vec<_>>()
-    };
-    let state = match words[0] {
-        "tcp" => words[3].to_ascii_lowercase().replace('_', "-"),
-        _ => "-".to_owned(),
-    };
-    let heard = match (line.contains("[UNREPLIED]"), line.contains("[ASSURED]")) {
-        (true, _) => "unreplied",
-        (_, true) => "assured",
-        _ => "replied",
-    };
-    let (sources, destinations) = (all("src="), all("dst="));
-    let (one, other) = match words[0] {
-        "icmp" => (all("id="), all("type=")),
-        _ => (all("sport="), all("dport=")),
-    };
-    let tuple = |n: usize| {
-        format!(
-            "{}:{} > {}:{}",
-            sources[n], one[n], destinations[n], other[n]
-        )
-    };
-    format!("{} {} | {} | {state} {heard}", words[0], tuple(0), tuple(1))
 }
 
 fn run(program: &str, arguments: &[&str]) {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use spigate::engine::{CtState, Event, Reason, Verdict};
+use spigate::engine::{CtState, Event, Output, Reason, Verdict};
 
 use super::dialogue::Dialogue;
-use super::lab::{LAN, Lab, Sent, WAN};
+use super::lab::{LAN, Lab, Sent, WAN, moment};
 use super::packets::{Packet, echo, icmp, resummed, tcp, udp};
 use super::policies::{OFFICE, PLAIN, PUBLIC};
 use super::seen::{Body, Seen, Sums};
@@ -178,6 +178,132 @@ fn t_8200_dup__an_exact_repeat_is_ignored() {
 }
 
 #[test]
+fn t_lnx_frag__a_part_of_a_piece_that_says_the_same_is_ignored_and_another_is_not() {
+    for packet in [question(), question_v6()] {
+        let bytes = packet.bytes();
+        for (start, end) in [(0, 400), (0, 8), (96, 200), (392, 400)] {
+            let mut lab = Lab::new(PLAIN);
+            let pieces = cut(&packet, &[400]);
+            let again = piece(&bytes, start, end, true);
+            let sent = send_all(
+                &mut lab,
+                LAN,
+                &[pieces[0].clone(), again, pieces[1].clone()],
+            );
+            assert_eq!(
+                joined(&sent.pieces),
+                Seen::read(&passed(&bytes), Sums::Right)
+            );
+        }
+        // Other octets there, or octets of two pieces.
+        let mut other = piece(&bytes, 96, 200, true);
+        *other.last_mut().unwrap() ^= 1;
+        for (again, reason) in [
+            (other, Reason::FragmentOverlap),
+            (piece(&bytes, 392, 408, true), Reason::FragmentOverlap),
+        ] {
+            let mut lab = Lab::new(PLAIN);
+            let pieces = cut(&packet, &[400, 800]);
+            for piece in &pieces[..2] {
+                let _ = lab.at(0.0).from(LAN).send(piece.clone()).expect(hold());
+            }
+            refuses(&mut lab, &again, reason);
+            refuses(&mut lab, &pieces[2], reason);
+        }
+    }
+}
+
+/// A packet that has passed a router.
+fn passed(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    match bytes[0] >> 4 {
+        4 => {
+            bytes[8] -= 1;
+            resummed(bytes)
+        }
+        _ => {
+            bytes[7] -= 1;
+            bytes
+        }
+    }
+}
+
+#[test]
+fn an_ipv6_datagram_no_longer_than_its_longest_piece_leaves_whole() {
+    let mut lab = Lab::new(PLAIN);
+    // The fragment header takes eight octets: 1000 and 8 of payload.
+    let sent = send_all(&mut lab, LAN, &cut(&question_v6(), &[1000]));
+    assert_eq!(sent.pieces, [[0; 0]; 0]);
+    let (_, whole) = sent.forwarded.unwrap();
+    assert_eq!(whole.bytes, passed(&question_v6().bytes()));
+    let sent = send_all(&mut lab, LAN, &cut(&question_v6(), &[992]));
+    assert_eq!(lengths(&sent.pieces), [1040, 64]);
+}
+
+#[test]
+fn t_1122_texc__who_asks_the_gateway_is_told_that_pieces_are_missing() {
+    for (question, address, error) in [
+        (echo("10.0.0.7", "10.0.0.1", 7), "10.0.0.1", [11, 1]),
+        (
+            echo("2001:db8:10::7", "2001:db8:10::1", 7),
+            "2001:db8:10::1",
+            [3, 1],
+        ),
+    ] {
+        let pieces = cut(&question.data([9; 600]), &[304]);
+        for (come, told) in [(0, true), (1, false)] {
+            let mut lab = Lab::new(PLAIN);
+            let _ = lab
+                .at(0.0)
+                .from(LAN)
+                .send(pieces[come].clone())
+                .expect(hold());
+            let mut out = Output::default();
+            lab.engine.expire(moment(61.0), &mut out);
+            let made: Vec<_> = out
+                .made
+                .iter()
+                .map(|made| Seen::read(&made.bytes, Sums::Right))
+                .collect();
+            assert_eq!(
+                made.len(),
+                usize::from(told),
+                "only who sent the first piece"
+            );
+            for seen in made {
+                assert_eq!(seen.source, address);
+                let at = header(&seen.bytes);
+                assert_eq!(seen.bytes[at..at + 2], error);
+                assert_eq!(seen.quote(), pieces[0]);
+            }
+        }
+    }
+    // Of what comes through, its receiver may tell (`wait_until` sees that
+    // nothing is sent).
+    given_up_after(&super::fragments::question(), 30.0);
+}
+
+#[test]
+fn t_7112_chain__a_first_piece_without_the_whole_chain_waits_and_is_judged_whole() {
+    let bytes = question_v6().bytes();
+    // A header for the receiver of 16 octets, cut in its middle.
+    let mut long = bytes[..40].to_vec();
+    long[6] = 60;
+    long.extend([17, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    long.extend(&bytes[40..]);
+    let length = u16::try_from(long.len() - 40).unwrap();
+    long[4..6].copy_from_slice(&length.to_be_bytes());
+    let mut lab = Lab::new(PLAIN);
+    let sent = send_all(&mut lab, LAN, &cut_bytes(&long, &[8]));
+    assert_eq!(sent.judgement.reason, Reason::Rule);
+    assert!(sent.forwarded.is_some(), "it fits whole");
+    let [entry] = &lab.table()[..] else {
+        panic!("{:?}", lab.table());
+    };
+    assert!(entry.contains(":5000"), "tracked by its ports: {entry}");
+}
+
+#[test]
 fn t_lnx_frag__a_datagram_leaves_in_the_pieces_it_came_in_first_one_first() {
     for (packet, extra) in [(question(), 20), (question_v6(), 48)] {
         let mut lab = Lab::new(OFFICE);
@@ -255,7 +381,8 @@ fn overlapping(packet: &Packet) {
         for known in [&pieces[0], &pieces[2]] {
             let _ = lab.at(0.0).from(LAN).send(known.clone()).expect(hold());
         }
-        let wrong = piece(&bytes, start, stop, more);
+        let mut wrong = piece(&bytes, start, stop, more);
+        *wrong.last_mut().unwrap() ^= 1;
         refuses(&mut lab, &wrong, Reason::FragmentOverlap);
         for late in &pieces {
             refuses(&mut lab, late, Reason::FragmentOverlap);

@@ -3,7 +3,7 @@
 use spigate::engine::Reason;
 
 use super::lab::{LAN, Lab, WAN, moment};
-use super::packets::{echo, echo_reply, icmp};
+use super::packets::{Packet, echo, echo_reply, icmp};
 use super::policies::{OFFICE, PLAIN};
 use super::seen::Body;
 use super::wants::{drop_for, forward_to};
@@ -151,6 +151,29 @@ fn t_4890_link__neighbour_discovery_never_crosses_the_gateway() {
             .send(message)
             .expect(drop_for(Reason::NoSession));
     }
+}
+
+#[test]
+fn a_reply_of_another_code_than_its_question_answers_nothing() {
+    let with_code = |packet: Packet, code: u8| {
+        let mut bytes = packet.bytes();
+        bytes[21] = code;
+        let sum = u16::from_be_bytes([bytes[22], bytes[23]]);
+        let sum = sum.checked_sub(code.into()).unwrap();
+        bytes[22..24].copy_from_slice(&sum.to_be_bytes());
+        bytes
+    };
+    let mut lab = Lab::new(OFFICE);
+    let question = with_code(echo("10.0.0.7", "198.51.100.9", 7), 3);
+    let sent = lab.at(0.0).from(LAN).send(question);
+    assert_eq!(sent.judgement.reason, Reason::Rule);
+    let before = lab.snapshot();
+    let reply = || echo_reply("198.51.100.9", "203.0.113.2", 7);
+    let sent = lab.at(0.0).from(WAN).send(reply());
+    assert_eq!(sent.judgement.reason, Reason::NoSession);
+    assert_eq!(lab.snapshot(), before);
+    let sent = lab.at(0.0).from(WAN).send(with_code(reply(), 3));
+    assert_eq!(sent.judgement.reason, Reason::Session);
 }
 
 #[test]

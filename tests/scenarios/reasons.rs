@@ -51,6 +51,15 @@ fn piece(packet: &Packet, offset: usize, octets: usize) -> Vec<u8> {
     resummed(piece)
 }
 
+/// A packet with four octets of IPv4 options.
+fn with_option(option: &[u8; 4]) -> Vec<u8> {
+    let mut bytes = udp(CLIENT, SERVER).bytes();
+    bytes.splice(20..20, *option);
+    bytes[0] = 0x46;
+    bytes[3] += 4;
+    resummed(bytes)
+}
+
 /// The last of several packets from these zones.
 fn after(packets: &[(&'static str, Packet)]) -> Reached {
     let mut lab = office();
@@ -97,6 +106,7 @@ fn reach(reason: Reason) -> Reached {
             bytes[30] ^= 1;
             raw(bytes)
         }
+        Reason::BadOption => raw(with_option(&[7, 1, 1, 1])),
         Reason::BadAddress => from_lan(udp("10.0.0.7:5000", "224.0.0.1:53")),
         Reason::SpoofedSource => from_lan(udp("10.0.9.7:5000", "198.51.100.9:53")),
         Reason::SourceRoute => from_lan(ask().ip_options(&[131, 7, 4, 192, 0, 2, 1, 0])),

@@ -4,7 +4,7 @@
 use spigate::engine::Reason;
 
 use super::lab::{DMZ, LAN, Lab, WAN};
-use super::packets::{echo, echo_reply, icmp, protocol, tcp, udp};
+use super::packets::{echo, echo_reply, icmp, protocol, resummed, tcp, udp};
 use super::policies::{OFFICE, PLAIN};
 use super::wants::{Told, answer, drop_for, forward_to, hold, reject_for};
 
@@ -144,6 +144,69 @@ fn t_1812_quote__the_quote_is_the_packet_as_it_came_and_not_as_it_would_have_lef
         .send(udp("10.0.0.7:5000", "198.51.100.9:53").ttl(1));
     let told = Told::Error(11, 0, "10.0.0.1");
     let _ = sent.expect(reject_for(Reason::TtlExpired).told(told));
+}
+
+#[test]
+fn t_5508_s7_7__an_error_has_precedence_6_and_the_type_of_service_of_its_cause() {
+    let mut lab = Lab::new(OFFICE);
+    // Linux, and RFC 1812 section 4.3.2.5: the precedence is not the cause's.
+    for (class, expected) in [(0, 0xc0), (0x10, 0xd0), (0xb8, 0xd8), (0x03, 0xc2)] {
+        let mut late = udp("10.0.0.7:5000", "198.51.100.9:53").ttl(1).bytes();
+        late[1] = class;
+        let sent = lab.at(0.0).from(LAN).send(resummed(late));
+        assert_eq!(sent.made[0].1.bytes[1], expected);
+    }
+    // In IPv6 it has none at all.
+    let mut late = udp("[2001:db8:10::7]:5000", "[2001:db8:5::9]:53")
+        .ttl(1)
+        .bytes();
+    late[0..2].copy_from_slice(&[0x6b, 0x80]);
+    let sent = lab.at(0.0).from(LAN).send(late);
+    assert_eq!(sent.made[0].1.bytes[0..2], [0x60, 0]);
+}
+
+#[test]
+fn an_echo_reply_has_the_class_and_the_code_of_its_request() {
+    let mut ping = echo("10.0.0.7", "10.0.0.1", 7).bytes();
+    ping[1] = 0xb8;
+    ping[21] = 5;
+    let sum = u16::from_be_bytes([ping[22], ping[23]])
+        .checked_sub(5)
+        .unwrap();
+    ping[22..24].copy_from_slice(&sum.to_be_bytes());
+    let sent = Lab::new(OFFICE).at(0.0).from(LAN).send(resummed(ping));
+    let reply = &sent.made[0].1.bytes;
+    assert_eq!((reply[1], &reply[20..22]), (0xb8, &[0, 5][..]));
+}
+
+#[test]
+fn an_option_that_cannot_be_read_is_told_of_by_its_place() {
+    for (options, place) in [
+        (&[7, 0, 1, 1][..], Some(20)),
+        (&[1, 1, 7, 1], Some(22)),
+        (&[7, 5, 4, 0], Some(20)),
+        (&[1, 7, 3, 4, 0x5e, 9, 1, 1], Some(24)),
+        (&[1, 1, 1, 7], Some(23)),
+        (&[1, 0, 7, 0], None),
+        (&[7, 3, 4, 0], None),
+    ] {
+        let mut bytes = udp("10.0.0.7:5000", "198.51.100.9:53").bytes();
+        bytes.splice(20..20, options.iter().copied());
+        bytes[0] = 0x45 + u8::try_from(options.len() / 4).unwrap();
+        bytes[3] += u8::try_from(options.len()).unwrap();
+        let mut lab = Lab::new(OFFICE);
+        let before = lab.snapshot();
+        let sent = lab.at(0.0).from(LAN).send(resummed(bytes));
+        let Some(place) = place else {
+            assert_eq!(sent.judgement.reason, Reason::Rule, "{options:?}");
+            continue;
+        };
+        assert_eq!(sent.judgement.reason, Reason::BadOption);
+        let error = &sent.made[0].1;
+        assert_eq!(error.bytes[20..22], [12, 0]);
+        assert_eq!(error.bytes[24], place, "{options:?}");
+        assert_eq!(lab.snapshot(), before);
+    }
 }
 
 #[test]

@@ -57,12 +57,14 @@ struct TimerLine<'a> {
 }
 
 #[derive(Serialize)]
-struct UnfinishedLine {
+struct UnfinishedLine<'a> {
     timer: &'static str,
     time: String,
     source: IpAddr,
     destination: IpAddr,
     pieces: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    out: Vec<OutLine<'a>>,
 }
 
 impl<'a, W: Write> JsonLines<'a, W> {
@@ -127,6 +129,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
                     source: unfinished.source,
                     destination: unfinished.destination,
                     pieces: unfinished.pieces,
+                    out,
                 });
             }
             Event::Ended {

@@ -142,6 +142,10 @@ impl Engine {
     }
 
     /// What the rules say of a connection: the permit, or how it is refused.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a box would be an allocation for every refused packet"
+    )]
     pub(super) fn permit(
         &self,
         case: &Case<'_>,
@@ -175,7 +179,7 @@ impl Engine {
     /// no other service.
     fn decide_local(&self, case: &Case<'_>, permit: Permit) -> Decision {
         let (verdict, reason, answer) = match case.headers.transport {
-            Transport::Query(query, _) if query.is_echo_request() => {
+            Transport::Query(query, ..) if query.is_echo_request() => {
                 (Verdict::Answer, Reason::GatewayEcho, Answer::Echo)
             }
             _ => (Verdict::Reject, Reason::GatewayService, Answer::Refusal),

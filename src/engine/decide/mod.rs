@@ -21,7 +21,7 @@ pub(super) use plan::{
     Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan,
 };
 
-use self::refuse::refused_unseen;
+use self::refuse::{refused_for_options, refused_unseen};
 use super::observer::{Observer, Step};
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
 use crate::net::Timestamp;
@@ -130,6 +130,9 @@ impl Engine {
         longest: usize,
         why: &mut impl Observer,
     ) -> Decision {
+        if let Some(refused) = refused_for_options(case) {
+            return refused;
+        }
         let decision = match sound {
             Ok(()) => self.track(case, why),
             Err(reason) => self.decide_invalid(case, invalid(reason), why),

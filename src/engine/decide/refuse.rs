@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::super::Reason;
-use crate::packet::{self, Headers};
+use super::super::{CtState, Judgement, Reason, Verdict};
+use super::plan::{Answer, Decision};
+use super::{Case, answered, dropped};
+use crate::packet::{self, Complaint, Headers};
 
 /// What is refused before anybody looks at sessions.
 pub(super) fn refused_unseen(frame: &[u8], headers: &Headers) -> Option<Reason> {
@@ -14,6 +16,18 @@ pub(super) fn refused_unseen(frame: &[u8], headers: &Headers) -> Option<Reason> 
         return Some(Reason::SourceRoute);
     }
     None
+}
+
+/// What is refused for options that cannot be read; its sender is told (RFC
+/// 1812 section 4.3.3.5).
+pub(super) fn refused_for_options(case: &Case<'_>) -> Option<Decision> {
+    let place = packet::broken_option(case.frame, case.headers)?;
+    let refused = Judgement {
+        verdict: Verdict::Reject,
+        ..dropped(CtState::Untracked, Reason::BadOption).judgement
+    };
+    let answer = Answer::Error(Complaint::Parameter(place));
+    Some(answered(case, refused, answer))
 }
 
 /// Addresses that a router passes on (RFC 1812 section 5.3.7, RFC 4291

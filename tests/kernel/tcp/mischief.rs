@@ -1,8 +1,8 @@
 //! What does not fit: numbers at the edges of windows and beyond, flags that
 //! nobody sends, broken options.
 
+use super::super::chance::Chance;
 use super::super::packets::{ACK, Damage, FIN, PSH, Packet, RST, SYN, Tcp};
-use super::super::scenario::Chance;
 use super::talk::{End, Talk};
 use super::{CWR, ECE, URG};
 

@@ -17,10 +17,10 @@ use std::path::Path;
 use spigate::net::{Endpoint, Port, Protocol, Tuple};
 use spigate::session::{PickUp, Resets, TcpChecks, Windows};
 
+use super::chance::Chance;
 use super::compare::{Ours, both};
 use super::packets::{Body, Packet};
 use super::router::{Router, Zone};
-use super::scenario::Chance;
 use super::{RULES, enter};
 use meant::{Came, Doubt, Known, Left};
 use script::Mix;
@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
             _ => None,
         };
         let explains = doubt.explains();
-        let agree = compared.agree(&packet);
+        let agree = compared.agree();
         let begins = came.reason == "rule";
         match (certain, explains) {
             (Some(name), _) => self.give_up(port, name),
@@ -225,7 +225,7 @@ impl<'a> Run<'a> {
         let own = ours.difference(&kernel).map(|entry| ("engine", entry));
         let mut told = Vec::new();
         for (who, entry) in theirs.chain(own) {
-            let port = port_of(entry);
+            let port = port_of(&entry.to_string());
             let explained = self.doubts.get(&port).and_then(Doubt::explains);
             match explained {
                 _ if self.given_up.contains(&port) => {}

@@ -1,6 +1,6 @@
 //! What a conversation is to be: who does what, in which order.
 
-use super::super::scenario::Chance;
+use super::super::chance::Chance;
 
 /// Which conversations, and how often something is odd in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -78,7 +78,9 @@ fn what_the_kernel_keeps_of_refused_segments() {
             let kept = [router.table(), ours.table()].map(|table| table.into_iter().next());
             for (entry, state) in kept.iter().zip(states) {
                 let is_so = match (entry, state) {
-                    (Some(entry), Some(state)) => entry.contains(&format!(" | {state} ")),
+                    (Some(entry), Some(state)) => {
+                        entry.to_string().contains(&format!(" | {state} "))
+                    }
                     (None, None) => true,
                     _ => false,
                 };

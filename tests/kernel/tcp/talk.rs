@@ -4,9 +4,9 @@
 
 use std::net::SocketAddrV4;
 
+use super::super::chance::Chance;
 use super::super::packets::{ACK, Body, FIN, PSH, Packet, RST, SYN, Tcp, at};
 use super::super::router::Zone;
-use super::super::scenario::Chance;
 use super::script::{Do, Mix, Step, script};
 
 const GATEWAY: [u8; 4] = [203, 0, 113, 2];
