@@ -13,9 +13,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
 use spigate::expression::{
-    Addresses, IcmpMessage, MAX_PAYLOAD, PacketExpression, PacketSpec, Payload, Transport,
+    Addresses, IcmpMessage, MAX_PAYLOAD, PacketExpression, PacketSpec, Payload, SctpPacket,
+    Transport,
 };
-use spigate::net::{Port, Protocol, SeqNumber, TcpFlags, Tuple};
+use spigate::net::{ChunkType, Port, Protocol, SeqNumber, TcpFlags, Tuple, VerificationTag};
 
 fn parse(text: &str) -> PacketExpression {
     text.parse().unwrap_or_else(|error| panic!("{error}"))
@@ -65,6 +66,11 @@ fn the_canonical_form_is_printed() {
         "lan icmp 10.0.0.7 > 198.51.100.9 type 3 code 1 length 28",
         "icmpv6 2001:db8:10::7 > 2001:db8:ff::9 echo-reply",
         "lan gre 10.0.0.7 > 198.51.100.9",
+        "lan sctp 10.0.0.7:36412 > 198.51.100.9:36412 init",
+        "wan sctp 198.51.100.9:36412 > 203.0.113.2:36412 data tag 7 payload \"hello\"",
+        "sctp [2001:db8::1]:1 > [2001:db8::2]:2 init tag 7",
+        "lan udplite 10.0.0.7:1 > 198.51.100.9:2 length 3",
+        "lan proto-132 10.0.0.7 > 198.51.100.9 length 4",
         "lan proto-6 10.0.0.7 > 198.51.100.9 length 4",
         "tcp tcp 10.0.0.7:1 > 198.51.100.9:21 syn",
         "dmz-2 proto-89 10.0.0.7 > 198.51.100.9",
@@ -80,12 +86,12 @@ fn mistakes_are_underlined_and_name_what_was_expected() {
         (
             "lan tpc 10.0.0.7:1 > 198.51.100.9:21",
             "tpc",
-            "expected a protocol: tcp, udp, icmp, icmpv6, gre, sctp or proto-N; did you mean `tcp`?",
+            "expected a protocol: tcp, udp, icmp, icmpv6, sctp, udplite, gre, esp, ah or proto-N; did you mean `tcp`?",
         ),
         (
             "upd 10.0.0.7:1 > 198.51.100.9:21",
             "upd",
-            "expected a protocol: tcp, udp, icmp, icmpv6, gre, sctp or proto-N; did you mean `udp`?",
+            "expected a protocol: tcp, udp, icmp, icmpv6, sctp, udplite, gre, esp, ah or proto-N; did you mean `udp`?",
         ),
         (
             "proto-256 10.0.0.7 > 198.51.100.9",
@@ -122,6 +128,16 @@ fn mistakes_are_underlined_and_name_what_was_expected() {
             "icmpv6 10.0.0.7 > 198.51.100.9",
             "10.0.0.7",
             "expected an IPv6 address",
+        ),
+        (
+            "sctp 10.0.0.7:1 > 198.51.100.9:2 init abort",
+            "abort",
+            "a second chunk",
+        ),
+        (
+            "sctp 10.0.0.7:1 > 198.51.100.9:2 innit",
+            "innit",
+            "expected an SCTP chunk or an option; did you mean `init`?",
         ),
         (
             "tcp 10.0.0.7:1 > 198.51.100.9:21 syn syn",
@@ -279,6 +295,21 @@ fn transport() -> impl Strategy<Value = Transport> {
                 seq,
             })
         }),
+        any::<(u16, u16)>().prop_map(|(from, to)| Transport::UdpLite {
+            source: Port(from),
+            destination: Port(to),
+        }),
+        (
+            any::<(u16, u16)>(),
+            prop::sample::select(ChunkType::WORDS.to_vec()),
+            1_u32..9,
+        )
+            .prop_map(|((from, to), (chunk, _), tag)| Transport::Sctp(SctpPacket {
+                source: Port(from),
+                destination: Port(to),
+                chunk,
+                tag: Some(VerificationTag(tag)).filter(|tag| tag.0 > 1),
+            })),
         any::<u8>().prop_map(|number| Transport::Other(Protocol(number))),
     ]
 }
@@ -316,7 +347,9 @@ proptest! {
     fn every_packet_has_right_lengths_and_checksums(packet in packets()) {
         let bytes = packet.build();
         let payload = packet.payload.to_vec();
-        prop_assert!(bytes.ends_with(&payload));
+        let is_sctp = matches!(packet.transport, Transport::Sctp(_));
+        let padding = if is_sctp { payload.len().next_multiple_of(4) - payload.len() } else { 0 };
+        prop_assert!(bytes[..bytes.len() - padding].ends_with(&payload));
         let sliced = etherparse::IpSlice::from_slice(&bytes);
         // etherparse wants to read extension headers, which `proto-N` does not write.
         if let Transport::Other(_) = packet.transport {
@@ -331,6 +364,13 @@ proptest! {
         if let etherparse::IpSlice::Ipv4(ip) = &sliced {
             let header = ip.header().to_header();
             prop_assert_eq!(header.header_checksum, header.calc_header_checksum());
+        }
+        if is_sctp {
+            // Written little-endian, and computed without itself.
+            let blank = [&body[..8], &[0; 4], &body[12..]].concat();
+            prop_assert_eq!(&body[8..12], &crc32c::crc32c(&blank).to_le_bytes());
+            prop_assert!(spigate::packet::Headers::read(&bytes, false).is_ok());
+            return Ok(());
         }
         // RFC 1071: with the checksum in place, the sum over all is zero.
         let sum = match (packet.addresses, packet.transport) {

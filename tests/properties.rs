@@ -13,6 +13,9 @@
 )] // a test may fail so
 #![allow(non_snake_case)] // two underscores end a requirement's ID in a test's name
 
+#[path = "scenarios/other_packets.rs"]
+#[allow(dead_code)] // the scenarios use more of it
+mod other_packets;
 #[path = "scenarios/packets.rs"]
 #[allow(dead_code)] // the scenarios use more of it
 mod packets;

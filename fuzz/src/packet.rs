@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use spigate::net::{Endpoint, Family, Port, Protocol, Tuple};
+use spigate::net::{Endpoint, Family, Port, Tuple};
 use spigate::packet::{
     Complaint, Fragment, Headers, Transport, decrement_ttl, echo_reply, icmp_error, quoted,
     repair_checksums, replace_payload, reset, translate, translate_error,
@@ -117,10 +117,10 @@ fn elsewhere(tuple: &Tuple) -> Tuple {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(203, 0, 113, 2)),
         IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 0, 0, 0, 2)),
     };
-    if matches!(tuple.protocol, Protocol::TCP | Protocol::UDP) {
+    if tuple.protocol.has_ports() {
         to.destination.port = Port(0xffff);
     }
-    if matches!(tuple.protocol, Protocol::TCP | Protocol::UDP) || tuple.protocol.is_icmp() {
+    if tuple.protocol.has_ports() || tuple.protocol.is_icmp() {
         to.source.port = Port(0x8001);
     }
     to

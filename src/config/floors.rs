@@ -23,7 +23,7 @@ fn floor(key: &str) -> Option<Floor> {
         "tcp-established" | "tcp-unacknowledged" | "tcp-max-retrans" => ESTABLISHED,
         "tcp-fin-wait" | "tcp-close-wait" | "tcp-last-ack" | "tcp-time-wait" => CLOSING,
         "udp" | "udp-stream" => UDP,
-        "icmp" => ICMP,
+        "icmp" | "icmpv6" => ICMP,
         _ => return None,
     })
 }

@@ -13,8 +13,9 @@ use crate::net::{AddressSet, Family, Place, Selector, ServiceId, Traffic, Unname
 use crate::rules::{Action, Judges, Rule};
 
 /// The keys of a forward.
-pub(super) const KEYS: [&str; 12] = [
-    "id", "on", "dst", "service", "tcp", "udp", "src", "to", "as", "pooling", "hairpin", "admit",
+pub(super) const KEYS: [&str; 14] = [
+    "id", "on", "dst", "service", "tcp", "udp", "sctp", "udplite", "src", "to", "as", "pooling",
+    "hairpin", "admit",
 ];
 
 /// Reads one forward; `services` are those that it names.
@@ -132,7 +133,8 @@ fn forwarded<'t>(
     problems: &mut Problems,
 ) -> Vec<Traffic> {
     let ports = services::ports(row, problems);
-    let port_key = ["tcp", "udp"].iter().find_map(|key| row.key_span(key));
+    let mut port_keys = services::PORT_KEYS.iter();
+    let port_key = port_keys.find_map(|(key, _)| row.key_span(key));
     match (row.key_span("service"), port_key) {
         (None, None) => problems.push(
             Diagnostic::new(
@@ -140,7 +142,7 @@ fn forwarded<'t>(
                 row.span(),
                 "the forward does not say which traffic it is about",
             )
-            .label("neither `service`, `tcp` nor `udp`")
+            .label("neither `service` nor ports (`tcp`, `udp`, `sctp`, `udplite`)")
             .help("such as `service = \"ftp\"` or `tcp = 2222`"),
         ),
         (Some(service), Some(ports)) => problems.push(

@@ -156,7 +156,7 @@ fn port(
             "one range leads to one range of the same size",
         ),
     };
-    let keys = ["service", "tcp", "udp"];
+    let keys = ["service", "tcp", "udp", "sctp", "udplite"];
     let place = keys.iter().find_map(|key| Some(row.get(key)?.span()));
     let mut problem = Diagnostic::new(Code::ForwardPorts, to.span(), message)
         .label(match ports {

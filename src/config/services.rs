@@ -14,18 +14,33 @@ use super::table::{self, Row, Text, Value, shortened};
 use super::{duration, floors, timeouts};
 use crate::net::{
     AlgKind, IcmpQuery, LifetimeId, Port, Protocol, Service, ServiceId, Services, Traffic,
+    UdpChecksum,
 };
 use crate::session::LifetimeName;
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 11] = [
     "tcp",
     "udp",
+    "sctp",
+    "udplite",
     "icmp",
     "protocol",
     "idle",
     "on-expiry",
     "lifetime",
     "alg",
+    "checksum",
+];
+const CHECKSUMS: [(&str, UdpChecksum); 2] = [
+    ("required", UdpChecksum::Required),
+    ("optional", UdpChecksum::Optional),
+];
+/// The keys that say ports, each with its protocol.
+pub(super) const PORT_KEYS: [(&str, Protocol); 4] = [
+    ("tcp", Protocol::TCP),
+    ("udp", Protocol::UDP),
+    ("sctp", Protocol::SCTP),
+    ("udplite", Protocol::UDPLITE),
 ];
 const EXPECTED_PORTS: &str = "a port such as 80, or a range such as \"6000-6010\"";
 
@@ -87,6 +102,7 @@ fn service<'t>(
         traffic: Vec::new(),
         lifetime: None,
         alg: None,
+        checksum: UdpChecksum::default(),
     };
     let Some(row) = Row::read(value, "a service", &KEYS, problems) else {
         return service;
@@ -104,8 +120,10 @@ fn service<'t>(
             .filter_map(|item| protocol(item, problems));
         service.traffic.extend(protocols.map(Traffic::Protocol));
     }
-    if ["tcp", "udp", "icmp", "protocol"]
+    if PORT_KEYS
         .iter()
+        .map(|(key, _)| *key)
+        .chain(["icmp", "protocol"])
         .all(|key| row.get(key).is_none())
     {
         problems.push(
@@ -114,12 +132,17 @@ fn service<'t>(
                 row.span(),
                 format!("the service `{}` is no traffic", shortened(name)),
             )
-            .label("neither `tcp`, `udp`, `icmp` nor `protocol`")
+            .label("neither ports (`tcp`, `udp`, `sctp`, `udplite`), `icmp` nor `protocol`")
             .help("such as `tcp = [80, 443]`"),
         );
     }
     service.lifetime = lifetime(&row, &service, lifetimes, problems);
     service.alg = row.get("alg").and_then(|value| alg(value, problems));
+    let checksum = row.get("checksum").and_then(|value| {
+        let word = table::text(value, "\"required\" or \"optional\"", problems)?;
+        names::choose(&word, &CHECKSUMS, "checksum", problems)
+    });
+    service.checksum = checksum.unwrap_or_default();
     has_effect(&row, &service, problems);
     service
 }
@@ -157,6 +180,12 @@ fn has_effect(row: &Row<'_>, service: &Service, problems: &mut Problems) {
             Traffic::Ports(Protocol::TCP, _) | Traffic::Protocol(Protocol::TCP)
         )
     };
+    let is_udp = |traffic: &Traffic| {
+        matches!(
+            traffic,
+            Traffic::Ports(Protocol::UDP, _) | Traffic::Protocol(Protocol::UDP)
+        )
+    };
     let is_icmp = |traffic: &Traffic| match traffic {
         Traffic::Icmp(_) => true,
         Traffic::Protocol(protocol) => protocol.is_icmp(),
@@ -186,19 +215,26 @@ fn has_effect(row: &Row<'_>, service: &Service, problems: &mut Problems) {
             "give the service `tcp` ports, or leave `on-expiry` out",
         );
     }
+    if !service.traffic.iter().any(is_udp) {
+        report(
+            "checksum",
+            "only UDP may go without a checksum, and this service has none",
+            "give the service `udp` ports, or leave `checksum` out",
+        );
+    }
     if service.traffic.iter().all(is_icmp) {
         report(
             "idle",
             "ICMP queries live as long as `[timeouts]` says, whatever their service",
-            "set `icmp` in `[timeouts]`",
+            "set `icmp` and `icmpv6` in `[timeouts]`",
         );
     }
 }
 
-/// Reads the keys `tcp` and `udp` of a service or a forward.
+/// Reads the keys of a service or a forward that say ports.
 pub(super) fn ports(row: &Row<'_>, problems: &mut Problems) -> Vec<Traffic> {
     let mut all = Vec::new();
-    for (key, protocol) in [("tcp", Protocol::TCP), ("udp", Protocol::UDP)] {
+    for (key, protocol) in PORT_KEYS {
         let Some(value) = row.get(key) else { continue };
         let items = table::one_or_many(value, problems);
         let ranges = items.into_iter().filter_map(|item| range(item, problems));
@@ -297,11 +333,10 @@ fn icmp(word: &Text<'_>, problems: &mut Problems) -> Vec<Traffic> {
 }
 
 fn protocol(value: &Value<'_>, problems: &mut Problems) -> Option<Protocol> {
-    const NAMES: [&str; 6] = ["icmp", "tcp", "udp", "gre", "icmpv6", "sctp"];
     if let DeValue::String(word) = value.get_ref() {
         let found = Protocol::from_name(word);
         if found.is_none() {
-            let choices = NAMES.map(|name| (name, ()));
+            let choices = Protocol::NAMES.map(|(_, name)| (name, ()));
             let word = table::text(value, "", problems)?;
             names::choose(&word, &choices, "protocol", problems);
         }

@@ -71,7 +71,7 @@ impl Engine {
         let lifetime = self.policy.lifetimes.get(session.origin.lifetime);
         let on_expiry = match session.state() {
             State::Tcp(TcpState::Established) => lifetime.on_expiry,
-            State::Tcp(_) | State::Flow(_) => OnExpiry::Silent,
+            State::Tcp(_) | State::Sctp(_) | State::Flow(_) => OnExpiry::Silent,
         };
         let at = session.deadline;
         let next = match session.probing {

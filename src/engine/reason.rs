@@ -61,6 +61,8 @@ reasons! {
     SourceRoute => "source-route",
     /// TCP flags that no honest stack sends together.
     TcpBadFlags => "tcp-bad-flags",
+    /// SCTP chunks that no honest stack puts together.
+    SctpBadChunks => "sctp-bad-chunks",
     // --- tracking says no
     /// A TCP segment that its session's state does not allow.
     TcpInvalidState => "tcp-invalid-state",
@@ -68,6 +70,10 @@ reasons! {
     TcpOutOfWindow => "tcp-out-of-window",
     /// A reset whose number was acknowledged long ago.
     TcpInvalidRst => "tcp-invalid-rst",
+    /// An SCTP chunk that its association's state does not allow.
+    SctpInvalidState => "sctp-invalid-state",
+    /// An SCTP packet without its association's verification tag.
+    SctpWrongTag => "sctp-wrong-tag",
     /// Neither part of a session nor fit to begin one.
     NoSession => "no-session",
     /// An ICMP error that quotes no session.

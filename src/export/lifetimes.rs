@@ -28,16 +28,14 @@ pub(super) fn sysctls(timeouts: &Timeouts, checks: TcpChecks, missing: &mut Vec<
     ] {
         let _ = writeln!(text, "#   net.netfilter.nf_conntrack_{sysctl} = {value}");
     }
-    for (key, sysctls, lifetime) in table(timeouts) {
+    for (key, sysctl, lifetime) in table(timeouts) {
         let Some(seconds) = seconds(lifetime) else {
             missing.push(format!(
                 "timeouts.{key}: conntrack counts whole seconds, not {lifetime:?}"
             ));
             continue;
         };
-        for sysctl in sysctls {
-            let _ = writeln!(text, "#   net.netfilter.nf_conntrack_{sysctl} = {seconds}");
-        }
+        let _ = writeln!(text, "#   net.netfilter.nf_conntrack_{sysctl} = {seconds}");
     }
     let helpers = Timeouts::default().expectation;
     if timeouts.expectation != helpers {
@@ -48,42 +46,73 @@ pub(super) fn sysctls(timeouts: &Timeouts, checks: TcpChecks, missing: &mut Vec<
     text
 }
 
-fn table(t: &Timeouts) -> [(&'static str, &'static [&'static str], Duration); 14] {
+fn table(t: &Timeouts) -> [(&'static str, &'static str, Duration); 25] {
     [
-        ("tcp-syn-sent", &["tcp_timeout_syn_sent"], t.tcp_syn_sent),
-        ("tcp-syn-recv", &["tcp_timeout_syn_recv"], t.tcp_syn_recv),
+        ("tcp-syn-sent", "tcp_timeout_syn_sent", t.tcp_syn_sent),
+        ("tcp-syn-recv", "tcp_timeout_syn_recv", t.tcp_syn_recv),
         (
             "tcp-established",
-            &["tcp_timeout_established"],
+            "tcp_timeout_established",
             t.tcp_established,
         ),
-        ("tcp-fin-wait", &["tcp_timeout_fin_wait"], t.tcp_fin_wait),
-        (
-            "tcp-close-wait",
-            &["tcp_timeout_close_wait"],
-            t.tcp_close_wait,
-        ),
-        ("tcp-last-ack", &["tcp_timeout_last_ack"], t.tcp_last_ack),
-        ("tcp-time-wait", &["tcp_timeout_time_wait"], t.tcp_time_wait),
-        ("tcp-close", &["tcp_timeout_close"], t.tcp_close),
+        ("tcp-fin-wait", "tcp_timeout_fin_wait", t.tcp_fin_wait),
+        ("tcp-close-wait", "tcp_timeout_close_wait", t.tcp_close_wait),
+        ("tcp-last-ack", "tcp_timeout_last_ack", t.tcp_last_ack),
+        ("tcp-time-wait", "tcp_timeout_time_wait", t.tcp_time_wait),
+        ("tcp-close", "tcp_timeout_close", t.tcp_close),
         (
             "tcp-unacknowledged",
-            &["tcp_timeout_unacknowledged"],
+            "tcp_timeout_unacknowledged",
             t.tcp_unacknowledged,
         ),
         (
             "tcp-max-retrans",
-            &["tcp_timeout_max_retrans"],
+            "tcp_timeout_max_retrans",
             t.tcp_max_retrans,
         ),
-        ("udp", &["udp_timeout"], t.udp),
-        ("udp-stream", &["udp_timeout_stream"], t.udp_stream),
-        ("icmp", &["icmp_timeout", "icmpv6_timeout"], t.icmp),
+        ("udp", "udp_timeout", t.udp),
+        ("udp-stream", "udp_timeout_stream", t.udp_stream),
+        ("sctp-closed", "sctp_timeout_closed", t.sctp_closed),
         (
-            "generic",
-            &["generic_timeout", "gre_timeout", "gre_timeout_stream"],
-            t.generic,
+            "sctp-cookie-wait",
+            "sctp_timeout_cookie_wait",
+            t.sctp_cookie_wait,
         ),
+        (
+            "sctp-cookie-echoed",
+            "sctp_timeout_cookie_echoed",
+            t.sctp_cookie_echoed,
+        ),
+        (
+            "sctp-established",
+            "sctp_timeout_established",
+            t.sctp_established,
+        ),
+        (
+            "sctp-shutdown-sent",
+            "sctp_timeout_shutdown_sent",
+            t.sctp_shutdown_sent,
+        ),
+        (
+            "sctp-shutdown-recd",
+            "sctp_timeout_shutdown_recd",
+            t.sctp_shutdown_recd,
+        ),
+        (
+            "sctp-shutdown-ack-sent",
+            "sctp_timeout_shutdown_ack_sent",
+            t.sctp_shutdown_ack_sent,
+        ),
+        (
+            "sctp-heartbeat-sent",
+            "sctp_timeout_heartbeat_sent",
+            t.sctp_heartbeat_sent,
+        ),
+        ("gre", "gre_timeout", t.gre),
+        ("gre-stream", "gre_timeout_stream", t.gre_stream),
+        ("icmp", "icmp_timeout", t.icmp),
+        ("icmpv6", "icmpv6_timeout", t.icmpv6),
+        ("generic", "generic_timeout", t.generic),
     ]
 }
 

@@ -13,6 +13,7 @@
 //! lan icmp 10.0.0.7 > 198.51.100.9 echo-request id 7 seq 1 ttl 1
 //! lan icmpv6 2001:db8:10::7 > 2001:db8:ff::9
 //! lan icmp 10.0.0.7 > 198.51.100.9 type 3 code 1 length 28
+//! lan sctp 10.0.0.7:36412 > 198.51.100.9:36412 init
 //! lan gre 10.0.0.7 > 198.51.100.9
 //! lan proto-89 10.0.0.7 > 198.51.100.9
 //! ```
@@ -24,12 +25,16 @@
 //!
 //! ```text
 //! expression = [ zone ] , ( ported | icmp | other ) ;
-//! ported     = ( "tcp" | "udp" ) , endpoint , ">" , endpoint , { tcp-option | option } ;
+//! ported     = ( "tcp" | "udp" | "sctp" | "udplite" ) , endpoint , ">" , endpoint ,
+//!              { tcp-option | sctp-option | option } ;
 //! icmp       = ( "icmp" | "icmpv6" ) , address , ">" , address , { icmp-option | option } ;
-//! other      = ( "gre" | "sctp" | "proto-" , number ) , address , ">" , address , { option } ;
+//! other      = ( "gre" | "esp" | "ah" | "proto-" , number ) , address , ">" , address , { option } ;
 //!
 //! tcp-option  = flag | "no-flags" | "seq" , number | "ack-number" , number ;
 //! flag        = "syn" | "ack" | "fin" | "rst" | "psh" | "urg" | "ece" | "cwr" ;
+//! sctp-option = chunk | "tag" , number ;
+//! chunk       = "init" | "init-ack" | "cookie-echo" | "cookie-ack" | "data" | "sack" | "heartbeat" | "heartbeat-ack"
+//!             | "shutdown" | "shutdown-ack" | "shutdown-complete" | "abort" | "error" ;
 //! icmp-option = query | "type" , number | "code" , number | "id" , number | "seq" , number ;
 //! query       = "echo-request" | "echo-reply" | "timestamp-request" | ... ;
 //! option      = "ttl" , number | "length" , number | "payload" , text ;
@@ -43,7 +48,10 @@
 //!
 //! - Both ends are of one family: the one that `icmp` or `icmpv6` says.
 //! - What is not said: `syn` for TCP without a flag (`no-flags` sends none),
-//!   `echo-request id 1 seq 1` for ICMP, `ttl 64`, and no payload.
+//!   `init` for SCTP, `echo-request id 1 seq 1` for ICMP, `ttl 64`, and no payload.
+//! - An SCTP packet has one chunk, which the payload is the end of; an `init` or
+//!   `init-ack` chooses the tag 1. `tag` is the verification tag: 0 with `init`,
+//!   else 1, where nothing is said.
 //! - `length` is that of the payload, which then is zeros.
 //! - `proto-N` has the payload behind the IP header, whatever N is: `proto-6` is
 //!   TCP whose header is the payload.
@@ -80,7 +88,7 @@ mod text;
 mod words;
 
 pub use error::ExpressionError;
-pub use spec::{Addresses, IcmpMessage, MAX_PAYLOAD, PacketSpec, Payload, Transport};
+pub use spec::{Addresses, IcmpMessage, MAX_PAYLOAD, PacketSpec, Payload, SctpPacket, Transport};
 
 /// One packet, and the zone that it enters by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

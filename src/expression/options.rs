@@ -4,7 +4,7 @@ use winnow::Parser;
 use winnow::ascii::multispace0;
 use winnow::combinator::eof;
 
-use crate::net::{IcmpQuery, SeqNumber, TcpFlags};
+use crate::net::{ChunkType, IcmpQuery, SeqNumber, TcpFlags, VerificationTag};
 
 use super::spec::{IcmpMessage, MAX_PAYLOAD, PacketSpec, Payload, Transport};
 use super::text::text;
@@ -17,6 +17,7 @@ pub(super) fn options(mut packet: PacketSpec, input: &mut Input<'_>) -> Parsed<P
         let what = match packet.transport {
             Transport::Tcp { .. } => "a TCP flag or an option",
             Transport::Icmp(_) => "an ICMP query or an option",
+            Transport::Sctp(_) => "an SCTP chunk or an option",
             _ => "an option",
         };
         let word = word(input).map_err(|m| m.expected(what))?;
@@ -30,12 +31,14 @@ pub(super) fn options(mut packet: PacketSpec, input: &mut Input<'_>) -> Parsed<P
             "length" => "payload",
             "type" => "a type",
             text if is_query(&packet, text) => "a type",
+            text if is_chunk(&packet, text) => "a chunk",
             text => text,
         };
         if seen.contains(&group) {
             let message = match group {
                 "payload" => "a second payload".to_owned(),
                 "a type" => "a second type".to_owned(),
+                "a chunk" => "a second chunk".to_owned(),
                 word => format!("a second `{word}`"),
             };
             let span = word.span;
@@ -51,16 +54,26 @@ fn is_query(packet: &PacketSpec, text: &str) -> bool {
         && IcmpQuery::from_name(packet.protocol(), text).is_some()
 }
 
+fn is_chunk(packet: &PacketSpec, text: &str) -> bool {
+    matches!(packet.transport, Transport::Sctp(_)) && ChunkType::from_name(text).is_some()
+}
+
 /// Every word that an option of this packet can begin with.
 fn option_words(packet: &PacketSpec) -> impl Iterator<Item = &'static str> {
     let (flags, own, icmp): (&[_], &[_], _) = match packet.transport {
         Transport::Tcp { .. } => (&TcpFlags::WORDS, &["no-flags", "seq", "ack-number"], None),
         Transport::Icmp(_) => (&[], &["type", "code", "id", "seq"], Some(packet.protocol())),
-        Transport::Udp { .. } | Transport::Other(_) => (&[], &[], None),
+        Transport::Sctp(_) => (&[], &["tag"], None),
+        Transport::Udp { .. } | Transport::UdpLite { .. } | Transport::Other(_) => (&[], &[], None),
+    };
+    let chunks: &[_] = match packet.transport {
+        Transport::Sctp(_) => &ChunkType::WORDS,
+        _ => &[],
     };
     flags
         .iter()
         .map(|(_, word)| *word)
+        .chain(chunks.iter().map(|(_, word)| *word))
         .chain(own.iter().copied())
         .chain(icmp.into_iter().flat_map(IcmpQuery::names))
         .chain(["ttl", "length", "payload"])
@@ -85,6 +98,13 @@ fn option(
         (Transport::Tcp { ack_number, .. }, "ack-number") => {
             *ack_number = SeqNumber(number(input, u32::MAX)?);
         }
+        (Transport::Sctp(sctp), "tag") => {
+            sctp.tag = Some(VerificationTag(number(input, u32::MAX)?));
+        }
+        (Transport::Sctp(sctp), text) => match ChunkType::from_name(text) {
+            Some(chunk) => sctp.chunk = chunk,
+            None => return Ok(false),
+        },
         (Transport::Tcp { flags, .. }, text) => {
             let is_flag = |text: &str| TcpFlags::WORDS.iter().find(|(_, word)| *word == text);
             let before = seen.iter().any(|word| is_flag(word).is_some());
@@ -130,7 +150,9 @@ fn option(
                 },
             };
         }
-        (Transport::Udp { .. } | Transport::Other(_), _) => return Ok(false),
+        (Transport::Udp { .. } | Transport::UdpLite { .. } | Transport::Other(_), _) => {
+            return Ok(false);
+        }
     }
     Ok(true)
 }

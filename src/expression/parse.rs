@@ -10,11 +10,12 @@ use winnow::combinator::{opt, peek};
 use crate::net::{Endpoint, Protocol, TcpFlags};
 
 use super::options::options;
-use super::spec::{Addresses, IcmpMessage, PacketSpec, Transport};
+use super::spec::{Addresses, IcmpMessage, PacketSpec, SctpPacket, Transport};
 use super::words::{Input, Mistake, Parsed, Word, nearest, next_word_span, word};
 use super::{ExpressionError, PacketExpression};
 
-const PROTOCOLS: &str = "a protocol: tcp, udp, icmp, icmpv6, gre, sctp or proto-N";
+const PROTOCOLS: &str =
+    "a protocol: tcp, udp, icmp, icmpv6, sctp, udplite, gre, esp, ah or proto-N";
 
 pub(super) fn expression(text: &str) -> Result<PacketExpression, ExpressionError> {
     whole(&mut Input::new(text)).map_err(|mistake| {
@@ -39,7 +40,7 @@ fn zone_and_protocol(input: &mut Input<'_>) -> Parsed<(Option<String>, Named)> {
         }
         // What stands before an address is meant as a protocol.
         None if second.is_none() || second_is(looks_like_address) => {
-            let names = Named::NAMES.into_iter();
+            let names = Named::names();
             Err(first.not(&format!("{PROTOCOLS}{}", nearest(first.text, names))))
         }
         _ => {
@@ -49,7 +50,7 @@ fn zone_and_protocol(input: &mut Input<'_>) -> Parsed<(Option<String>, Named)> {
             }
             let word = word(input).map_err(|m| m.expected(PROTOCOLS))?;
             let named = Named::of(&word)?.ok_or_else(|| {
-                let names = Named::NAMES.into_iter();
+                let names = Named::names();
                 word.not(&format!("{PROTOCOLS}{}", nearest(word.text, names)))
             })?;
             Ok((Some(first.text.to_owned()), named))
@@ -65,14 +66,16 @@ fn looks_like_address(text: &str) -> bool {
 /// A protocol as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Named {
-    Tcp,
-    Udp,
+    /// One with ports.
+    Ported(Protocol),
     Icmp(Protocol),
     Other(Protocol),
 }
 
 impl Named {
-    const NAMES: [&'static str; 6] = ["tcp", "udp", "icmp", "icmpv6", "gre", "sctp"];
+    fn names() -> impl Iterator<Item = &'static str> {
+        Protocol::NAMES.into_iter().map(|(_, name)| name)
+    }
 
     /// `None` for a word that names no protocol.
     fn of(word: &Word<'_>) -> Parsed<Option<Self>> {
@@ -87,8 +90,7 @@ impl Named {
             return Some(number.map_err(|_| ()));
         }
         Some(Ok(match Protocol::from_name(text)? {
-            Protocol::TCP => Self::Tcp,
-            Protocol::UDP => Self::Udp,
+            ported if ported.has_ports() => Self::Ported(ported),
             icmp if icmp.is_icmp() => Self::Icmp(icmp),
             other => Self::Other(other),
         }))
@@ -97,19 +99,22 @@ impl Named {
 
 fn packet(named: Named, input: &mut Input<'_>) -> Parsed<PacketSpec> {
     match named {
-        Named::Tcp | Named::Udp => {
+        Named::Ported(protocol) => {
             let (source, destination, addresses) = ends(input, None, endpoint, |e| e.address)?;
             let (source, destination) = (source.port, destination.port);
-            if named == Named::Tcp {
-                let transport = Transport::tcp(source, destination, TcpFlags::SYN);
-                options(PacketSpec::new(addresses, transport), input)
-            } else {
-                let transport = Transport::Udp {
+            let transport = match protocol {
+                Protocol::TCP => Transport::tcp(source, destination, TcpFlags::SYN),
+                Protocol::SCTP => Transport::Sctp(SctpPacket::init(source, destination)),
+                Protocol::UDPLITE => Transport::UdpLite {
                     source,
                     destination,
-                };
-                options(PacketSpec::new(addresses, transport), input)
-            }
+                },
+                _ => Transport::Udp {
+                    source,
+                    destination,
+                },
+            };
+            options(PacketSpec::new(addresses, transport), input)
         }
         Named::Icmp(protocol) => {
             let (_, _, addresses) = ends(input, Some(protocol), address, |address| address)?;

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::net::{Endpoint, IcmpQuery, Protocol, SeqNumber};
 
 use super::PacketExpression;
-use super::spec::{Addresses, Content, IcmpMessage, PacketSpec, Payload, Transport};
+use super::spec::{Addresses, Content, IcmpMessage, PacketSpec, Payload, SctpPacket, Transport};
 
 impl fmt::Display for PacketExpression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,6 +67,34 @@ impl Transport {
                 let to = Endpoint::new(to, destination);
                 write!(f, "udp {from} > {to}")
             }
+            Self::UdpLite {
+                source,
+                destination,
+            } => {
+                let from = Endpoint::new(from, source);
+                let to = Endpoint::new(to, destination);
+                write!(f, "udplite {from} > {to}")
+            }
+            Self::Sctp(
+                packet @ SctpPacket {
+                    source,
+                    destination,
+                    chunk,
+                    tag,
+                },
+            ) => {
+                let from = Endpoint::new(from, source);
+                let to = Endpoint::new(to, destination);
+                write!(f, "sctp {from} > {to} {chunk}")?;
+                let usual = SctpPacket {
+                    tag: None,
+                    ..packet
+                };
+                match tag {
+                    Some(tag) if tag != usual.verification_tag() => write!(f, " tag {tag}"),
+                    _ => Ok(()),
+                }
+            }
             Self::Icmp(message) => {
                 let protocol = addresses.icmp();
                 write!(f, "{protocol} {from} > {to}")?;
@@ -74,7 +102,12 @@ impl Transport {
             }
             // Their names stand for a header, which is not there.
             Self::Other(
-                protocol @ (Protocol::TCP | Protocol::UDP | Protocol::ICMP | Protocol::ICMPV6),
+                protocol @ (Protocol::TCP
+                | Protocol::UDP
+                | Protocol::ICMP
+                | Protocol::ICMPV6
+                | Protocol::SCTP
+                | Protocol::UDPLITE),
             ) => write!(f, "proto-{} {from} > {to}", protocol.0),
             Self::Other(protocol) => write!(f, "{protocol} {from} > {to}"),
         }

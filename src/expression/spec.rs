@@ -3,11 +3,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::net::{Endpoint, IcmpQuery, Port, Protocol, SeqNumber, TcpFlags, Tuple};
+use crate::net::{
+    ChunkType, Endpoint, IcmpQuery, Port, Protocol, SeqNumber, TcpFlags, Tuple, VerificationTag,
+};
 
-/// The longest payload: what is left of 65,535 bytes behind IPv4 and TCP
-/// headers.
-pub const MAX_PAYLOAD: u16 = 65_495;
+/// The longest payload: what is left of 65,535 bytes behind the longest headers
+/// that there are, IPv4, SCTP and an INIT chunk, in whole words of four.
+pub const MAX_PAYLOAD: u16 = 65_480;
 
 /// A packet to be built.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -64,10 +66,32 @@ pub enum Transport {
         /// The receiver's port.
         destination: Port,
     },
+    /// A UDP-Lite datagram, whose checksum covers it all.
+    UdpLite {
+        /// The sender's port.
+        source: Port,
+        /// The receiver's port.
+        destination: Port,
+    },
+    /// An SCTP packet with one chunk.
+    Sctp(SctpPacket),
     /// ICMP or ICMPv6, by the addresses' family.
     Icmp(IcmpMessage),
     /// No header: the payload follows the IP header.
     Other(Protocol),
+}
+
+/// The headers of an SCTP packet with one chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SctpPacket {
+    /// The sender's port.
+    pub source: Port,
+    /// The receiver's port.
+    pub destination: Port,
+    /// The type of its chunk.
+    pub chunk: ChunkType,
+    /// The verification tag; `None`: as usual with such a chunk.
+    pub tag: Option<VerificationTag>,
 }
 
 /// The header of an ICMP or ICMPv6 message.
@@ -97,7 +121,7 @@ impl PacketSpec {
     /// The default time to live.
     pub const TTL: u8 = 64;
 
-    /// A packet that opens the session of this tuple: SYN for TCP. `None` if
+    /// A packet that opens the session of this tuple: SYN for TCP, INIT for SCTP. `None` if
     /// its addresses are of two families.
     #[must_use]
     pub fn opening(tuple: &Tuple) -> Option<Self> {
@@ -109,6 +133,11 @@ impl PacketSpec {
                 source,
                 destination,
             },
+            Protocol::UDPLITE => Transport::UdpLite {
+                source,
+                destination,
+            },
+            Protocol::SCTP => Transport::Sctp(SctpPacket::init(source, destination)),
             protocol if protocol == addresses.icmp() => {
                 let [message_type, _] = destination.0.to_be_bytes();
                 Transport::Icmp(IcmpMessage {
@@ -138,6 +167,8 @@ impl PacketSpec {
         match self.transport {
             Transport::Tcp { .. } => Protocol::TCP,
             Transport::Udp { .. } => Protocol::UDP,
+            Transport::UdpLite { .. } => Protocol::UDPLITE,
+            Transport::Sctp(_) => Protocol::SCTP,
             Transport::Icmp(_) => self.addresses.icmp(),
             Transport::Other(protocol) => protocol,
         }
@@ -156,7 +187,16 @@ impl PacketSpec {
             | Transport::Udp {
                 source,
                 destination,
-            } => (source, destination),
+            }
+            | Transport::UdpLite {
+                source,
+                destination,
+            }
+            | Transport::Sctp(SctpPacket {
+                source,
+                destination,
+                ..
+            }) => (source, destination),
             Transport::Icmp(message) => {
                 let of_type = Port(u16::from_be_bytes([message.message_type, 0]));
                 match IcmpQuery::from_type(self.protocol(), message.message_type) {
@@ -228,6 +268,28 @@ impl Transport {
             flags,
             seq: SeqNumber(0),
             ack_number: SeqNumber(0),
+        }
+    }
+}
+
+impl SctpPacket {
+    /// The first packet of an association.
+    #[must_use]
+    pub fn init(source: Port, destination: Port) -> Self {
+        Self {
+            source,
+            destination,
+            chunk: ChunkType::INIT,
+            tag: None,
+        }
+    }
+
+    /// The tag that it carries.
+    #[must_use]
+    pub fn verification_tag(&self) -> VerificationTag {
+        match self.chunk {
+            ChunkType::INIT => self.tag.unwrap_or(VerificationTag::NONE),
+            _ => self.tag.unwrap_or(VerificationTag(1)),
         }
     }
 }

@@ -15,18 +15,28 @@ impl Protocol {
     pub const UDP: Self = Self(17);
     /// GRE (RFC 2784).
     pub const GRE: Self = Self(47);
+    /// ESP (RFC 4303).
+    pub const ESP: Self = Self(50);
+    /// AH (RFC 4302).
+    pub const AH: Self = Self(51);
     /// ICMPv6 (RFC 4443).
     pub const ICMPV6: Self = Self(58);
     /// SCTP (RFC 9260).
     pub const SCTP: Self = Self(132);
+    /// UDP-Lite (RFC 3828).
+    pub const UDPLITE: Self = Self(136);
 
-    const NAMES: [(Self, &'static str); 6] = [
+    /// Those that have a name, with it.
+    pub const NAMES: [(Self, &'static str); 9] = [
         (Self::ICMP, "icmp"),
         (Self::TCP, "tcp"),
         (Self::UDP, "udp"),
         (Self::GRE, "gre"),
+        (Self::ESP, "esp"),
+        (Self::AH, "ah"),
         (Self::ICMPV6, "icmpv6"),
         (Self::SCTP, "sctp"),
+        (Self::UDPLITE, "udplite"),
     ];
 
     /// Whether this is ICMP or ICMPv6.
@@ -38,7 +48,7 @@ impl Protocol {
     /// Whether sessions of this protocol are told apart by ports.
     #[must_use]
     pub fn has_ports(self) -> bool {
-        self == Self::TCP || self == Self::UDP
+        matches!(self, Self::TCP | Self::UDP | Self::SCTP | Self::UDPLITE)
     }
 
     /// The protocol of this name, as [`fmt::Display`] writes it.

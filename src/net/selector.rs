@@ -124,7 +124,7 @@ fn outside(set: Option<&AddressSet>, address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{AlgKind, Port, Protocol, Service};
+    use crate::net::{AlgKind, Port, Protocol, Service, UdpChecksum};
 
     fn asking(port: u16) -> Asking {
         Asking {
@@ -149,6 +149,7 @@ mod tests {
             traffic: vec![tcp(port)],
             lifetime: None,
             alg: Some(AlgKind::Ftp),
+            checksum: UdpChecksum::Required,
         };
         let services = Services::new(vec![service("ftp", 21), service("other", 2121)]);
         let mut selector = Selector {

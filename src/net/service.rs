@@ -20,6 +20,19 @@ pub struct Service {
     pub lifetime: Option<LifetimeId>,
     /// The application-layer gateway that reads its control sessions.
     pub alg: Option<AlgKind>,
+    /// Whether its datagrams may go without a checksum in IPv6 too.
+    pub checksum: UdpChecksum,
+}
+
+/// Whether UDP over IPv6 has to have a checksum. In IPv4 it never has to
+/// (RFC 768).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum UdpChecksum {
+    /// RFC 8200 section 8.1: whoever gets none throws the datagram away.
+    #[default]
+    Required,
+    /// The ports are a tunnel's that makes none (RFC 6935, RFC 6936).
+    Optional,
 }
 
 impl Service {
@@ -34,7 +47,7 @@ impl Service {
 /// where it has such.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Traffic {
-    /// TCP or UDP to one of these ports.
+    /// A protocol with ports, to one of these.
     Ports(Protocol, RangeInclusive<Port>),
     /// An ICMP or ICMPv6 query.
     Icmp(IcmpQuery),
@@ -96,6 +109,17 @@ impl Services {
     /// All services in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
         (0..=u16::MAX).map(ServiceId).zip(&self.0)
+    }
+
+    /// Whether datagrams of this tuple, in either direction, may go without a
+    /// checksum over IPv6.
+    #[must_use]
+    pub fn may_be_unsummed(&self, tuple: &Tuple) -> bool {
+        let back = tuple.reversed();
+        self.0.iter().any(|service| {
+            service.checksum == UdpChecksum::Optional
+                && (service.covers(tuple) || service.covers(&back))
+        })
     }
 
     /// The first of `candidates` that covers this tuple.

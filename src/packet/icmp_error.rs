@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use super::bytes::{put, u16_at};
 use super::checksum::Sum;
 use super::parse::{BadPacket, Headers, Quoted};
-use super::rewrite::{readdress, update_transport_checksum};
+use super::rewrite::{put_sctp_ports, readdress, update_transport_checksum};
 use crate::net::{Protocol, Tuple};
 
 /// Octets of an ICMP error before the packet that it quotes.
-const QUOTE_AT: usize = 8;
+pub(super) const QUOTE_AT: usize = 8;
 
 /// The packet that an ICMP error quotes.
 ///
@@ -92,7 +92,12 @@ fn translate_quote(quote: &mut [u8], quoted: &Quoted, inner: &Tuple) {
         }
     };
     match outer.protocol {
-        Protocol::TCP | Protocol::UDP => {
+        Protocol::SCTP => {
+            let (source, destination) = (inner.source.port, inner.destination.port);
+            put_sctp_ports(quote, transport, source, destination, quoted.length);
+            return;
+        }
+        Protocol::TCP | Protocol::UDP | Protocol::UDPLITE => {
             change_port(quote, port_at(0), inner.source.port.0);
             change_port(quote, port_at(2), inner.destination.port.0);
         }
@@ -101,7 +106,7 @@ fn translate_quote(quote: &mut [u8], quoted: &Quoted, inner: &Tuple) {
     }
     let (field, change) = match outer.protocol {
         Protocol::TCP => (16, change),
-        Protocol::UDP => (6, change),
+        Protocol::UDP | Protocol::UDPLITE => (6, change),
         Protocol::ICMPV6 => (2, change),
         // ICMP has no pseudo-header: only the identifier counts.
         _ => {
@@ -115,7 +120,7 @@ fn translate_quote(quote: &mut [u8], quoted: &Quoted, inner: &Tuple) {
     if let Some(old) = u16_at(quote, transport + field) {
         let new = match (outer.protocol, change.update(old)) {
             (Protocol::UDP, _) if old == 0 => return,
-            (Protocol::UDP, 0) => 0xffff,
+            (Protocol::UDP | Protocol::UDPLITE, 0) => 0xffff,
             (_, new) => new,
         };
         put(quote, transport + field, &new.to_be_bytes());

@@ -8,12 +8,14 @@
 
 mod bytes;
 pub mod checksum;
+mod crc32c;
 mod fragment;
 mod icmp_error;
 mod options;
 mod parse;
 mod reply;
 mod rewrite;
+mod sctp;
 mod source_route;
 mod speech;
 mod tcp;
@@ -26,6 +28,7 @@ pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
     Renumber, decrement_ttl, renumber, repair_checksums, replace_payload, translate,
 };
-pub use source_route::is_source_routed;
+pub use sctp::{Chunk, ChunkTypes, Chunks, SctpHeader};
+pub use source_route::{is_source_routed, quotes_source_route};
 pub use speech::{Numbers, Speech, in_the_name_of};
 pub use tcp::{TcpHeader, TcpOptions};

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use super::bytes::{array_at, u8_at, u16_at};
 use super::checksum::Sum;
+use super::crc32c;
+use super::sctp::{self, Chunks, SctpHeader};
 use super::tcp::{self, TcpHeader, TcpOptions};
 use crate::net::{Endpoint, Family, IcmpQuery, Port, Protocol, Tuple};
 
@@ -49,6 +51,10 @@ pub enum Transport {
     Tcp(TcpHeader),
     /// UDP, with both ports.
     Udp(Port, Port),
+    /// UDP-Lite, with both ports.
+    UdpLite(Port, Port),
+    /// SCTP.
+    Sctp(SctpHeader),
     /// An ICMP or ICMPv6 message that asks or answers, with its identifier and
     /// its code.
     Query(IcmpQuery, Port, u8),
@@ -234,7 +240,10 @@ impl Headers {
     pub fn tuple(&self) -> Option<Tuple> {
         let (source, destination) = match self.transport {
             Transport::Tcp(tcp) => (tcp.source, tcp.destination),
-            Transport::Udp(source, destination) => (source, destination),
+            Transport::Udp(source, destination) | Transport::UdpLite(source, destination) => {
+                (source, destination)
+            }
+            Transport::Sctp(sctp) => (sctp.source, sctp.destination),
             Transport::Query(query, identifier, code) => (identifier, query.with_code(code)),
             Transport::Other if !self.protocol.is_icmp() => (Port(0), Port(0)),
             Transport::Other | Transport::Error { .. } | Transport::Icmp { .. } => return None,
@@ -254,6 +263,28 @@ impl Headers {
             && matches!(self.transport, Transport::Error { kind: 5, .. })
     }
 
+    /// Whether it is a UDP datagram over IPv6 without a checksum.
+    #[must_use]
+    pub fn is_unsummed_in_v6(&self, bytes: &[u8]) -> bool {
+        matches!(self.transport, Transport::Udp(..))
+            && self.family() == Family::V6
+            && u16_at(bytes, self.transport_at + 6) == Some(0)
+    }
+
+    /// Whether it is an ICMPv6 message between neighbours, or of multicast
+    /// listeners: those belong to no session, and Linux conntrack never looks
+    /// for one (`noct_valid_new`).
+    #[must_use]
+    pub fn is_of_the_link(&self) -> bool {
+        self.protocol == Protocol::ICMPV6
+            && matches!(
+                self.transport,
+                Transport::Icmp {
+                    kind: 130..=136 | 143
+                }
+            )
+    }
+
     /// The TCP header, if it is TCP.
     #[must_use]
     pub fn tcp(&self) -> Option<&TcpHeader> {
@@ -261,6 +292,17 @@ impl Headers {
             Transport::Tcp(tcp) => Some(tcp),
             _ => None,
         }
+    }
+
+    /// The chunks of an SCTP packet; none for all else.
+    #[must_use]
+    pub fn sctp_chunks<'a>(&self, bytes: &'a [u8]) -> Chunks<'a> {
+        let from = self.transport_at + sctp::CHUNKS_AT;
+        let chunks = match self.transport {
+            Transport::Sctp(_) => bytes.get(from..self.length.min(bytes.len())),
+            _ => None,
+        };
+        Chunks::of(chunks.unwrap_or_default())
     }
 
     /// The options of a TCP segment; none for all else.
@@ -317,6 +359,23 @@ impl Headers {
                     .pseudo_header(source, destination, protocol, length)
                     .over(datagram)
             }
+            Protocol::UDPLITE => {
+                // RFC 3828 section 3.1: there is always one, and nought as its
+                // coverage is all.
+                if u16_at(segment, 6) == Some(0) {
+                    return Err(BadPacket::TransportChecksum);
+                }
+                pseudo().over(udplite_covered(segment).ok_or(BadPacket::Length)?)
+            }
+            Protocol::SCTP => {
+                let right = crc32c::checksum(segment);
+                return match right.as_ref().map(<[u8; 4]>::as_slice)
+                    == segment.get(crc32c::CHECKSUM_RANGE)
+                {
+                    true => Ok(()),
+                    false => Err(BadPacket::TransportChecksum),
+                };
+            }
             Protocol::TCP | Protocol::ICMPV6 => pseudo().over(segment),
             Protocol::ICMP => Sum::default().over(segment),
             _ => return Ok(()),
@@ -337,6 +396,14 @@ fn fragment(offset: u16, more: bool) -> Fragment {
     }
 }
 
+/// What the checksum of a UDP-Lite datagram covers (RFC 3828 section 3.1).
+pub(super) fn udplite_covered(datagram: &[u8]) -> Option<&[u8]> {
+    match u16_at(datagram, 4)? {
+        0 => Some(datagram),
+        coverage => datagram.get(..usize::from(coverage)),
+    }
+}
+
 /// Reads the transport header; `length` is the transport's length as the IP
 /// header says.
 fn read_transport(protocol: Protocol, segment: &[u8], length: usize) -> Option<Transport> {
@@ -351,6 +418,16 @@ fn read_transport(protocol: Protocol, segment: &[u8], length: usize) -> Option<T
             let (source, destination) = (u16_at(segment, 0)?, u16_at(segment, 2)?);
             Some(Transport::Udp(Port(source), Port(destination)))
         }
+        Protocol::UDPLITE => {
+            let coverage = usize::from(u16_at(segment, 4)?);
+            u16_at(segment, 6)?;
+            if length < 8 || coverage > length || (1..8).contains(&coverage) {
+                return None;
+            }
+            let (source, destination) = (u16_at(segment, 0)?, u16_at(segment, 2)?);
+            Some(Transport::UdpLite(Port(source), Port(destination)))
+        }
+        Protocol::SCTP => sctp::read(segment, length).map(Transport::Sctp),
         Protocol::ICMP | Protocol::ICMPV6 => {
             let (kind, code) = (u8_at(segment, 0)?, u8_at(segment, 1)?);
             u16_at(segment, 6)?;
@@ -386,6 +463,8 @@ pub struct Quoted {
     pub tuple: Tuple,
     /// Where its transport header begins, relative to the quote.
     pub transport_at: usize,
+    /// How long its transport was when it was sent, as its IP header says.
+    pub length: usize,
 }
 
 impl Quoted {
@@ -399,10 +478,10 @@ impl Quoted {
     /// 3.2.2).
     pub fn read(bytes: &[u8]) -> Result<Self, BadPacket> {
         let version = u8_at(bytes, 0).ok_or(BadPacket::Length)? >> 4;
-        let (source, destination, protocol, at) = match version {
+        let (source, destination, protocol, at, end) = match version {
             4 => {
                 let header: [u8; 20] = array_at(bytes, 0).ok_or(BadPacket::Length)?;
-                let [ihl, _, _, _, _, _, f0, f1, _, protocol, _, _, rest @ ..] = header;
+                let [ihl, _, l0, l1, _, _, f0, f1, _, protocol, _, _, rest @ ..] = header;
                 let [s0, s1, s2, s3, d0, d1, d2, d3] = rest;
                 if u16::from_be_bytes([f0, f1]) & 0x1fff != 0 {
                     return Err(BadPacket::Header);
@@ -416,6 +495,7 @@ impl Quoted {
                     IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
                     Protocol(protocol),
                     at,
+                    usize::from(u16::from_be_bytes([l0, l1])),
                 )
             }
             6 => {
@@ -427,6 +507,7 @@ impl Quoted {
                     IpAddr::V6(Ipv6Addr::from(destination)),
                     Protocol(next),
                     IPV6_HEADER,
+                    IPV6_HEADER + u16_at(bytes, 4).map_or(0, usize::from),
                 )
             }
             _ => return Err(BadPacket::Header),
@@ -437,7 +518,7 @@ impl Quoted {
             port.map(Port).ok_or(BadPacket::Length)
         };
         let (from, to) = match protocol {
-            Protocol::TCP | Protocol::UDP => (field(0)?, field(2)?),
+            _ if protocol.has_ports() => (field(0)?, field(2)?),
             Protocol::ICMP | Protocol::ICMPV6 => {
                 let kind = u8_at(bytes, at).ok_or(BadPacket::Length)?;
                 let query = IcmpQuery::from_type(protocol, kind).ok_or(BadPacket::Header)?;
@@ -454,6 +535,7 @@ impl Quoted {
         Ok(Self {
             tuple,
             transport_at: at,
+            length: end.saturating_sub(at),
         })
     }
 }

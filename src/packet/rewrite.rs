@@ -4,9 +4,10 @@
 
 use std::net::IpAddr;
 
-use super::bytes::{put, u8_at, u16_at};
+use super::bytes::{array_at, put, u8_at, u16_at};
 use super::checksum::Sum;
-use super::parse::{Fragment, Headers, Transport};
+use super::crc32c;
+use super::parse::{Fragment, Headers, Transport, udplite_covered};
 use super::tcp::{self, sack_blocks, sack_edges};
 use crate::net::{Port, Protocol, SeqNumber, TcpFlags, Tuple};
 
@@ -44,7 +45,7 @@ impl Octets {
 fn checksum_field(protocol: Protocol) -> Option<(usize, Covers)> {
     match protocol {
         Protocol::TCP => Some((tcp::CHECKSUM_AT, Covers::Addresses)),
-        Protocol::UDP => Some((6, Covers::Addresses)),
+        Protocol::UDP | Protocol::UDPLITE => Some((6, Covers::Addresses)),
         Protocol::ICMPV6 => Some((2, Covers::Addresses)),
         Protocol::ICMP => Some((2, Covers::MessageOnly)),
         _ => None,
@@ -68,7 +69,12 @@ pub fn translate(frame: &mut [u8], headers: &Headers, to: &Tuple) {
     if headers.fragment == Fragment::No {
         let at = headers.transport_at;
         match headers.transport {
-            Transport::Tcp(_) | Transport::Udp(..) => {
+            Transport::Sctp(_) => {
+                let length = headers.length - at;
+                put_sctp_ports(frame, at, to.source.port, to.destination.port, length);
+            }
+            // The checksum of UDP-Lite covers the ports, whatever else it covers.
+            Transport::Tcp(_) | Transport::Udp(..) | Transport::UdpLite(..) => {
                 covered = put_port(frame, at, to.source.port, covered);
                 covered = put_port(frame, at + 2, to.destination.port, covered);
             }
@@ -130,6 +136,30 @@ fn put_port(frame: &mut [u8], at: usize, port: Port, change: Sum) -> Sum {
     change.change(&old, &new)
 }
 
+/// Gives the SCTP packet at `at`, of which `length` octets were sent, other
+/// ports; its checksum follows, if it is there. Addresses are not in it.
+pub(super) fn put_sctp_ports(
+    frame: &mut [u8],
+    at: usize,
+    source: Port,
+    destination: Port,
+    length: usize,
+) {
+    let Some(old) = array_at::<4>(frame, at) else {
+        return;
+    };
+    let ([a, b], [c, d]) = (source.0.to_be_bytes(), destination.0.to_be_bytes());
+    let new = [a, b, c, d];
+    if new == old {
+        return;
+    }
+    put(frame, at, &new);
+    let sum_at = at + crc32c::CHECKSUM_AT;
+    if let Some(sum) = array_at(frame, sum_at) {
+        put(frame, sum_at, &crc32c::after_change(sum, old, new, length));
+    }
+}
+
 fn update_v4_checksum(frame: &mut [u8], change: Sum) {
     if let Some(old) = u16_at(frame, V4_CHECKSUM_AT) {
         put(frame, V4_CHECKSUM_AT, &change.update(old).to_be_bytes());
@@ -146,8 +176,8 @@ pub(super) fn update_transport_checksum(frame: &mut [u8], headers: &Headers, cha
     };
     let new = match (headers.protocol, change.update(old)) {
         // RFC 768: zero means "none", and a sum of zero is sent as its complement.
-        (Protocol::UDP, _) if old == 0 => return,
-        (Protocol::UDP, 0) => 0xffff,
+        (Protocol::UDP | Protocol::UDPLITE, _) if old == 0 => return,
+        (Protocol::UDP | Protocol::UDPLITE, 0) => 0xffff,
         // RFC 1624 takes it that a sum is never zero, as headers are not. An
         // echo reply may be.
         (Protocol::ICMP, 0) if is_blank(frame, headers, at) => 0xffff,
@@ -294,13 +324,19 @@ pub fn repair_checksums(frame: &mut [u8], headers: &Headers) {
             put(frame, V4_CHECKSUM_AT, &sum.to_be_bytes());
         }
     }
-    let Some((field, covers)) = checksum_field(headers.protocol) else {
-        return;
-    };
     let mut range = headers.transport_range();
     if headers.fragment != Fragment::No || frame.len() < range.end {
         return;
     }
+    if headers.protocol == Protocol::SCTP {
+        if let Some(sum) = frame.get(range.clone()).and_then(crc32c::checksum) {
+            put(frame, range.start + crc32c::CHECKSUM_AT, &sum);
+        }
+        return;
+    }
+    let Some((field, covers)) = checksum_field(headers.protocol) else {
+        return;
+    };
     if headers.protocol == Protocol::UDP {
         // A datagram may end before its packet does (RFC 768 has a length of its own).
         let length = u16_at(frame, range.start + 4).map_or(0, usize::from);
@@ -323,8 +359,12 @@ pub fn repair_checksums(frame: &mut [u8], headers: &Headers) {
             length,
         ),
     };
-    let sum = match (headers.protocol, sum.over(segment).checksum()) {
-        (Protocol::UDP, 0) => 0xffff,
+    let covered = match headers.protocol {
+        Protocol::UDPLITE => udplite_covered(segment).unwrap_or(segment),
+        _ => segment,
+    };
+    let sum = match (headers.protocol, sum.over(covered).checksum()) {
+        (Protocol::UDP | Protocol::UDPLITE, 0) => 0xffff,
         (_, sum) => sum,
     };
     put(frame, range.start + field, &sum.to_be_bytes());

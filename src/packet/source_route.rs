@@ -1,7 +1,8 @@
 //! Packets that say themselves by which way they want to be sent.
 
 use super::bytes::u8_at;
-use super::parse::Headers;
+use super::icmp_error::QUOTE_AT;
+use super::parse::{Headers, Quoted};
 use crate::net::Family;
 
 /// Options of an IPv4 header (RFC 791 section 3.1).
@@ -26,6 +27,15 @@ pub fn is_source_routed(frame: &[u8], headers: &Headers) -> bool {
         Family::V6 if headers.transport_at > IPV6_HEADER => has_routing_type_0(frame, headers),
         Family::V4 | Family::V6 => false,
     }
+}
+
+/// Whether the IPv4 packet that an ICMP error quotes has a source route.
+/// `quoted` must have been read from `frame`.
+#[must_use]
+pub fn quotes_source_route(frame: &[u8], headers: &Headers, quoted: &Quoted) -> bool {
+    let quote_at = headers.transport_at + QUOTE_AT;
+    let options = frame.get(quote_at + IPV4_HEADER..quote_at + quoted.transport_at);
+    headers.family() == Family::V4 && options.is_some_and(has_source_route)
 }
 
 fn has_source_route(mut options: &[u8]) -> bool {

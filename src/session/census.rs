@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 
 use super::hash::TupleHash;
 use super::lists::Lists;
-use super::state::{State, TcpState};
+use super::state::{SctpState, State, TcpState};
 use super::table::Origin;
 use super::tcp::Heard;
 
@@ -46,6 +46,15 @@ impl Standing {
             // A connection closes when both ends have sent their FIN: one that is
             // closed at one end only may have much to say yet (RFC 5382 section 5).
             (State::Tcp(TcpState::LastAck | TcpState::TimeWait | TcpState::Close), _) => Self::Over,
+            // SCTP knows no such half: whoever is told of a shutdown answers it
+            // (`sctp_can_early_drop`).
+            (
+                State::Sctp(
+                    SctpState::ShutdownSent | SctpState::ShutdownRecd | SctpState::ShutdownAckSent,
+                ),
+                _,
+            )
+            | (State::Sctp(SctpState::Closed), Heard::Assured) => Self::Over,
             (_, Heard::Assured) => Self::Assured,
             (State::Tcp(TcpState::SynSent | TcpState::SynRecv | TcpState::SynSent2), _) => {
                 Self::HalfOpen

@@ -52,6 +52,27 @@ pub enum TcpState {
     SynSent2,
 }
 
+/// The state of an SCTP session: the names of Linux conntrack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SctpState {
+    /// Nothing but an INIT was seen yet; or it is over.
+    Closed,
+    /// INIT and INIT ACK were seen.
+    CookieWait,
+    /// The cookie was sent back.
+    CookieEchoed,
+    /// The cookie was taken; or another path's heartbeat was answered.
+    Established,
+    /// The initiator shuts down.
+    ShutdownSent,
+    /// The other end shuts down.
+    ShutdownRecd,
+    /// The SHUTDOWN was answered.
+    ShutdownAckSent,
+    /// A heartbeat was seen on a path without an association.
+    HeartbeatSent,
+}
+
 /// The state of a session without handshake: UDP, ICMP and all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FlowState {
@@ -59,7 +80,7 @@ pub enum FlowState {
     Unreplied,
     /// An answer was seen.
     Replied,
-    /// Traffic both ways for a while: a stream (UDP).
+    /// Traffic both ways for a while: a stream (UDP, UDP-Lite, GRE).
     Stream,
 }
 
@@ -68,6 +89,8 @@ pub enum FlowState {
 pub enum State {
     /// A TCP session.
     Tcp(TcpState),
+    /// An SCTP session.
+    Sctp(SctpState),
     /// Any other.
     Flow(FlowState),
 }
@@ -86,6 +109,14 @@ impl State {
             Self::Tcp(TcpState::TimeWait) => "time-wait",
             Self::Tcp(TcpState::Close) => "close",
             Self::Tcp(TcpState::SynSent2) => "syn-sent2",
+            Self::Sctp(SctpState::Closed) => "closed",
+            Self::Sctp(SctpState::CookieWait) => "cookie-wait",
+            Self::Sctp(SctpState::CookieEchoed) => "cookie-echoed",
+            Self::Sctp(SctpState::Established) => "established",
+            Self::Sctp(SctpState::ShutdownSent) => "shutdown-sent",
+            Self::Sctp(SctpState::ShutdownRecd) => "shutdown-recd",
+            Self::Sctp(SctpState::ShutdownAckSent) => "shutdown-ack-sent",
+            Self::Sctp(SctpState::HeartbeatSent) => "heartbeat-sent",
             Self::Flow(FlowState::Unreplied) => "unreplied",
             Self::Flow(FlowState::Replied) => "replied",
             Self::Flow(FlowState::Stream) => "stream",

@@ -27,12 +27,34 @@ pub struct Timeouts {
     pub tcp_unacknowledged: Duration,
     /// An end repeats itself, or its window stays closed.
     pub tcp_max_retrans: Duration,
-    /// UDP without an answer yet.
+    /// UDP and UDP-Lite without an answer yet.
     pub udp: Duration,
-    /// UDP with traffic both ways.
+    /// UDP and UDP-Lite with traffic both ways.
     pub udp_stream: Duration,
+    /// SCTP: an INIT was seen, or the association is over.
+    pub sctp_closed: Duration,
+    /// SCTP: INIT and INIT ACK were seen.
+    pub sctp_cookie_wait: Duration,
+    /// SCTP: the cookie was sent back.
+    pub sctp_cookie_echoed: Duration,
+    /// SCTP: the association is established.
+    pub sctp_established: Duration,
+    /// SCTP: the initiator shuts down.
+    pub sctp_shutdown_sent: Duration,
+    /// SCTP: the other end shuts down.
+    pub sctp_shutdown_recd: Duration,
+    /// SCTP: the SHUTDOWN was answered.
+    pub sctp_shutdown_ack_sent: Duration,
+    /// SCTP: a heartbeat on another path waits for its answer.
+    pub sctp_heartbeat_sent: Duration,
+    /// GRE without an answer yet.
+    pub gre: Duration,
+    /// GRE with traffic both ways.
+    pub gre_stream: Duration,
     /// ICMP queries.
     pub icmp: Duration,
+    /// ICMPv6 queries.
+    pub icmpv6: Duration,
     /// All other protocols.
     pub generic: Duration,
     /// How long a data session that an ALG announced may take to arrive.
@@ -72,7 +94,18 @@ impl Timeouts {
             tcp_max_retrans: Duration::from_secs(300),
             udp: Duration::from_secs(30),
             udp_stream: Duration::from_secs(120),
+            sctp_closed: Duration::from_secs(10),
+            sctp_cookie_wait: Duration::from_secs(3),
+            sctp_cookie_echoed: Duration::from_secs(3),
+            sctp_established: Duration::from_secs(210),
+            sctp_shutdown_sent: Duration::from_secs(3),
+            sctp_shutdown_recd: Duration::from_secs(3),
+            sctp_shutdown_ack_sent: Duration::from_secs(3),
+            sctp_heartbeat_sent: Duration::from_secs(30),
+            gre: Duration::from_secs(30),
+            gre_stream: Duration::from_secs(180),
             icmp: Duration::from_secs(30),
+            icmpv6: Duration::from_secs(30),
             generic: Duration::from_secs(600),
             expectation: Duration::from_secs(300),
             // Many times the longest way around the earth, and longer than the
@@ -107,6 +140,11 @@ impl Timeouts {
             udp_stream: Duration::from_secs(300),
             // RFC 5508 REQ-2.
             icmp: Duration::from_secs(60),
+            icmpv6: Duration::from_secs(60),
+            // RFC 6092 REC-12: five minutes for all other protocols. It names no
+            // states of SCTP.
+            gre: Duration::from_secs(300),
+            gre_stream: Duration::from_secs(300),
             ..Self::linux()
         }
     }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use super::state::{FlowState, State, TcpState};
+use super::sctp::{self, Association};
+use super::state::{FlowState, SctpState, State, TcpState};
 use super::tcp::{Connection, Heard, Life, Segment, TcpChecks, Verdict};
 use super::timeouts::Timeouts;
 use crate::net::{Direction, Protocol, SeqNumber, Timestamp};
 use crate::packet::{Headers, Transport};
 
-/// A UDP session is a stream when it is answered and older than this
-/// (conntrack: two seconds).
+/// A UDP session is a stream when it goes on after an answer and is older than
+/// this (conntrack: two seconds).
 const STREAM_AFTER: Duration = Duration::from_secs(2);
 
 /// What tracking knows of a session.
@@ -17,6 +18,8 @@ const STREAM_AFTER: Duration = Duration::from_secs(2);
 pub enum Tracked {
     /// A TCP connection.
     Tcp(Connection),
+    /// An SCTP association.
+    Sctp(Association),
     /// Anything without a handshake.
     Flow(FlowState),
 }
@@ -27,6 +30,7 @@ impl Tracked {
     pub fn state(&self) -> State {
         match self {
             Self::Tcp(connection) => State::Tcp(connection.state()),
+            Self::Sctp(association) => State::Sctp(association.state()),
             Self::Flow(state) => State::Flow(*state),
         }
     }
@@ -37,7 +41,7 @@ impl Tracked {
     pub fn first_life(&self) -> Life {
         match self.state() {
             State::Tcp(TcpState::Established) => Life::Unacknowledged,
-            State::Tcp(_) | State::Flow(_) => Life::OfState,
+            State::Tcp(_) | State::Sctp(_) | State::Flow(_) => Life::OfState,
         }
     }
 }
@@ -66,6 +70,10 @@ pub enum Invalid {
     Window,
     /// It is a reset with a number that was acknowledged long ago.
     Reset,
+    /// It is a packet that its association's state does not allow (SCTP).
+    Chunk,
+    /// It has not the association's verification tag (SCTP).
+    Tag,
 }
 
 /// Why a packet that belongs to no session cannot begin one.
@@ -97,9 +105,14 @@ pub fn begin(seen: &Seen<'_>) -> Result<Tracked, CannotBegin> {
             let begun = Connection::begin(&segment, seen.checks).ok_or(CannotBegin)?;
             Ok(Tracked::Tcp(begun))
         }
+        Transport::Sctp(_) => {
+            let packet = sctp::Packet::read(seen.headers, seen.frame).ok_or(CannotBegin)?;
+            let begun = Association::begin(&packet).ok_or(CannotBegin)?;
+            Ok(Tracked::Sctp(begun))
+        }
         Transport::Query(query, ..) if !query.is_request() => Err(CannotBegin),
         Transport::Error { .. } | Transport::Icmp { .. } => Err(CannotBegin),
-        Transport::Udp(..) | Transport::Query(..) | Transport::Other => {
+        Transport::Udp(..) | Transport::UdpLite(..) | Transport::Query(..) | Transport::Other => {
             Ok(Tracked::Flow(FlowState::Unreplied))
         }
     }
@@ -138,17 +151,43 @@ pub fn track(
                 Verdict::WrongReset => Track::Invalid(Invalid::Reset),
             }
         }
-        Tracked::Flow(_) => {
-            let is_udp = matches!(seen.headers.transport, Transport::Udp(..));
-            let (state, heard) = match (answered, is_udp) {
-                (Heard::OneEnd, _) => (FlowState::Unreplied, answered),
-                (_, true) if seen.now.since(began) > STREAM_AFTER => {
-                    (FlowState::Stream, Heard::Assured)
+        Tracked::Sctp(association) => {
+            let Some(packet) = sctp::Packet::read(seen.headers, seen.frame) else {
+                return Track::Invalid(Invalid::Chunk);
+            };
+            match association.packet(direction, &packet) {
+                sctp::Verdict::Belongs(next) => {
+                    let heard = match next.state() {
+                        SctpState::Established => Heard::Assured,
+                        _ => answered,
+                    };
+                    Track::Belongs(Tracked::Sctp(next), heard, Life::OfState)
                 }
-                (_, _) => (FlowState::Replied, answered),
+                sctp::Verdict::Passes(next) => Track::Passes(Tracked::Sctp(next)),
+                sctp::Verdict::WrongTag => Track::Invalid(Invalid::Tag),
+                sctp::Verdict::WrongState => Track::Invalid(Invalid::Chunk),
+            }
+        }
+        Tracked::Flow(_) => {
+            // An answer counts from the next packet on.
+            let (state, heard) = match (heard, answered) {
+                (_, Heard::OneEnd) => (FlowState::Unreplied, answered),
+                (Heard::OneEnd, _) => (FlowState::Replied, answered),
+                _ if is_stream(seen, began) => (FlowState::Stream, Heard::Assured),
+                _ => (FlowState::Replied, answered),
             };
             Track::Belongs(Tracked::Flow(state), heard, Life::OfState)
         }
+    }
+}
+
+/// Whether a session with traffic both ways is a stream when it goes on with
+/// this packet.
+fn is_stream(seen: &Seen<'_>, began: Timestamp) -> bool {
+    match seen.headers.protocol {
+        Protocol::UDP => seen.now.since(began) > STREAM_AFTER,
+        Protocol::UDPLITE | Protocol::GRE => true,
+        _ => false,
     }
 }
 
@@ -204,17 +243,32 @@ fn of_state(
             TcpState::TimeWait => timeouts.tcp_time_wait,
             TcpState::Close => timeouts.tcp_close,
         },
-        State::Flow(state) => match (protocol, state) {
-            // A short-lived service gives up sooner; a long-lived one waits for
-            // its first answer no longer than others do.
-            (Protocol::UDP, FlowState::Unreplied) => {
-                idle.map_or(timeouts.udp, |idle| idle.min(timeouts.udp))
-            }
-            (Protocol::UDP, FlowState::Replied) => idle.unwrap_or(timeouts.udp),
-            (Protocol::UDP, FlowState::Stream) => idle.unwrap_or(timeouts.udp_stream),
-            (Protocol::ICMP | Protocol::ICMPV6, _) => timeouts.icmp,
-            (_, FlowState::Unreplied) => timeouts.generic,
-            (_, _) => idle.unwrap_or(timeouts.generic),
+        State::Sctp(state) => match state {
+            SctpState::Closed => timeouts.sctp_closed,
+            SctpState::CookieWait => timeouts.sctp_cookie_wait,
+            SctpState::CookieEchoed => timeouts.sctp_cookie_echoed,
+            SctpState::Established => idle.unwrap_or(timeouts.sctp_established),
+            SctpState::ShutdownSent => timeouts.sctp_shutdown_sent,
+            SctpState::ShutdownRecd => timeouts.sctp_shutdown_recd,
+            SctpState::ShutdownAckSent => timeouts.sctp_shutdown_ack_sent,
+            SctpState::HeartbeatSent => timeouts.sctp_heartbeat_sent,
         },
+        State::Flow(state) => {
+            let (waiting, stream) = match protocol {
+                Protocol::ICMP => return timeouts.icmp,
+                Protocol::ICMPV6 => return timeouts.icmpv6,
+                Protocol::UDP | Protocol::UDPLITE => (timeouts.udp, timeouts.udp_stream),
+                Protocol::GRE => (timeouts.gre, timeouts.gre_stream),
+                _ if state == FlowState::Unreplied => return timeouts.generic,
+                _ => (timeouts.generic, timeouts.generic),
+            };
+            match state {
+                // A short-lived service gives up sooner; a long-lived one waits
+                // for its first answer no longer than others do.
+                FlowState::Unreplied => idle.map_or(waiting, |idle| idle.min(waiting)),
+                FlowState::Replied => idle.unwrap_or(waiting),
+                FlowState::Stream => idle.unwrap_or(stream),
+            }
+        }
     }
 }

@@ -32,6 +32,9 @@ mod dialogue;
 #[path = "../scenarios/lab.rs"]
 #[allow(dead_code, reason = "the scenarios use all of it")]
 mod lab;
+#[path = "../scenarios/other_packets.rs"]
+#[allow(dead_code, reason = "the scenarios use more of it")]
+mod other_packets;
 #[path = "../scenarios/packets.rs"]
 #[allow(dead_code, reason = "the scenarios use all of it")]
 mod packets;

@@ -41,6 +41,8 @@ impl Entry {
         let (sources, destinations) = (all("src="), all("dst="));
         let (one, other) = match words[0] {
             "icmp" | "icmpv6" => (all("id="), all("type=")),
+            "gre" => (all("srckey=0x"), all("dstkey=0x")),
+            // Shown without ports, as all entries are that have none.
             _ => (all("sport="), all("dport=")),
         };
         let number = |all: &[&str], n: usize| all.get(n).map_or(0, |port| port.parse().unwrap());
@@ -49,7 +51,7 @@ impl Entry {
             destination: (destinations[n].parse().unwrap(), number(&other, n)),
         };
         Self {
-            protocol: words[0].to_owned(),
+            protocol: Protocol(words[1].parse().unwrap()).to_string(),
             tuples: [ends(0), ends(1)],
             // Only some protocols have one.
             state: match words[3].contains('=') {
@@ -78,7 +80,7 @@ impl Entry {
             protocol: protocol.to_string(),
             tuples: [ends(&tuples.original), ends(&tuples.reply)],
             state: match session.state() {
-                State::Tcp(state) => State::Tcp(state).name().to_owned(),
+                State::Tcp(_) | State::Sctp(_) => session.state().name().to_owned(),
                 State::Flow(_) => "-".to_owned(),
             },
             heard: match session.heard {

@@ -131,8 +131,13 @@ proptest! {
         }
         let (verdict, _, left) = send(&mut engine, last);
         prop_assert_eq!(verdict, Verdict::Forward(ZoneId(1)));
+        // Where the sender cut it; only the time to live has changed. In IPv6 it
+        // leaves whole where that is no longer than its longest piece, whose
+        // fragment header it saves.
+        let longest = pieces.iter().map(Vec::len).max().unwrap();
+        let fits = is_v6 && whole.len() <= longest;
+        let pieces = if fits { vec![whole.clone()] } else { pieces };
         prop_assert_eq!(left.len(), pieces.len());
-        // Where the sender cut it; only the time to live has changed.
         for (left, came) in left.iter().zip(&pieces) {
             let mut came = came.clone();
             if is_v6 {
@@ -143,7 +148,11 @@ proptest! {
             }
             prop_assert_eq!(left, &came);
         }
-        let header = if is_v6 { 48 } else { 20 };
+        let header = match (is_v6, fits) {
+            (true, false) => 48,
+            (true, true) => 40,
+            (false, _) => 20,
+        };
         let payload: Vec<u8> = left.iter().flat_map(|piece| piece[header..].to_vec()).collect();
         prop_assert_eq!(&payload[..], &whole[if is_v6 { 40 } else { 20 }..]);
         prop_assert_eq!(engine.next_deadline(), engine.sessions().next_deadline());

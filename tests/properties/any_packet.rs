@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::other_packets::{chunk, sctp, udplite};
 use super::packets::{Packet, echo, echo_reply, tcp, udp};
 
 /// The ends of a packet, of one family.
@@ -30,6 +31,14 @@ enum Kind {
     Udp {
         is_summed: bool,
     },
+    /// With one chunk of data.
+    Sctp {
+        tag: u32,
+    },
+    /// Its checksum covers everything, or only the header and so much more.
+    UdpLite {
+        more: Option<u16>,
+    },
     Echo,
     EchoReply,
 }
@@ -52,6 +61,15 @@ impl Content {
                 .tcp_options(options),
             Kind::Udp { is_summed: true } => udp(source, destination),
             Kind::Udp { is_summed: false } => udp(source, destination).unsummed(),
+            Kind::Sctp { tag } => {
+                let data = chunk(0, 3, &self.data);
+                return sctp(source, destination, *tag, &[data]).ttl(self.ttl);
+            }
+            Kind::UdpLite { more } => {
+                let room = u16::try_from(self.data.len()).unwrap();
+                let coverage = more.map_or(0, |more| 8 + more % (room + 1));
+                return udplite(source, destination, coverage, &self.data).ttl(self.ttl);
+            }
             Kind::Echo => echo(&from, &to, identifier),
             Kind::EchoReply => echo_reply(&from, &to, identifier),
         };
@@ -60,6 +78,11 @@ impl Content {
 
     pub(crate) fn is_echo(&self) -> bool {
         matches!(self.kind, Kind::Echo | Kind::EchoReply)
+    }
+
+    /// Whether etherparse reads its ports.
+    pub(crate) fn is_known_to_etherparse(&self) -> bool {
+        matches!(self.kind, Kind::Tcp { .. } | Kind::Udp { .. })
     }
 
     pub(crate) fn is_tcp(&self) -> bool {
@@ -117,6 +140,8 @@ pub(crate) fn content() -> impl Strategy<Value = Content> {
             options
         }),
         any::<bool>().prop_map(|is_summed| Kind::Udp { is_summed }),
+        any::<u32>().prop_map(|tag| Kind::Sctp { tag }),
+        any::<Option<u16>>().prop_map(|more| Kind::UdpLite { more }),
         Just(Kind::Echo),
         Just(Kind::EchoReply),
     ];

@@ -15,6 +15,10 @@ use spigate::engine::{
 use spigate::net::{Direction, Endpoint, Port, Timestamp, ZoneId};
 use spigate::session::{Handle, Limits, Session, SessionId, Sessions, Standing, WhenFull};
 
+use super::other_packets::{
+    abort, cookie_ack, cookie_echo, data, heartbeat, heartbeat_ack, init, init_ack, sctp,
+    shutdown_ack, udplite,
+};
 use super::packets::{Packet, echo, echo_reply, endpoint, icmp, protocol, tcp, udp};
 use super::seen::{Body, Seen, Sums};
 
@@ -82,6 +86,8 @@ enum Fresh {
     Udp(&'static str, &'static str),
     Echo(&'static str, &'static str, u16),
     Other(&'static str, &'static str),
+    Sctp(&'static str, &'static str, usize),
+    UdpLite(&'static str, &'static str),
 }
 
 const ENDS: [&str; 14] = [
@@ -132,6 +138,8 @@ fn fresh() -> impl Strategy<Value = Fresh> {
         2 => (end(), end()).prop_map(|(a, b)| Fresh::Udp(a, b)),
         1 => (end(), end(), 0..2u16).prop_map(|(a, b, id)| Fresh::Echo(a, b, id)),
         1 => (end(), end()).prop_map(|(a, b)| Fresh::Other(a, b)),
+        2 => (end(), end(), 0..20usize).prop_map(|(a, b, what)| Fresh::Sctp(a, b, what)),
+        1 => (end(), end()).prop_map(|(a, b)| Fresh::UdpLite(a, b)),
     ]
 }
 
@@ -173,13 +181,32 @@ fn segment(from: &str, to: &str, flags: u8, seq: u32, ack: u32, line: &str) -> P
     packet
 }
 
+/// An SCTP packet, with a tag that fits or not.
+fn chunks(from: &str, to: &str, what: usize) -> Packet {
+    let chunk = match what / 2 {
+        0 => init(1),
+        1 => init_ack(1),
+        2 => cookie_echo(),
+        3 => cookie_ack(),
+        4 => heartbeat(),
+        5 => heartbeat_ack(),
+        6 => shutdown_ack(),
+        7 => abort(),
+        _ => data("x"),
+    };
+    let tag = u32::try_from(what % 2).unwrap();
+    sctp(from, to, tag, &[chunk])
+}
+
 impl Fresh {
     /// The zone that its source lies in.
     fn home(&self) -> usize {
         let (Self::Tcp(from, ..)
         | Self::Udp(from, _)
         | Self::Echo(from, ..)
-        | Self::Other(from, _)) = self;
+        | Self::Other(from, _)
+        | Self::Sctp(from, ..)
+        | Self::UdpLite(from, _)) = self;
         match from.split('.').nth(2) {
             Some("0") => 0,
             Some("9") => 1,
@@ -194,6 +221,8 @@ impl Fresh {
             Self::Udp(a, b) => udp(a, b),
             Self::Echo(a, b, id) => echo(&address(a), &address(b), *id),
             Self::Other(a, b) => protocol(47, &address(a), &address(b)),
+            Self::Sctp(a, b, what) => chunks(a, b, *what),
+            Self::UdpLite(a, b) => udplite(a, b, 8, "x"),
         }
     }
 }
@@ -233,6 +262,8 @@ impl Passed {
                 echo_reply(destination, &address(source), endpoint(source).port()).bytes()
             }
             Body::Icmp(..) => icmp(&address(destination), &address(source), 0, 0).bytes(),
+            Body::Other(132) => chunks(destination, source, usize::from(flags)).bytes(),
+            Body::Other(136) => udplite(destination, source, 0, line).bytes(),
             Body::Other(number) => protocol(*number, destination, source).bytes(),
         }
     }

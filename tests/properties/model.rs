@@ -276,11 +276,13 @@ impl Both {
             (None, Direction::Original) => self.fresh(),
             (None, Direction::Reply) => return self.is_refused("wan", &packet),
         };
+        // The first answer itself counts as one from the next packet on.
+        let was_answered = flow.stage == Stage::Answered;
         if direction == Direction::Reply {
             flow.stage = Stage::Answered;
         }
         let is_stream = key.kind == Kind::Udp
-            && flow.stage == Stage::Answered
+            && was_answered
             && self.now.since(flow.began) > std::time::Duration::from_secs(2);
         flow.lives = seconds(self.now, if is_stream { 120 } else { 30 });
         flow.gone = flow.lives;

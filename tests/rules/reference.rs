@@ -159,5 +159,5 @@ fn the_reference_names_every_timeout_with_its_default() {
             assert_ne!(more, listed, "{key}");
         }
     }
-    assert_eq!(count, 16);
+    assert_eq!(count, 27);
 }

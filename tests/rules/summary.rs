@@ -48,6 +48,9 @@ pub(crate) fn of(compiled: &Compiled) -> String {
         if let Some(alg) = service.alg {
             write!(out, "; alg {}", alg.name()).unwrap();
         }
+        if service.checksum == spigate::net::UdpChecksum::Optional {
+            write!(out, "; checksum optional").unwrap();
+        }
         out.push('\n');
     }
     for (_, general) in policy.lifetimes.iter() {

@@ -5,6 +5,7 @@ use spigate::engine::{Judgement, Reason};
 
 use super::dialogue::Dialogue;
 use super::lab::{LAN, Lab, WAN};
+use super::other_packets::{data, heartbeat, sctp, shutdown_ack};
 use super::packets::{Packet, echo, icmp, protocol, resummed, tcp, udp};
 use super::policies::OFFICE;
 
@@ -111,6 +112,15 @@ fn reach(reason: Reason) -> Reached {
         Reason::SpoofedSource => from_lan(udp("10.0.9.7:5000", "198.51.100.9:53")),
         Reason::SourceRoute => from_lan(ask().ip_options(&[131, 7, 4, 192, 0, 2, 1, 0])),
         Reason::TcpBadFlags => from_lan(tcp(CLIENT, SERVER).syn().fin()),
+        Reason::SctpBadChunks => from_lan(sctp(CLIENT, SERVER, 0, &[])),
+        Reason::SctpInvalidState => after(&[
+            (LAN, sctp(CLIENT, SERVER, 1, &[heartbeat()])),
+            (WAN, sctp(SERVER, OUTSIDE, 2, &[shutdown_ack()])),
+        ]),
+        Reason::SctpWrongTag => after(&[
+            (LAN, sctp(CLIENT, SERVER, 1, &[heartbeat()])),
+            (LAN, sctp(CLIENT, SERVER, 2, &[data("x")])),
+        ]),
         Reason::TcpInvalidState => after(&[
             (LAN, tcp(CLIENT, SERVER).syn()),
             (LAN, tcp(CLIENT, SERVER).fin().ack(9)),

@@ -7,6 +7,8 @@ use etherparse::{
     IpSlice, Ipv4Slice, Ipv6Slice, SlicedPacket, TcpHeader, TransportSlice, ip_number,
 };
 
+use super::other_packets::{crc32c, udplite_sum};
+
 /// A packet on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -92,11 +94,20 @@ impl Seen {
                 };
                 (source, destination.to_string(), icmp_body(message))
             }
-            _ => (
-                source.to_string(),
-                destination.to_string(),
-                Body::Other(number.0),
-            ),
+            _ => {
+                // etherparse knows neither SCTP nor UDP-Lite, whose ports stand
+                // where all have them.
+                let at = bytes.len() - transport_length(&sliced);
+                let port = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+                let (from, to) = match number.0 {
+                    132 | 136 => (
+                        with_port(source, port(at)),
+                        with_port(destination, port(at + 2)),
+                    ),
+                    _ => (source.to_string(), destination.to_string()),
+                };
+                (from, to, Body::Other(number.0))
+            }
         };
         Self {
             bytes: bytes.to_vec(),
@@ -205,6 +216,47 @@ fn check_transport(sliced: &SlicedPacket<'_>, source: IpAddr, destination: IpAdd
             let right = icmp.is_checksum_valid(source, destination);
             assert!(right, "ICMPv6 checksum");
         }
+        _ => {
+            let number = match &sliced.net {
+                Some(etherparse::NetSlice::Ipv4(ip)) => ip.payload_ip_number(),
+                Some(etherparse::NetSlice::Ipv6(ip)) => ip.payload().ip_number,
+                _ => return,
+            };
+            check_other(number.0, transport(sliced), source, destination);
+        }
+    }
+}
+
+/// What is behind the IP headers.
+fn transport<'a>(sliced: &SlicedPacket<'a>) -> &'a [u8] {
+    match &sliced.net {
+        Some(etherparse::NetSlice::Ipv4(ip)) => ip.payload().payload,
+        Some(etherparse::NetSlice::Ipv6(ip)) => ip.payload().payload,
+        _ => &[],
+    }
+}
+
+fn transport_length(sliced: &SlicedPacket<'_>) -> usize {
+    transport(sliced).len()
+}
+
+fn check_other(number: u8, bytes: &[u8], source: IpAddr, destination: IpAddr) {
+    match number {
+        132 => {
+            let sum = bytes[8..12].to_vec();
+            let mut blank = bytes.to_vec();
+            blank[8..12].fill(0);
+            assert_eq!(sum, crc32c(&blank).to_le_bytes(), "SCTP checksum");
+        }
+        136 => {
+            let octets = |address| match address {
+                IpAddr::V4(address) => address.octets().to_vec(),
+                IpAddr::V6(address) => address.octets().to_vec(),
+            };
+            let right = udplite_sum(&[octets(source), octets(destination)].concat(), bytes);
+            let sum = u16::from_be_bytes([bytes[6], bytes[7]]);
+            assert_eq!(sum, right, "UDP-Lite checksum");
+        }
         _ => {}
     }
 }
@@ -231,7 +283,8 @@ fn mask(bytes: &mut [u8]) {
     let kind = bytes.get(at).copied().unwrap_or(0);
     let inner: &[(usize, usize)] = match ip_number_of(protocol) {
         ip_number::TCP => &[(0, 4), (16, 18)],
-        ip_number::UDP => &[(0, 4), (6, 8)],
+        ip_number::UDP | etherparse::IpNumber(136) => &[(0, 4), (6, 8)],
+        etherparse::IpNumber(132) => &[(0, 4), (8, 12)],
         ip_number::ICMP | ip_number::IPV6_ICMP if is_query(kind) => &[(2, 6)],
         ip_number::ICMP | ip_number::IPV6_ICMP => &[(2, 4)],
         _ => &[],

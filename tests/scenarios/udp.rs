@@ -46,20 +46,30 @@ fn t_lnx_udp__unreplied_then_replied_then_a_stream() {
 }
 
 #[test]
+fn t_lnx_udp__a_late_answer_alone_makes_no_stream() {
+    let mut lab = Lab::new(OFFICE);
+    asks(&mut lab, 0.0, "unreplied");
+    answers(&mut lab, 3.0, "replied");
+    assert_eq!(lab.session().deadline, moment(33.0));
+    answers(&mut lab, 4.0, "stream");
+    assert_eq!(lab.session().deadline, moment(124.0));
+}
+
+#[test]
 fn a_reply_at_the_deadline_is_too_late() {
     let mut lab = Lab::new(OFFICE);
     asks(&mut lab, 0.0, "unreplied");
     let late = lab.at(30.0).from(WAN).send(answer());
     let _ = late.expect(drop_for(Reason::DefaultPolicy).ct("new"));
     asks(&mut lab, 31.0, "unreplied");
-    answers(&mut lab, 61.0 - 1e-6, "stream");
+    answers(&mut lab, 61.0 - 1e-6, "replied");
 }
 
 #[test]
 fn t_4787_req_5b__the_udp_timer_is_a_setting() {
     let mut lab = Lab::new(&format!("{OFFICE}\n[timeouts]\nudp = \"2m\""));
     asks(&mut lab, 0.0, "unreplied");
-    answers(&mut lab, 119.0, "stream");
+    answers(&mut lab, 119.0, "replied");
 }
 
 #[test]
@@ -67,7 +77,7 @@ fn t_4787_req_6__an_outbound_packet_restarts_the_timer() {
     let mut lab = Lab::new(&format!("{OFFICE}\n[timeouts]\nudp = \"2m\""));
     asks(&mut lab, 0.0, "unreplied");
     asks(&mut lab, 100.0, "unreplied");
-    answers(&mut lab, 219.0, "stream");
+    answers(&mut lab, 219.0, "replied");
 }
 
 #[test]

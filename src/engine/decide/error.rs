@@ -3,7 +3,7 @@
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Decision, ErrorPass, Plan};
-use super::{Case, invalid, ttl_expired};
+use super::{Case, dropped, invalid, ttl_expired};
 use crate::packet;
 use crate::rules::RuleId;
 
@@ -50,6 +50,13 @@ impl Engine {
         } else {
             leaves.source.address
         };
+        // The route names inside addresses, which nothing translates (RFC 5508
+        // section 7.3).
+        if source != case.headers.source
+            && packet::quotes_source_route(case.frame, case.headers, &quoted)
+        {
+            return dropped(CtState::Related, Reason::SourceRoute);
+        }
         let pass = ErrorPass {
             source,
             destination: leaves.destination.address,

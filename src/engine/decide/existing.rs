@@ -199,5 +199,7 @@ fn reason_of(invalid: Invalid) -> Reason {
         Invalid::State => Reason::TcpInvalidState,
         Invalid::Window => Reason::TcpOutOfWindow,
         Invalid::Reset => Reason::TcpInvalidRst,
+        Invalid::Chunk => Reason::SctpInvalidState,
+        Invalid::Tag => Reason::SctpWrongTag,
     }
 }

@@ -145,6 +145,10 @@ impl Engine {
         let Some(tuple) = headers.tuple() else {
             return match headers.transport {
                 Transport::Error { .. } => self.decide_error(case, why),
+                // Neighbours' and listeners' business (RFC 4861, RFC 3810).
+                Transport::Icmp { .. } if headers.is_of_the_link() => {
+                    dropped(CtState::Untracked, Reason::NoSession)
+                }
                 _ => self.decide_invalid(case, invalid(Reason::NoSession), why),
             };
         };
@@ -166,16 +170,22 @@ impl Engine {
         };
         let headers = Headers::read(frame, arrival.extent == Extent::Cut).map_err(reason)?;
         if self.options.checksums == Checksums::Verify {
+            let is_allowed = |tuple| self.policy.services.may_be_unsummed(&tuple);
             match headers.verify_checksums(frame) {
-                Ok(()) => {}
+                Ok(()) if !headers.is_unsummed_in_v6(frame) => {}
+                Ok(()) if headers.tuple().is_some_and(is_allowed) => {}
+                Ok(()) => return Ok((headers, Err(Reason::BadChecksum))),
                 Err(BadPacket::TransportChecksum) => {
                     return Ok((headers, Err(Reason::BadChecksum)));
                 }
                 Err(bad) => return Err(reason(bad)),
             }
         }
-        let sound = match headers.tcp() {
-            Some(tcp) if !tcp.flags.are_valid() => Err(Reason::TcpBadFlags),
+        let sound = match headers.transport {
+            Transport::Tcp(tcp) if !tcp.flags.are_valid() => Err(Reason::TcpBadFlags),
+            Transport::Sctp(_) if !headers.sctp_chunks(frame).are_valid() => {
+                Err(Reason::SctpBadChunks)
+            }
             _ => Ok(()),
         };
         Ok((headers, sound))
