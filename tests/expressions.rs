@@ -69,6 +69,7 @@ fn the_canonical_form_is_printed() {
         "lan sctp 10.0.0.7:36412 > 198.51.100.9:36412 init",
         "wan sctp 198.51.100.9:36412 > 203.0.113.2:36412 data tag 7 payload \"hello\"",
         "sctp [2001:db8::1]:1 > [2001:db8::2]:2 init tag 7",
+        "sctp 10.0.0.7:1 > 198.51.100.9:2 cookie-echo tag 1",
         "lan udplite 10.0.0.7:1 > 198.51.100.9:2 length 3",
         "lan proto-132 10.0.0.7 > 198.51.100.9 length 4",
         "lan proto-6 10.0.0.7 > 198.51.100.9 length 4",

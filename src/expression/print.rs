@@ -75,24 +75,20 @@ impl Transport {
                 let to = Endpoint::new(to, destination);
                 write!(f, "udplite {from} > {to}")
             }
-            Self::Sctp(
-                packet @ SctpPacket {
-                    source,
-                    destination,
-                    chunk,
-                    tag,
-                },
-            ) => {
+            Self::Sctp(SctpPacket {
+                source,
+                destination,
+                chunk,
+                tag,
+            }) => {
                 let from = Endpoint::new(from, source);
                 let to = Endpoint::new(to, destination);
                 write!(f, "sctp {from} > {to} {chunk}")?;
-                let usual = SctpPacket {
-                    tag: None,
-                    ..packet
-                };
+                // One that was written stays, though it be the usual one: another
+                // chunk in its place would have another.
                 match tag {
-                    Some(tag) if tag != usual.verification_tag() => write!(f, " tag {tag}"),
-                    _ => Ok(()),
+                    Some(tag) => write!(f, " tag {tag}"),
+                    None => Ok(()),
                 }
             }
             Self::Icmp(message) => {
