@@ -213,17 +213,15 @@ impl<'a> Differing<'a> {
             protocol if protocol.is_icmp() => (&OTHERS[..1], false),
             _ => (&OTHERS[1..], false),
         };
-        let differing: Vec<_> = states
-            .iter()
-            .map(|(state, lasts)| (state, lasts(self.own), lasts(self.general)))
-            .filter(|(_, own, general)| own != general)
-            .collect();
-        if differing.is_empty() {
+        let differs = |(_, lasts): &&Lasting| lasts(self.own) != lasts(self.general);
+        if !states.iter().any(|state| differs(&state)) {
             return Said::Alike;
         }
-        let policy: Option<Vec<String>> = differing
+        // Every state: nft gives one that is not named a default of its own, and
+        // not what the sysctl says.
+        let policy: Option<Vec<String>> = states
             .iter()
-            .map(|(state, own, _)| Some(format!("{state} : {}", seconds(*own)?)))
+            .map(|(state, lasts)| Some(format!("{state} : {}", seconds(lasts(self.own))?)))
             .collect();
         let (Some(policy), true) = (policy, has_objects) else {
             return Said::Not;

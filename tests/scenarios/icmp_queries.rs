@@ -221,3 +221,15 @@ fn an_echo_reply_of_nothing_but_zeros_keeps_a_right_checksum() {
         }
     }
 }
+
+#[test]
+fn t_7857_s11__an_identifier_is_free_when_its_last_session_has_ended() {
+    let mut lab = Lab::new(OFFICE);
+    let one = lab.at(0.0).from(LAN).send(echo("10.0.0.7", SERVER, 77));
+    let _ = one.expect(forward_to(WAN).source("203.0.113.2:77"));
+    let taken = lab.at(1.0).from(LAN).send(echo("10.0.0.8", SERVER, 77));
+    assert_ne!(taken.forwarded.unwrap().1.source, "203.0.113.2:77");
+    let _ = lab.wait_until(31.0);
+    let free = lab.at(31.0).from(LAN).send(echo("10.0.0.9", SERVER, 77));
+    let _ = free.expect(forward_to(WAN).source("203.0.113.2:77"));
+}
