@@ -120,6 +120,14 @@ reasons! {
     // --- application-layer gateways
     /// The ALG refused what the control dialogue asked for.
     AlgRefused => "alg-refused",
+    /// All octets of a control segment wait for those that follow them.
+    AlgHeld => "alg-held",
+    /// A control segment that came before what precedes it: treated as lost.
+    AlgOutOfOrder => "alg-out-of-order",
+    /// A control segment with other octets than came before under its numbers.
+    AlgOverlap => "alg-overlap",
+    /// More of a control stream is on its way than is kept: treated as lost.
+    AlgUnacknowledged => "alg-unacknowledged",
     // --- ourselves
     /// A broken invariant of the engine: a bug of ours.
     Internal => "internal",

@@ -35,6 +35,7 @@ mod fragments;
 mod ftp_active;
 mod ftp_admission;
 mod ftp_passive;
+mod ftp_pieces;
 mod ftp_stream;
 mod ftp_windows;
 mod icmp_errors;

@@ -197,8 +197,31 @@ fn reach(reason: Reason) -> Reached {
             Reached::By(lab.at(0.0).from(LAN).send(packet).judgement)
         }
         Reason::AlgRefused => Reached::By(too_many_changes()),
+        Reason::AlgHeld => client_sends(&[(0, b"PORT "), (5, b"10,0")]),
+        Reason::AlgOutOfOrder => client_sends(&[(1, b"OOP\r\n")]),
+        Reason::AlgOverlap => client_sends(&[(0, b"NOOP\r\n"), (0, b"QUIT\r\n")]),
+        Reason::AlgUnacknowledged => {
+            let long = [b'x'; 1400];
+            let many: Vec<_> = (0..24).map(|n| (1400 * n, &long[..])).collect();
+            client_sends(&many)
+        }
         Reason::Internal => Reached::Not("would be a bug of ours"),
     }
+}
+
+/// The last of several segments of an FTP client, each this far into its stream.
+fn client_sends(segments: &[(u32, &[u8])]) -> Reached {
+    let mut lab = office();
+    let ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let send = |(offset, octets): &(u32, &[u8])| {
+        let segment = ftp
+            .client
+            .segment()
+            .seq(ftp.client.next + offset)
+            .data(octets);
+        lab.at(0.0).from(LAN).send(segment).judgement
+    };
+    Reached::By(segments.iter().map(send).last().unwrap())
 }
 
 /// The second of two connections under these limits.

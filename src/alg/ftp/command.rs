@@ -61,6 +61,20 @@ impl Command {
     }
 }
 
+/// Where in a PORT or EPRT that is not whole its endpoint begins, if it has begun
+/// and can still follow its grammar.
+pub(super) fn endpoint_in(beginning: &[u8]) -> Option<(&'static str, usize)> {
+    let (verb, rest) = beginning.split_at_checked(4)?;
+    let what = ["PORT", "EPRT"]
+        .into_iter()
+        .find(|what| verb.eq_ignore_ascii_case(what.as_bytes()))?;
+    let spaces = rest.iter().take_while(|octet| **octet == b' ').count();
+    let endpoint = rest.get(spaces..).filter(|_| spaces > 0)?;
+    let text = endpoint.strip_suffix(b"\r").unwrap_or(endpoint);
+    let may_be = text.iter().all(|octet| matches!(octet, b' '..=b'~'));
+    (!endpoint.is_empty() && may_be).then_some((what, 4 + spaces))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +131,24 @@ mod tests {
             "",
         ] {
             assert_eq!(read(text), Command::Other, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_endpoint_of_a_line_that_is_not_whole_begins_behind_the_spaces() {
+        for (beginning, place) in [
+            ("PORT 1", Some(("PORT", 5))),
+            ("port   10,0\r", Some(("PORT", 7))),
+            ("eprt |", Some(("EPRT", 5))),
+            ("PORT ", None),
+            ("PORT", None),
+            ("POR", None),
+            ("PORT1", None),
+            ("PORT 1\u{1}", None),
+            ("PORT 1\u{e9}", None),
+            ("SITE PORT 1", None),
+        ] {
+            assert_eq!(endpoint_in(beginning.as_bytes()), place, "{beginning:?}");
         }
     }
 

@@ -14,12 +14,15 @@
 //! - everything from AUTH on until AUTH is refused. A 234 or 334 makes the
 //!   session opaque for good (RFC 4217): what follows is not read, whatever it
 //!   looks like;
-//! - LPRT and LPSV (RFC 1639) are not read, nor is anything behind Telnet
-//!   sequences (RFC 854).
+//! - LPRT and LPSV (RFC 1639) are not read. Telnet sequences before a line (RFC
+//!   854) are no part of it; within it they are, and fit no grammar.
 //!
 //! A line may come in pieces. The endpoint in it can be rewritten only if the
-//! chunk at hand holds all of it, and the line's end too; else it stands, and
-//! the data session is expected only if it would not have to be rewritten.
+//! chunk at hand holds all of it, and the line's end too. So where the session
+//! is translated, the endpoint of an announcement that is not whole is withheld,
+//! and comes again with what follows it; all else passes at once. A line that
+//! can no longer be an announcement (too long, or with a lone CR or LF in it)
+//! is let go.
 //!
 //! A packet is refused in one case: the announcement is in order, but no port
 //! of the translated address is free. Passed on, it would send the other end
@@ -30,6 +33,7 @@ mod command;
 mod line;
 mod notation;
 mod reply;
+mod telnet;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +42,7 @@ use line::{Extent, Line, LineReader};
 use notation::{Notation, Written};
 use reply::{Code, Outcome, ReplyReader};
 
+use super::stream::Follow;
 use super::{
     Alg, AlgVerdict, Announcement, Chunk, Desk, Edit, Fixed, Inspection, NoHole, NotOpened, Note,
 };
@@ -102,6 +107,7 @@ impl Alg for Ftp {
                 SERVER => &mut self.lines_of_replies,
             };
             let Some(line) = reader.next(chunk.bytes, &mut at) else {
+                inspection.hold = self.withhold(&chunk, desk);
                 break;
             };
             match chunk.direction {
@@ -110,6 +116,13 @@ impl Alg for Ftp {
             }
         }
         inspection
+    }
+
+    fn follow(&self) -> Follow {
+        match self.security {
+            Security::Clear | Security::Asked => Follow::Strictly,
+            Security::Encrypted => Follow::Loosely,
+        }
     }
 
     fn skipped(&mut self, direction: Direction) {
@@ -130,6 +143,35 @@ impl Alg for Ftp {
 }
 
 impl Ftp {
+    /// From where on the line that is not whole yet is not to leave: from where
+    /// the endpoint in it may begin that will have to be rewritten.
+    fn withhold(&mut self, chunk: &Chunk<'_>, desk: &dyn Desk) -> Option<usize> {
+        let by = chunk.direction;
+        if !desk.translates(by) {
+            return None;
+        }
+        let reader = match by {
+            CLIENT => &self.commands,
+            SERVER => &self.lines_of_replies,
+        };
+        let beginning = reader.beginning()?;
+        let (what, endpoint_at) = match by {
+            CLIENT => command::endpoint_in(beginning.text)?,
+            SERVER if self.awaited > 0 => {
+                let code = self.replies.ends_with(beginning.text)?;
+                reply::endpoint_in(code, beginning.text)?
+            }
+            SERVER => return None,
+        };
+        self.may_announce(what).ok()?;
+        let skipped = beginning.skipped;
+        let reader = match by {
+            CLIENT => &mut self.commands,
+            SERVER => &mut self.lines_of_replies,
+        };
+        reader.give_back(endpoint_at, skipped, chunk.bytes.len())
+    }
+
     fn command(&mut self, line: &Line<'_>, desk: &mut dyn Desk, found: &mut Inspection) {
         match Command::read(line) {
             Command::Active(what, written) => {

@@ -1,6 +1,6 @@
 //! A packet of a session.
 
-use super::super::control::{Circumstances, read as read_control};
+use super::super::control::{Circumstances, Leaves, read as read_control};
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{After, Answered, Decision, Pass, Plan};
@@ -107,16 +107,19 @@ impl Engine {
                     why,
                 ) {
                     Ok(step) => step,
-                    Err(_) => return nothing(judgement(Verdict::Drop, Reason::AlgRefused, state)),
+                    Err(refused) => return nothing(judgement(Verdict::Drop, refused.0, state)),
                 }
             }
         };
+        let forward = Verdict::Forward(origin.egress[direction]);
+        let (verdict, reason) = match control.as_ref().map(|step| step.leaves) {
+            None | Some(Leaves::Segment) => (forward, Reason::Session),
+            Some(Leaves::Header) => (forward, Reason::AlgHeld),
+            Some(Leaves::Nothing | Leaves::Acknowledged) => (Verdict::Hold, Reason::AlgHeld),
+            Some(Leaves::Lost) => (Verdict::Drop, Reason::AlgOutOfOrder),
+        };
         Decision {
-            judgement: judgement(
-                Verdict::Forward(origin.egress[direction]),
-                Reason::Session,
-                next,
-            ),
+            judgement: judgement(verdict, reason, next),
             plan: Plan::Pass(
                 *case.headers,
                 Pass {
