@@ -111,7 +111,10 @@ impl<'a> Run<'a> {
                 continue;
             }
             let compared = both_lite(self.router, &mut self.ours, &sent);
-            self.transcript.push(sent.clone());
+            self.transcript.push(Sent {
+                told: format!("{} -> {}", sent.told, compared.ours.reason),
+                ..sent.clone()
+            });
             let mut same = agree(&compared.kernel, &compared.ours.packets, &sent);
             if talk.protocol == sctp::SCTP {
                 let kept = self.kept.entry(port).or_default();
@@ -131,7 +134,7 @@ impl<'a> Run<'a> {
                 let all = self.transcript.iter().map(|sent| sent.told.as_str());
                 let of_talk = |told: &&str| count == PACKETS || told.starts_with(&name);
                 let shown: Vec<_> = all.filter(of_talk).collect();
-                let from = shown.len().saturating_sub(if same { 400 } else { 30 });
+                let from = shown.len().saturating_sub(if same { 400 } else { 60 });
                 return Some(format!(
                     "seed {}, packet {count}:\n{}\n{}\n{tables}",
                     self.seed,

@@ -6,6 +6,7 @@ use super::talk::Talk;
 
 pub(super) const SCTP: u8 = 132;
 const HEADER: usize = 12;
+const DATA: u8 = 0;
 
 /// Types of chunks whose packet's tag is judged with the chunk alone.
 const JUDGED_ALONE: [u8; 7] = [1, 4, 5, 6, 8, 10, 14];
@@ -168,7 +169,8 @@ pub(super) fn tags(bytes: &[u8]) -> Vec<u32> {
 }
 
 /// What the kernel may have kept of a bundle that it refused: all chunks but
-/// some at the end, the longest first. Where the tag of what is left would be
+/// some at the end, the longest first. A heartbeat is judged otherwise in one
+/// packet with data, so data stay. Where the tag of what is left would be
 /// judged although that of the bundle was not, with each of `tags`.
 pub(super) fn beginnings(bytes: &[u8], tags: impl IntoIterator<Item = u32>) -> Vec<Vec<u8>> {
     let tags: Vec<_> = tags.into_iter().collect();
@@ -177,6 +179,9 @@ pub(super) fn beginnings(bytes: &[u8], tags: impl IntoIterator<Item = u32>) -> V
     let mut all = Vec::new();
     for count in (1..kinds.len()).rev() {
         let mut beginning = content(bytes)[..ends[count - 1]].to_vec();
+        if kinds[count..].contains(&DATA) {
+            Chunk::Of(DATA, 20).write(0, 0, &mut beginning);
+        }
         sum(&mut beginning);
         let headed = |content: &[u8]| wire::with_payload(bytes, content);
         all.push(headed(&beginning));
