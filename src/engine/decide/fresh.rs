@@ -64,6 +64,10 @@ impl Engine {
             translated.map(|found| (found.row, found.tuple)),
         ));
         let inward = translated.map_or(*tuple, |found| found.tuple);
+        let refusal = match translated {
+            Some(_) => Answer::RefusalAsAddressed,
+            None => Answer::Refusal,
+        };
 
         let to = policy.zones.route(inward.destination.address);
         why.step(Step::Routed(to));
@@ -88,10 +92,10 @@ impl Engine {
         };
         let permit = match self.permit(&asking, why) {
             Ok(permit) => permit,
-            Err(refused) => return refused_by_rule(case, refused),
+            Err(refused) => return refused_by_rule(case, refused, refusal),
         };
         let Place::Zone(egress) = to else {
-            return self.decide_local(case, permit);
+            return self.decide_local(case, permit, refusal);
         };
 
         let aside = Aside {
@@ -194,12 +198,12 @@ impl Engine {
 
     /// What the rules allow to the gateway itself: it answers pings, and has
     /// no other service.
-    fn decide_local(&self, case: &Case<'_>, permit: Permit) -> Decision {
+    fn decide_local(&self, case: &Case<'_>, permit: Permit, refusal: Answer) -> Decision {
         let (verdict, reason, answer) = match case.headers.transport {
             Transport::Query(query, ..) if query.is_echo_request() => {
                 (Verdict::Answer, Reason::GatewayEcho, Answer::Echo)
             }
-            _ => (Verdict::Reject, Reason::GatewayService, Answer::Refusal),
+            _ => (Verdict::Reject, Reason::GatewayService, refusal),
         };
         let judgement = Judgement {
             verdict,
@@ -344,10 +348,10 @@ impl Engine {
     }
 }
 
-/// What becomes of a connection that a rule refuses.
-pub(super) fn refused_by_rule(case: &Case<'_>, refused: Judgement) -> Decision {
+/// What becomes of a connection that a rule refuses, and how its sender is told.
+pub(super) fn refused_by_rule(case: &Case<'_>, refused: Judgement, refusal: Answer) -> Decision {
     match refused.verdict {
-        Verdict::Reject => answered(case, refused, Answer::Refusal),
+        Verdict::Reject => answered(case, refused, refusal),
         _ => nothing(refused),
     }
 }
