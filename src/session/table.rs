@@ -15,7 +15,7 @@ use super::tcp::Heard;
 use super::tracker::Tracked;
 use super::wheel::Wheel;
 use crate::net::{
-    AlgKind, Direction, LifetimeId, PerDirection, ServiceId, Timestamp, Tuple, ZoneId,
+    AlgKind, Direction, LifetimeId, NatRows, PerDirection, ServiceId, Timestamp, Tuple, ZoneId,
 };
 
 /// Packets and octets of one direction.
@@ -38,6 +38,9 @@ pub struct Origin {
     pub egress: PerDirection<ZoneId>,
     /// The place of the rule that let it in; `None`: the default policy.
     pub rule: Option<u16>,
+    /// The rows that translate it; those of its control session, where one
+    /// announced it.
+    pub nat: NatRows,
     /// Its service.
     pub service: Option<ServiceId>,
     /// How long it lives.
@@ -453,6 +456,7 @@ mod tests {
                 reply: ZoneId(0),
             },
             rule: None,
+            nat: NatRows::default(),
             service: None,
             lifetime: LifetimeId::default(),
             alg: None,
