@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::mappings::{Behaviour, Claim};
-use super::table::{Session, Sessions};
+use super::record::Session;
+use super::table::Sessions;
 use crate::net::{Direction, Endpoint, NatRow, Protocol, Timestamp};
 
 /// A public endpoint, and the inside socket that it stands for (RFC 4787:
