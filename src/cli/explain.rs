@@ -7,7 +7,8 @@ use super::args::Explain;
 use super::{Exit, complain, load_rules, output_failed};
 use crate::config::{Compiled, Location};
 use crate::engine::{
-    Arrival, Checksums, Engine, Extent, Judgement, Observer, Options, Policy, Reason, Step, Verdict,
+    Arrival, Checksums, Engine, Holding, Judgement, Observer, Options, Policy, Reason, Step,
+    Verdict,
 };
 use crate::expression::PacketExpression;
 use crate::nat::{NatRow, SourceChoice};
@@ -47,10 +48,7 @@ pub(super) fn run(args: &Explain, out: &mut impl Write, err: &mut impl Write) ->
         zone,
         lines: Vec::new(),
     };
-    let arrival = Arrival {
-        zone,
-        extent: Extent::Whole,
-    };
+    let arrival = Arrival::whole(zone);
     let judgement = engine.explain(arrival, &frame, &mut steps);
     match print(&expression, &steps.lines, out) {
         Err(error) => output_failed(&error, err),
@@ -339,6 +337,7 @@ impl Observer for Steps<'_> {
             Step::Spoofed(lies_in) => self.spoofed(lies_in),
             Step::PassedOver(rule, mismatch) => self.passed_over(rule, mismatch),
             Step::Ruled(ruling) => self.ruled(ruling),
+            Step::Unsolicited(holding) => self.say("held", holds(holding)),
             Step::Source(choice) => self.source(choice),
             Step::Lives(lifetime) => self.lives(lifetime),
             Step::Claims(claim) => self.say("endpoint", claims(claim)),
@@ -370,6 +369,14 @@ fn claims(claim: &Claim) -> String {
             let (mapping, filtering) = (mapping.name(), filtering.name());
             format!("the socket's own: mapping {mapping}, filtering {filtering}")
         }
+    }
+}
+
+fn holds(holding: Holding) -> &'static str {
+    match holding {
+        Holding::Begins => "for six seconds, in case the other end opens the same connection",
+        Holding::GoesOn => "still, since its sender has sent it before",
+        Holding::Full => "no: as many are held as may be",
     }
 }
 

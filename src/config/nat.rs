@@ -98,13 +98,21 @@ pub(super) fn read<'t>(
     {
         nat.policy.reserved = services::ports(&reserved, problems);
     }
-    let word = row.get("no-mapping").and_then(|value| {
-        let expected = "\"silent\", \"host-unreachable\" or \"prohibited\"";
-        let word = table::text(value, expected, problems)?;
-        names::choose(&word, &NO_MAPPING, "answer", problems)
-    });
+    let word = word_to_sender(&row, "no-mapping", problems);
     nat.policy.no_mapping = word.unwrap_or(nat.policy.no_mapping);
     nat
+}
+
+/// Reads what the sender is told of a connection that finds no place.
+pub(super) fn word_to_sender(
+    row: &Row<'_>,
+    key: &str,
+    problems: &mut Problems,
+) -> Option<NoMapping> {
+    let value = row.get(key)?;
+    let expected = "\"silent\", \"host-unreachable\" or \"prohibited\"";
+    let word = table::text(value, expected, problems)?;
+    names::choose(&word, &NO_MAPPING, "answer", problems)
 }
 
 /// Linux says nothing. Of what RFC 5508 REQ-8 and RFC 6888 REQ-11 say the latter

@@ -1,6 +1,7 @@
 //! Telling the steps of a decision to whoever wants to know.
 
 use super::rates::AnswerKind;
+use super::unsolicited::Holding;
 use super::{Judgement, Reason};
 use crate::alg::Note;
 use crate::nat::{NatRow, SourceChoice};
@@ -56,6 +57,8 @@ pub enum Step<'a> {
     PassedOver(RuleId, Mismatch),
     /// The rule set decided.
     Ruled(&'a Ruling),
+    /// It is a SYN from outside that is refused, and to be held.
+    Unsolicited(Holding),
     /// What source translation says.
     Source(SourceChoice),
     /// How long its session lives.
