@@ -9,6 +9,7 @@ use toml::de::DeTable;
 use super::diagnostic::Problems;
 use super::floors;
 use super::services::read_duration;
+use super::spelling;
 use super::table::{self, Row, Value};
 use super::{lint, names};
 use crate::net::Profile;
@@ -147,7 +148,7 @@ fn choose<T: Copy>(
     problems: &mut Problems,
 ) {
     let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-    let expected = names::one_of(&words, "or").replace('`', "\"");
+    let expected = spelling::one_of(&words, "or").replace('`', "\"");
     let word = row
         .get(key)
         .and_then(|value| table::text(value, &expected, problems));
