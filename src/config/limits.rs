@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::table::{self, Row, Value, shortened};
-use super::{names, nat};
+use super::{names, word};
 use crate::engine::{AnswerRates, Rate};
 use crate::nat::NoMapping;
 use crate::net::Profile;
@@ -116,7 +116,7 @@ pub(super) fn read<'t>(
             per_second.map(|per_second| Rate::new(per_second, AnswerRates::BURST_OF_TARGET));
     }
     // Whoever floods is told nothing, unless the file wants it.
-    let no_room = nat::word_to_sender(&row, "no-room", problems).unwrap_or_default();
+    let no_room = word::to_sender(&row, "no-room", problems).unwrap_or_default();
     LimitsSection {
         limits,
         answers,

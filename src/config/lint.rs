@@ -177,15 +177,23 @@ fn not_admitted(policy: &Policy, forward: &Forward, spans: &Spans, problems: &mu
     let Some(server) = Served::of(policy, forward) else {
         return;
     };
-    let refusing = match server.refused_by(policy) {
+    let (zone, to) = (policy.zones.name(forward.on), server.name());
+    let (refusing, help) = match server.refused_by(policy) {
         Fate::Admitted => return,
-        Fate::Refused(rule) => spans.rules.get(usize::from(rule.0)).cloned(),
-        Fate::Unnamed => spans.default.clone(),
+        Fate::Refused(rule) => (
+            spans.rules.get(usize::from(rule.0)).cloned(),
+            format!("let a rule before that one allow it: from `{zone}` to the server `{to}`"),
+        ),
+        Fate::Unnamed => (
+            spans.default.clone(),
+            format!(
+                "say `admit = true`, or let a rule allow it: from `{zone}` to the server `{to}`"
+            ),
+        ),
     };
     let Some(place) = of_translation(spans, &forward.name) else {
         return;
     };
-    let zone = policy.zones.name(forward.on);
     let mut lint = Diagnostic::new(
         Code::ForwardNotAdmitted,
         place,
@@ -195,10 +203,7 @@ fn not_admitted(policy: &Policy, forward: &Forward, spans: &Spans, problems: &mu
         ),
     )
     .label("translated, and then refused")
-    .help(format!(
-        "say `admit = true`, or let a rule allow it: from `{zone}` to the server `{}`",
-        server.address
-    ));
+    .help(help);
     if let Some(refusing) = refusing {
         lint = lint.also(refusing, "refused here");
     }
@@ -244,6 +249,14 @@ impl<'a> Served<'a> {
             address,
             traffic: moved.collect(),
         })
+    }
+
+    /// The address of one server, or its network.
+    fn name(&self) -> String {
+        match self.address.prefix_len() == self.address.max_prefix_len() {
+            true => self.address.addr().to_string(),
+            false => self.address.to_string(),
+        }
     }
 
     fn refused_by(&self, policy: &Policy) -> Fate {

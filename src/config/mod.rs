@@ -43,6 +43,7 @@ mod static_nat;
 mod syntax;
 mod table;
 mod timeouts;
+mod word;
 mod zones;
 
 pub use code::{Code, Severity};

@@ -4,8 +4,8 @@ use super::addresses::{self, HostPart};
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::document::Known;
-use super::{pool, source_nat};
 use super::table::{self, Row, Value};
+use super::{pool, source_nat};
 use crate::nat::{AddressRange, Hairpin, Static};
 use crate::net::{Family, ZoneId};
 

@@ -371,7 +371,7 @@ impl Headers {
         if self.fragment != Fragment::No || self.checksum == Checksum::Partial {
             return Ok(());
         }
-        let destination = match summed_for(bytes, self) {
+        let destination = match summed_for(bytes, self.transport_at) {
             SummedFor::Destination => self.destination,
             SummedFor::Last(address) => IpAddr::V6(address),
             SummedFor::Unknown => return Ok(()),

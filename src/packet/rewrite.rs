@@ -138,7 +138,7 @@ fn translate_addresses(
     if v4 {
         update_v4_checksum(frame, change);
     }
-    match summed_for(frame, headers) {
+    match summed_for(frame, headers.transport_at) {
         SummedFor::Destination => change,
         // A station on the way is in no checksum.
         SummedFor::Last(_) | SummedFor::Unknown => of_source,
@@ -441,7 +441,7 @@ pub fn repair_checksums(frame: &mut [u8], headers: &Headers) {
     if headers.protocol == Protocol::UDP && u16_at(frame, range.start + field) == Some(0) {
         return;
     }
-    let destination = summed_for(frame, headers);
+    let destination = summed_for(frame, headers.transport_at);
     if destination == SummedFor::Unknown {
         return;
     }

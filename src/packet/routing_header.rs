@@ -5,8 +5,6 @@
 use std::net::Ipv6Addr;
 
 use super::bytes::{array_at, u8_at};
-use super::parse::Headers;
-use crate::net::Family;
 
 const IPV6_HEADER: usize = 40;
 const HOP_BY_HOP: u8 = 0;
@@ -30,14 +28,15 @@ pub(super) enum SummedFor {
     Unknown,
 }
 
-/// For which destination the transport's checksum was made. `headers` must have
-/// been read from `frame`.
-pub(super) fn summed_for(frame: &[u8], headers: &Headers) -> SummedFor {
-    if headers.family() == Family::V4 || headers.transport_at <= IPV6_HEADER {
+/// For which destination the transport's checksum of the packet in `frame` was made,
+/// whose transport begins at `transport_at`.
+pub(super) fn summed_for(frame: &[u8], transport_at: usize) -> SummedFor {
+    let is_v6 = u8_at(frame, 0).is_some_and(|octet| octet >> 4 == 6);
+    if !is_v6 || transport_at <= IPV6_HEADER {
         return SummedFor::Destination;
     }
     let (mut next, mut at) = (u8_at(frame, 6), IPV6_HEADER);
-    while at < headers.transport_at {
+    while at < transport_at {
         let size = match next {
             Some(FRAGMENT) => 8,
             Some(HOP_BY_HOP | ROUTING | DESTINATION) => {

@@ -232,7 +232,7 @@ fn t_3022_s4_6__routes_in_options_are_dropped_or_passed_as_the_file_says() {
         let _ = sent.expect(forward_to(WAN).source("203.0.113.2:51000"));
     }
     // The worse of two counts, and IPv6 has none that passes.
-    let both = [RECORDS[0], SOURCE_ROUTES[0]].concat();
+    let both = [&[7, 7, 4, 0, 0, 0, 0, 1], SOURCE_ROUTES[0]].concat();
     let sent = loose.at(0.0).from(LAN).send(ask(&both));
     assert!(sent.forwarded.is_some());
     let packet = with_routing_header(0, 1);

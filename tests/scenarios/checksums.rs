@@ -261,10 +261,15 @@ const LAST: [u8; 16] = [0x20, 1, 0xd, 0xb8, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8];
 
 #[test]
 fn t_csum_v6__a_station_on_the_way_is_not_who_the_checksum_is_made_for() {
+    let mut lab = Lab::new(PLAIN);
+    let zone = lab.engine.policy().zones.by_name(LAN).unwrap();
+    let passes = |packet: Vec<u8>| {
+        let engine = &Lab::new(PLAIN).engine;
+        let judged = engine.explain(Arrival::whole(zone), &packet, &mut Silent);
+        judged.verdict.name() == "forward"
+    };
     for kind in [2, 4] {
-        let mut lab = Lab::new(PLAIN);
-        let sent = lab.at(0.0).from(LAN).send(on_its_way(kind, LAST));
-        assert!(sent.forwarded.is_some(), "{:?}", sent.judgement);
+        assert!(passes(on_its_way(kind, LAST)));
         // Made for the station, it is wrong.
         let mut wrong = on_its_way(kind, LAST);
         let station: [u8; 16] = wrong[24..40].try_into().unwrap();
@@ -273,9 +278,7 @@ fn t_csum_v6__a_station_on_the_way_is_not_who_the_checksum_is_made_for() {
         let _ = sent.expect(drop_for(Reason::BadChecksum));
     }
     // Of a type that nobody knows it cannot be told.
-    let mut lab = Lab::new(PLAIN);
-    let sent = lab.at(0.0).from(LAN).send(on_its_way(253, LAST));
-    assert!(sent.forwarded.is_some());
+    assert!(passes(on_its_way(253, LAST)));
 }
 
 #[test]
