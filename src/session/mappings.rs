@@ -17,7 +17,7 @@ use hashbrown::hash_map::Entry;
 
 use super::hash::TupleHash;
 use super::port_map::PortMap;
-use super::table::Origin;
+use super::record::Origin;
 use crate::net::{
     Dependence, Direction, Endpoint, Far, LifetimeId, Port, Protocol, ServiceId, ZoneId,
 };
