@@ -6,8 +6,8 @@ use super::decide::{Admission, After, Answer, Decision, ErrorPass, Gathered, Ope
 use super::fragments::Late;
 use super::rates::AnswerKind;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
-use crate::net::{Direction, Family, SeqNumber, TcpFlags, Timestamp, Tuple, ZoneId};
-use crate::packet::{self, Complaint, Cuts, Cutting, Headers, Numbers, Speech};
+use crate::net::{Direction, NatRows, SeqNumber, TcpFlags, Timestamp, Tuple, ZoneId};
+use crate::packet::{self, Checksum, Complaint, Cuts, Cutting, Headers, Numbers, Speech};
 use crate::session::{Handle, Session, Tracked};
 
 impl Engine {
@@ -26,9 +26,17 @@ impl Engine {
                 self.gathered(now, arrival, frame, verdict, *gathered, out);
             }
             plan => {
+                let checksum = plan.checksum();
                 self.carry_out(now, arrival, frame, plan, out);
-                if let (Verdict::Forward(zone), Extent::Whole) = (verdict, arrival.extent) {
-                    self.cut_to_fit(zone, frame, out);
+                if let Verdict::Forward(zone) = verdict {
+                    // What became several segments was completed before.
+                    out.checksum = match out.more.is_empty() {
+                        true => checksum,
+                        false => Checksum::Complete,
+                    };
+                    if arrival.extent == Extent::Whole {
+                        self.cut_to_fit(zone, frame, out);
+                    }
                 }
             }
         }
@@ -65,6 +73,11 @@ impl Engine {
             && packet::cutting(frame) == Cutting::Allowed
             && let Ok(headers) = Headers::read(frame, false)
         {
+            // The hardware could finish no checksum over several packets.
+            if out.checksum == Checksum::Partial {
+                packet::complete_checksum(frame, &headers.with_partial_checksum());
+                out.checksum = Checksum::Complete;
+            }
             leave_in_pieces(Cuts::new(&headers, limit).cut(frame, limit), frame, out);
         }
     }
@@ -99,7 +112,12 @@ impl Engine {
                 });
             }
             Plan::Answer(headers, answer) => {
+                packet::complete_checksum(frame, &headers);
                 self.answer(now, arrival, frame, &headers, answer, out);
+            }
+            Plan::HoldSyn(headers) => {
+                packet::complete_checksum(frame, &headers);
+                self.held_syns.hold(now, arrival.zone, &headers, frame);
             }
             Plan::Withheld(kind) => self.counters.count_withheld(kind),
             Plan::Pass(headers, pass) => self.pass(now, frame, &headers, pass, out),
@@ -123,16 +141,19 @@ impl Engine {
         answer: Answer,
         out: &mut Output,
     ) {
-        let gateway = self
-            .policy
-            .zones
-            .speaking_address(arrival.zone, Family::of(headers.source));
+        let gateway = self.speaking_address(arrival.zone, headers);
         let complain = |complaint| packet::icmp_error(frame, headers, gateway?, complaint);
+        let unreachable = Complaint::PortUnreachable;
         let bytes = match answer {
             Answer::Echo => packet::echo_reply(frame, headers),
             Answer::Error(complaint) => complain(complaint),
-            Answer::Refusal if headers.tcp().is_some() => packet::reset(headers),
-            Answer::Refusal => complain(Complaint::PortUnreachable),
+            Answer::Refusal | Answer::RefusalAsAddressed if headers.tcp().is_some() => {
+                packet::reset(headers)
+            }
+            Answer::Refusal => complain(unreachable),
+            Answer::RefusalAsAddressed => {
+                packet::icmp_error(frame, headers, headers.destination, unreachable)
+            }
         };
         let Some(bytes) = bytes else { return };
         if let Some(kind) = answer.kind(headers) {
@@ -158,8 +179,7 @@ impl Engine {
         let answer = || {
             let frame = late.first_piece()?;
             let headers = Headers::read(&frame, false).ok()?;
-            let family = Family::of(headers.source);
-            let gateway = self.policy.zones.speaking_address(late.zone, family)?;
+            let gateway = self.speaking_address(late.zone, &headers)?;
             packet::icmp_error(&frame, &headers, gateway, Complaint::ReassemblyTime)
         };
         let bytes = answer()?;
@@ -321,6 +341,15 @@ impl Engine {
                 parent.pending = None;
             }
         }
+        match by {
+            Admission::Permit(_) => self.counters.count_translated(origin.nat),
+            // Where it leads was said when the mapping was made.
+            Admission::Mapped => self.counters.count_translated(NatRows {
+                destination: None,
+                ..origin.nat
+            }),
+            Admission::Expected(..) => {}
+        }
         let handle = self.sessions.insert(*origin, now, first);
         if makes_room {
             self.sessions.release(origin);
@@ -331,7 +360,10 @@ impl Engine {
             control.synchronize(direction, headers, frame);
             self.controls.insert(handle.id(), control);
         }
-        out.events.push(Event::Began(handle.id()));
+        for tuple in [&origin.tuples.original, &origin.tuples.reply] {
+            self.held_syns.forget(tuple);
+        }
+        out.events.push(Event::Began(handle));
         frame.truncate(headers.length);
         packet::translate(frame, headers, &origin.outgoing(direction));
         packet::decrement_ttl(frame, headers);
@@ -414,6 +446,12 @@ impl Rewriting<'_> {
             .min(fits)
             .max(came);
         if payload.len() > limit {
+            // The hardware could finish no checksum over several segments.
+            if headers.checksum == Checksum::Partial
+                && let Ok(headers) = Headers::read(frame, false)
+            {
+                packet::complete_checksum(frame, &headers.with_partial_checksum());
+            }
             more.extend(packet::split(frame, limit));
         }
     }

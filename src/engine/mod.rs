@@ -26,16 +26,19 @@ mod output;
 mod policy;
 mod rates;
 mod reason;
+mod unsolicited;
+mod voice;
 
 pub use counters::Counters;
 pub use far_end::FarEnd;
 pub use fragments::Unfinished;
 pub use judgement::{CtState, Judgement, Verdict};
-pub use observer::{Observer, Silent, Step, Unread};
+pub use observer::{Lease, Moved, Observer, Silent, Step, Unread};
 pub use output::{Ending, Event, Made, Output};
-pub use policy::Policy;
+pub use policy::{Passage, Policy, RouteOptions};
 pub use rates::{AnswerKind, AnswerRates, Rate};
 pub use reason::Reason;
+pub use unsolicited::{Holding, Unanswered, UnsolicitedSyn};
 
 use std::sync::Arc;
 
@@ -44,7 +47,9 @@ use hashbrown::HashMap;
 use self::control::Control;
 use self::fragments::Fragments;
 use self::rates::Limiter;
+use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
+use crate::packet::Checksum;
 use crate::session::{Session, SessionId, Sessions, TupleHash};
 
 /// How an engine is set up besides its policy.
@@ -72,6 +77,21 @@ pub struct Arrival {
     pub zone: ZoneId,
     /// Whether all its bytes are there.
     pub extent: Extent,
+    /// Whether the checksum of its transport is complete, or was left to the
+    /// hardware.
+    pub checksum: Checksum,
+}
+
+impl Arrival {
+    /// A packet whose bytes are all there, its checksums included.
+    #[must_use]
+    pub const fn whole(zone: ZoneId) -> Self {
+        Self {
+            zone,
+            extent: Extent::Whole,
+            checksum: Checksum::Complete,
+        }
+    }
 }
 
 /// Whether all bytes of a packet are at hand.
@@ -92,6 +112,7 @@ pub struct Engine {
     sessions: Sessions,
     controls: HashMap<SessionId, Control, TupleHash>,
     fragments: Fragments,
+    held_syns: HeldSyns,
     limiter: Limiter,
     counters: Counters,
     /// The latest moment that was given: time never runs backwards here.
@@ -105,7 +126,7 @@ impl Engine {
     #[must_use]
     pub fn new(policy: Arc<Policy>, options: Options, now: Timestamp) -> Self {
         let hash = TupleHash::from_seed(options.seed);
-        let counters = Counters::new(policy.rules.iter().count());
+        let counters = Counters::new(&policy);
         Self {
             policy,
             options,
@@ -113,6 +134,7 @@ impl Engine {
             sessions: Sessions::new(options.seed),
             controls: HashMap::with_hasher(hash),
             fragments: Fragments::new(hash),
+            held_syns: HeldSyns::new(hash),
             limiter: Limiter::new(hash),
             counters,
             now,
@@ -130,6 +152,12 @@ impl Engine {
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// The latest moment that it was given.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// What was counted so far.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::bytes::{put, u16_at};
 use super::checksum::Sum;
 use super::parse::{BadPacket, Headers, Quoted};
-use super::rewrite::{put_sctp_ports, readdress, update_transport_checksum};
+use super::rewrite::{Change, put_sctp_ports, readdress, update_transport_checksum};
 use crate::net::{Protocol, Tuple};
 
 /// Octets of an ICMP error before the packet that it quotes.
@@ -45,14 +45,18 @@ pub fn translate_error(
     // The quote starts at an even place of the message: its old sum goes out
     // of the message's checksum, the new one comes in.
     let change = Sum::default().add_u16(!before.fold()).add_u16(after.fold());
-    update_transport_checksum(frame, headers, change);
+    update_transport_checksum(frame, headers, Change::of_octets(change));
     readdress(frame, headers, source, destination);
 }
 
 /// Changes addresses and ports of a quoted packet. Its own IP checksum is kept
 /// right; its transport checksum too, where the quote is long enough to hold it.
+/// Where nothing is translated, not even a checksum is written otherwise.
 fn translate_quote(quote: &mut [u8], quoted: &Quoted, inner: &Tuple) {
     let outer = &quoted.tuple;
+    if outer == inner {
+        return;
+    }
     let mut addresses = Sum::default();
     let mut at = match outer.source.address {
         IpAddr::V4(_) => 12,

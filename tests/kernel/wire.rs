@@ -121,6 +121,21 @@ pub(crate) fn tcp(
     (TCP, bytes)
 }
 
+/// A segment without payload, with options of a multiple of four octets.
+pub(crate) fn tcp_with(
+    from: SocketAddr,
+    to: SocketAddr,
+    (flags, seq, ack): (u8, u32, u32),
+    options: &[u8],
+) -> (u8, Vec<u8>) {
+    let (protocol, mut bytes) = tcp(from, to, (flags, seq, ack), options);
+    bytes[12] += octet(options.len() / 4) << 4;
+    bytes[16..18].fill(0);
+    let sum = transport_sum(from.ip(), to.ip(), TCP, &bytes);
+    bytes[16..18].copy_from_slice(&sum.to_be_bytes());
+    (protocol, bytes)
+}
+
 /// Type and code, the four octets behind the checksum, the rest.
 pub(crate) fn icmp(
     from: IpAddr,
@@ -208,6 +223,18 @@ pub(crate) fn header_length(packet: &[u8]) -> usize {
         4 => usize::from(packet[0] & 0x0f) * 4,
         _ => 40,
     }
+}
+
+/// The same header, without IPv6 extension headers, before another payload.
+pub(crate) fn with_payload(packet: &[u8], payload: &[u8]) -> Vec<u8> {
+    let header = header_length(packet);
+    let mut bytes = [&packet[..header], payload].concat();
+    let (field, counted) = match bytes[0] >> 4 {
+        4 => (2..4, bytes.len()),
+        _ => (4..6, payload.len()),
+    };
+    bytes[field].copy_from_slice(&length(counted));
+    summed(bytes)
 }
 
 fn octet(n: usize) -> u8 {

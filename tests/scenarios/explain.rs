@@ -1,7 +1,7 @@
 //! Explanations: the same steps as for a real packet, and nothing changes.
 //! (The lab asks for one before every packet of every scenario.)
 
-use spigate::engine::{Arrival, Extent, Observer, Reason, Silent, Step};
+use spigate::engine::{Arrival, Extent, Lease, Observer, Reason, Silent, Step};
 use spigate::session::Claim;
 
 use super::dialogue::Dialogue;
@@ -34,10 +34,15 @@ impl Observer for Steps {
                 format!("passed over {} for its {mismatch:?}", rule.0)
             }
             Step::Ruled(_) => "ruled".into(),
+            Step::Unsolicited(holding) => format!("unsolicited: {holding:?}"),
             Step::Source(_) => "source chosen".into(),
             Step::Lives(lifetime) => format!("lives by {}", lifetime.0),
             Step::Claims(Claim::Shared(_)) => "shares its endpoint".into(),
             Step::Claims(Claim::Mapped(..)) => "has its own endpoint".into(),
+            Step::Lease(Lease::Kept) => "keeps its port".into(),
+            Step::Lease(Lease::Held) => "has its port already".into(),
+            Step::Lease(Lease::Moved(why)) => format!("gets another port: {why:?}"),
+            Step::Begins(_, left) => format!("begins, for {} s", left.as_secs()),
             Step::Leaves(tuple) => format!("leaves as {tuple}"),
             Step::Evicts(session, standing) => format!("evicts {session}, {standing}"),
             Step::NoRoom(limit) => format!("no room: {limit:?}"),
@@ -59,10 +64,7 @@ fn steps(lab: &mut Lab, at: f64, zone: &'static str, packet: impl Frame) -> Vec<
     lab.wait_until(at);
     let before = lab.snapshot();
     let zone_id = lab.engine.policy().zones.by_name(zone).unwrap();
-    let arrival = Arrival {
-        zone: zone_id,
-        extent: Extent::Whole,
-    };
+    let arrival = Arrival::whole(zone_id);
     let counted = lab.engine.counters().clone();
     let judgement = lab.engine.explain(arrival, &frame, &mut explained);
     assert_eq!(
@@ -101,8 +103,10 @@ fn a_new_connection_is_explained_from_reading_to_leaving() {
             "ruled",
             "source chosen",
             "shares its endpoint",
+            "keeps its port",
             "leaves as tcp 203.0.113.2:51000 > 198.51.100.9:80",
             "lives by 0",
+            "begins, for 120 s",
             "decided: rule",
         ]
     );
@@ -174,10 +178,7 @@ fn a_control_line_is_explained_without_opening_anything() {
     let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), "198.51.100.21:21");
     let line = ftp.client.segment().data("PORT 10,0,0,7,200,10\r\n");
     let zone = lab.engine.policy().zones.by_name(LAN).unwrap();
-    let arrival = Arrival {
-        zone,
-        extent: Extent::Whole,
-    };
+    let arrival = Arrival::whole(zone);
     for _ in 0..3 {
         let mut told = Steps::default();
         lab.engine.explain(arrival, &line.bytes(), &mut told);
@@ -227,10 +228,7 @@ fn a_packet_that_expired_sessions_would_have_taken_is_judged_by_the_table_of_now
     lab.wait_until(30.0);
     let answer = udp("198.51.100.9:53", "203.0.113.2:5000");
     let zone = lab.engine.policy().zones.by_name(WAN).unwrap();
-    let arrival = Arrival {
-        zone,
-        extent: Extent::Whole,
-    };
+    let arrival = Arrival::whole(zone);
     let judgement = lab.engine.explain(arrival, &answer.bytes(), &mut Silent);
     assert_eq!(judgement.reason, Reason::DefaultPolicy);
     let _ = lab
