@@ -18,7 +18,7 @@ use super::services::ServiceTable;
 use super::table::{self, Row, shortened};
 use super::zones::ZoneTable;
 use super::{Compiled, limits, nat, rules, syntax, timeouts};
-use crate::engine::Policy;
+use crate::engine::{FragmentLimits, Policy};
 use crate::net::Profile;
 use crate::rules::RuleSet;
 
@@ -93,7 +93,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     let between = lifetimes::between(general.between, &known, problems);
     known.lifetimes.lifetimes.set_between(between);
     let devices = devices::gather(&mut known.zones, problems);
-    let (limits, answers) = limits::read(limits, profile, problems);
+    let (limits, answers, fragments) = limits::read(limits, profile, problems);
     let (mut ids, mut spans) = (Ids::default(), Spans::default());
     let policy = rules::read(policy.as_ref(), &known, &mut ids, &mut spans, problems);
     let nat = nat::read(nat.as_ref(), &known, &mut ids, &mut spans, problems);
@@ -109,11 +109,16 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     }
     Some(Compiled {
         policy: Policy {
+            profile,
             zones: known.zones.zones,
             services: known.services.services,
             rules: RuleSet::new(rules, policy.default),
             nat: nat.policy,
             limits,
+            fragments: FragmentLimits {
+                patience: general.patience,
+                ..fragments
+            },
             answers,
             tcp: general.checks,
             lifetimes: known.lifetimes.lifetimes,

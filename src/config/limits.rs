@@ -1,5 +1,5 @@
-//! `[limits]`: how many sessions there may be, and how often the gateway itself
-//! speaks.
+//! `[limits]`: how many sessions there may be, how much is kept of datagrams in
+//! pieces, and how often the gateway itself speaks.
 
 use std::ops::RangeInclusive;
 
@@ -9,15 +9,19 @@ use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::names;
 use super::table::{self, Row, Value, shortened};
-use crate::engine::{AnswerRates, Rate};
+use crate::engine::{AnswerRates, FragmentLimits, Rate};
 use crate::net::Profile;
 use crate::session::{Limits, WhenFull};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 13] = [
     "sessions",
     "half-open",
     "per-source",
     "when-full",
+    "fragment-memory",
+    "fragment-memory-per-source",
+    "fragment-datagrams",
+    "fragment-datagrams-per-source",
     "errors-per-second",
     "errors-burst",
     "errors-per-target",
@@ -35,6 +39,10 @@ const UNLIMITED: &str = "unlimited";
 
 /// Numbers of sessions: the most take some ten gigabytes.
 const COUNTS: RangeInclusive<u32> = 1..=16_777_216;
+/// Octets for pieces: the longest datagram always finds room.
+const OCTETS: RangeInclusive<u32> = 131_072..=1_073_741_824;
+/// Numbers of incomplete datagrams.
+const DATAGRAMS: RangeInclusive<u32> = 1..=1_048_576;
 /// Numbers a second.
 const RATES: RangeInclusive<u32> = 1..=1_000_000;
 
@@ -43,10 +51,11 @@ pub(super) fn read<'t>(
     section: Option<&'t DeTable<'t>>,
     profile: Profile,
     problems: &mut Problems,
-) -> (Limits, AnswerRates) {
+) -> (Limits, AnswerRates, FragmentLimits) {
     let (mut limits, mut answers) = (Limits::of(profile), AnswerRates::default());
+    let mut fragments = FragmentLimits::default();
     let Some(section) = section else {
-        return (limits, answers);
+        return (limits, answers, fragments);
     };
     let row = Row::of(section, 0..0, "`[limits]`", &KEYS, problems);
     if let Some(most) = row
@@ -80,6 +89,8 @@ pub(super) fn read<'t>(
     });
     limits.when_full = word.unwrap_or(limits.when_full);
 
+    pieces(&row, &mut fragments, problems);
+
     rate(
         &row,
         ["errors-per-second", "errors-burst"],
@@ -101,7 +112,40 @@ pub(super) fn read<'t>(
         answers.per_target =
             per_second.map(|per_second| Rate::new(per_second, AnswerRates::BURST_OF_TARGET));
     }
-    (limits, answers)
+    (limits, answers, fragments)
+}
+
+/// Reads how much is kept of datagrams that are not whole.
+fn pieces(row: &Row<'_>, limits: &mut FragmentLimits, problems: &mut Problems) {
+    for (key, of_source, within, all, own) in [
+        (
+            "fragment-memory",
+            "fragment-memory-per-source",
+            &OCTETS,
+            &mut limits.octets,
+            &mut limits.octets_of_source,
+        ),
+        (
+            "fragment-datagrams",
+            "fragment-datagrams-per-source",
+            &DATAGRAMS,
+            &mut limits.datagrams,
+            &mut limits.datagrams_of_source,
+        ),
+    ] {
+        for (key, limit) in [(key, &mut *all), (of_source, &mut *own)] {
+            let most = row
+                .get(key)
+                .and_then(|value| number(value, within, problems));
+            if let Some(most) = most {
+                *limit = most as usize;
+            }
+        }
+        if *own > *all {
+            let why = format!("it is more than all may have (`{key}`)");
+            no_effect(row, of_source, &why, problems);
+        }
+    }
 }
 
 /// How many at a time, where only the number a second is given.

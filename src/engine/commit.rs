@@ -5,7 +5,7 @@ use super::decide::{Admission, After, Answer, Decision, ErrorPass, Gathered, Ope
 use super::fragments::Late;
 use super::rates::AnswerKind;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
-use crate::net::{Direction, Family, Timestamp, Tuple, ZoneId};
+use crate::net::{Direction, Family, Profile, Timestamp, Tuple, ZoneId};
 use crate::packet::{self, Complaint, Cuts, Cutting, Headers};
 use crate::session::{Handle, Session};
 
@@ -85,17 +85,21 @@ impl Engine {
             Plan::Nothing | Plan::Gathered(_) => {}
             Plan::Keep(key, piece) => {
                 let counters = &mut self.counters;
-                self.fragments.keep(now, key, &piece, frame, |unfinished| {
-                    counters.count_unfinished(&unfinished);
-                    out.events.push(Event::Unfinished(unfinished));
-                });
+                let limits = &self.policy.fragments;
+                self.fragments
+                    .keep(limits, now, key, &piece, frame, |unfinished| {
+                        counters.count_unfinished(&unfinished);
+                        out.events.push(Event::Unfinished(unfinished));
+                    });
             }
             Plan::Spoil(key, reason) => {
                 let counters = &mut self.counters;
-                self.fragments.spoil(now, key, reason, |unfinished| {
-                    counters.count_unfinished(&unfinished);
-                    out.events.push(Event::Unfinished(unfinished));
-                });
+                let limits = &self.policy.fragments;
+                self.fragments
+                    .spoil(limits, now, key, reason, |unfinished| {
+                        counters.count_unfinished(&unfinished);
+                        out.events.push(Event::Unfinished(unfinished));
+                    });
             }
             Plan::Answer(headers, answer) => {
                 self.answer(now, arrival, frame, &headers, answer, out);
@@ -130,8 +134,14 @@ impl Engine {
         let bytes = match answer {
             Answer::Echo => packet::echo_reply(frame, headers),
             Answer::Error(complaint) => complain(complaint),
-            Answer::Refusal if headers.tcp().is_some() => packet::reset(headers),
-            Answer::Refusal => complain(Complaint::PortUnreachable),
+            Answer::Refusal | Answer::NoService if headers.tcp().is_some() => {
+                packet::reset(headers)
+            }
+            Answer::NoService => complain(Complaint::PortUnreachable),
+            Answer::Refusal => complain(match self.policy.profile {
+                Profile::Linux => Complaint::PortUnreachable, // as nftables' reject
+                Profile::Rfc => Complaint::Prohibited,        // RFC 1812 section 5.2.7.1
+            }),
         };
         let Some(bytes) = bytes else { return };
         if let Some(kind) = answer.kind(headers) {

@@ -1,8 +1,9 @@
 //! All that an operator wrote, compiled.
 
+use super::fragments::FragmentLimits;
 use super::rates::AnswerRates;
 use crate::nat::NatPolicy;
-use crate::net::{Services, Zones};
+use crate::net::{Profile, Services, Zones};
 use crate::rules::RuleSet;
 use crate::session::{Lifetimes, Limits, TcpChecks};
 
@@ -10,6 +11,8 @@ use crate::session::{Lifetimes, Limits, TcpChecks};
 /// of the world it guards.
 #[derive(Debug, Clone)]
 pub struct Policy {
+    /// Whose word holds where no setting of its own says anything.
+    pub profile: Profile,
     /// Zones and the gateway's own addresses.
     pub zones: Zones,
     /// Services, with their life and ALG.
@@ -22,6 +25,8 @@ pub struct Policy {
     pub tcp: TcpChecks,
     /// How many sessions there may be.
     pub limits: Limits,
+    /// How much is kept of datagrams that are not whole yet.
+    pub fragments: FragmentLimits,
     /// How often the gateway itself speaks.
     pub answers: AnswerRates,
     /// How long sessions live.

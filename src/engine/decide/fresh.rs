@@ -199,7 +199,7 @@ impl Engine {
             Transport::Query(query, ..) if query.is_echo_request() => {
                 (Verdict::Answer, Reason::GatewayEcho, Answer::Echo)
             }
-            _ => (Verdict::Reject, Reason::GatewayService, Answer::Refusal),
+            _ => (Verdict::Reject, Reason::GatewayService, Answer::NoService),
         };
         let judgement = Judgement {
             verdict,

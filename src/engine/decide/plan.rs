@@ -59,8 +59,10 @@ pub(in crate::engine) struct Gathered {
 /// What the gateway itself sends back to where the packet came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Answer {
-    /// An RST, or for what is no TCP an ICMP port unreachable.
+    /// A rule says no: an RST, or for what is no TCP an ICMP error.
     Refusal,
+    /// Nobody listens there: an RST, or an ICMP port unreachable.
+    NoService,
     /// An ICMP error.
     Error(Complaint),
     /// The reply to an echo request.
@@ -75,8 +77,8 @@ impl Answer {
             Self::Echo => None,
             Self::Error(Complaint::TooBig(_)) => Some(AnswerKind::TooBig),
             Self::Error(_) => Some(AnswerKind::Error),
-            Self::Refusal if headers.tcp().is_some() => Some(AnswerKind::Reset),
-            Self::Refusal => Some(AnswerKind::Error),
+            Self::Refusal | Self::NoService if headers.tcp().is_some() => Some(AnswerKind::Reset),
+            Self::Refusal | Self::NoService => Some(AnswerKind::Error),
         }
     }
 }

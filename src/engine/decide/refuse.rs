@@ -1,15 +1,19 @@
 //! What is refused before anybody looks at sessions.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::super::{CtState, Judgement, Reason, Verdict};
 use super::plan::{Answer, Decision};
 use super::{Case, answered, dropped};
+use crate::net::Profile;
 use crate::packet::{self, Complaint, Headers};
 
+/// The first octet of the reserved addresses, 240.0.0.0/4.
+const CLASS_E: u8 = 240;
+
 /// What is refused before anybody looks at sessions.
-pub(super) fn refused_unseen(frame: &[u8], headers: &Headers) -> Option<Reason> {
-    if !may_be_forwarded(headers.source, headers.destination) {
+pub(super) fn refused_unseen(profile: Profile, frame: &[u8], headers: &Headers) -> Option<Reason> {
+    if !may_be_forwarded(profile, headers.source, headers.destination) {
         return Some(Reason::BadAddress);
     }
     if packet::is_source_routed(frame, headers) {
@@ -32,14 +36,17 @@ pub(super) fn refused_for_options(case: &Case<'_>) -> Option<Decision> {
 
 /// Addresses that a router passes on (RFC 1812 section 5.3.7, RFC 4291
 /// section 2.5): one sender, one receiver, neither on this link or host alone.
-fn may_be_forwarded(source: IpAddr, destination: IpAddr) -> bool {
+/// Linux passes on the reserved ones of class E too.
+fn may_be_forwarded(profile: Profile, source: IpAddr, destination: IpAddr) -> bool {
+    let first = |a: Ipv4Addr| a.octets()[0];
     let unicast = |address: IpAddr| match address {
         IpAddr::V4(a) => {
             !a.is_multicast()
                 && !a.is_broadcast()
                 && !a.is_loopback()
                 && !a.is_link_local()
-                && a.octets().first() != Some(&0)
+                && first(a) != 0
+                && (profile == Profile::Linux || first(a) < CLASS_E)
         }
         // RFC 6092 REC-3: site-local, v4-mapped, v4-compatible, ORCHID. Of the
         // same list, documentation addresses pass, as labs and examples use them.
