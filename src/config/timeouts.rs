@@ -19,6 +19,9 @@ use crate::session::{Lifetime, OnExpiry, PickUp, Refresh, Resets, TcpChecks, Tim
 /// A timeout by the name that the file gives it.
 type Field = fn(&mut Timeouts) -> &mut Duration;
 
+/// How long pieces wait, by the name that the file gives it.
+type Wait = fn(&mut Patience) -> &mut Duration;
+
 /// Every timeout with what it sets.
 pub(super) const FIELDS: &[(&str, Field)] = &[
     ("tcp-syn-sent", |t| &mut t.tcp_syn_sent),
@@ -55,7 +58,7 @@ const WAYS: [&str; 2] = ["on-expiry", "refresh"];
 /// What `[timeouts]` alone can say.
 const CHECKS: [&str; 4] = ["pick-up", "windows", "resets", "between"];
 /// How long pieces wait for the others: these belong to no session.
-const PIECES: [(&str, fn(&mut Patience) -> &mut Duration); 2] = [
+const PIECES: [(&str, Wait); 2] = [
     ("fragments-v4", |patience| &mut patience.v4),
     ("fragments-v6", |patience| &mut patience.v6),
 ];
