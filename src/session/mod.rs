@@ -10,6 +10,7 @@
 //! its time runs out ([`Sessions::pop_expired`]). States, names and defaults
 //! are Linux conntrack's.
 
+mod bindings;
 mod census;
 mod expectation;
 mod hash;
@@ -29,6 +30,7 @@ mod timeouts;
 mod tracker;
 mod wheel;
 
+pub use bindings::Binding;
 pub use census::{Census, Standing};
 pub use expectation::{Expectation, Expectations, ExpectedTuple};
 pub use hash::TupleHash;
