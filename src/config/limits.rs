@@ -7,13 +7,14 @@ use toml::de::{DeTable, DeValue};
 
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
-use super::names;
 use super::table::{self, Row, Value, shortened};
+use super::{names, word};
 use crate::engine::{AnswerRates, FragmentLimits, Rate};
+use crate::nat::NoMapping;
 use crate::net::Profile;
 use crate::session::{Limits, WhenFull};
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "sessions",
     "half-open",
     "per-source",
@@ -22,6 +23,7 @@ const KEYS: [&str; 13] = [
     "fragment-memory-per-source",
     "fragment-datagrams",
     "fragment-datagrams-per-source",
+    "no-room",
     "errors-per-second",
     "errors-burst",
     "errors-per-target",
@@ -46,16 +48,30 @@ const DATAGRAMS: RangeInclusive<u32> = 1..=1_048_576;
 /// Numbers a second.
 const RATES: RangeInclusive<u32> = 1..=1_000_000;
 
+/// What `[limits]` says.
+#[derive(Debug)]
+pub(super) struct LimitsSection {
+    pub(super) limits: Limits,
+    pub(super) answers: AnswerRates,
+    pub(super) fragments: FragmentLimits,
+    pub(super) no_room: NoMapping,
+}
+
 /// Reads the section `[limits]`; what it leaves out keeps its default.
 pub(super) fn read<'t>(
     section: Option<&'t DeTable<'t>>,
     profile: Profile,
     problems: &mut Problems,
-) -> (Limits, AnswerRates, FragmentLimits) {
+) -> LimitsSection {
     let (mut limits, mut answers) = (Limits::of(profile), AnswerRates::default());
     let mut fragments = FragmentLimits::default();
     let Some(section) = section else {
-        return (limits, answers, fragments);
+        return LimitsSection {
+            limits,
+            answers,
+            fragments,
+            no_room: NoMapping::Silent,
+        };
     };
     let row = Row::of(section, 0..0, "`[limits]`", &KEYS, problems);
     if let Some(most) = row
@@ -112,7 +128,14 @@ pub(super) fn read<'t>(
         answers.per_target =
             per_second.map(|per_second| Rate::new(per_second, AnswerRates::BURST_OF_TARGET));
     }
-    (limits, answers, fragments)
+    // Whoever floods is told nothing, unless the file wants it.
+    let no_room = word::to_sender(&row, "no-room", problems).unwrap_or_default();
+    LimitsSection {
+        limits,
+        answers,
+        fragments,
+        no_room,
+    }
 }
 
 /// Reads how much is kept of datagrams that are not whole.

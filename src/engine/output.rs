@@ -1,7 +1,8 @@
 //! What the engine gives back besides the verdict.
 
-use super::Unfinished;
+use super::{Unanswered, Unfinished};
 use crate::net::{Timestamp, ZoneId};
+use crate::packet::Checksum;
 use crate::session::{Expectation, Handle, Session, SessionId};
 
 /// A packet that the gateway itself made: an RST, a keep-alive, an ICMP error, an
@@ -60,6 +61,9 @@ pub enum Event {
     Unmet(Expectation),
     /// A datagram never became whole, or had to make room for others.
     Unfinished(Unfinished),
+    /// A SYN from outside was held for long enough, and nobody inside had asked
+    /// for it.
+    Unanswered(Unanswered),
 }
 
 impl Event {
@@ -70,6 +74,7 @@ impl Event {
         match self {
             Self::Ended { packets, .. } | Self::Probed { packets, .. } => *packets,
             Self::Unfinished(unfinished) => unfinished.packets,
+            Self::Unanswered(unanswered) => unanswered.packets,
             Self::Began(_) | Self::Unmet(_) => 0,
         }
     }
@@ -87,6 +92,10 @@ pub struct Output {
     pub made: Vec<Made>,
     /// What happened to sessions, in order.
     pub events: Vec<Event>,
+    /// Whether the checksum of the forwarded packet's transport is complete: one that
+    /// was left to the hardware when it came is still so, unless it was cut. What the
+    /// gateway makes itself is always complete.
+    pub checksum: Checksum,
 }
 
 impl Output {
@@ -95,5 +104,6 @@ impl Output {
         self.more.clear();
         self.made.clear();
         self.events.clear();
+        self.checksum = Checksum::Complete;
     }
 }

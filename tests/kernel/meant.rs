@@ -79,6 +79,14 @@ const ROWS: [Row; 19] = [
         assert_eq!(ttl(&compared.kernel), 63);
         assert_eq!(ttl(&compared.ours.packets), 64);
     }),
+    ("hidden-reset", |both| {
+        let (from, to) = (at("198.51.100.2:40000"), at("10.0.0.7:22"));
+        let syn = wire::tcp(from, to, (SYN, 1, 0), &[]);
+        let compared = both.send(&wan(Ip::new(from.ip(), to.ip()).carrying(syn)));
+        let source = |all: &[(Zone, Vec<u8>)]| wire::read(&all[0].1).unwrap().from;
+        assert_eq!(source(&compared.kernel), to.ip());
+        assert_eq!(source(&compared.ours.packets), at(PUBLIC).ip());
+    }),
     ("options-of-errors", |both| {
         let mut ip = Ip::new(at(SERVER).ip(), at(PUBLIC).ip());
         ip.options = vec![7, 7, 8, 192, 0, 2, 1, 0];

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use spigate::config::{self, Code, Colour};
 use spigate::engine::{AnswerRates, FragmentLimits, Patience};
+use spigate::nat::NoMapping;
 use spigate::net::Profile;
 use spigate::session::{Limits, Timeouts};
 
@@ -84,7 +85,7 @@ fn the_reference_lists_every_code() {
     let markdown = reference();
     let listed: Vec<_> = markdown
         .lines()
-        .filter(|line| line.starts_with("| `E"))
+        .filter(|line| line.starts_with("| `E") || line.starts_with("| `W"))
         .collect();
     let all: Vec<_> = Code::ALL
         .iter()
@@ -118,8 +119,9 @@ fn the_reference_names_every_limit_with_its_default() {
         assert_eq!(policy.limits, Limits::default(), "{key}");
         assert_eq!(policy.answers, AnswerRates::default(), "{key}");
         assert_eq!(policy.fragments, FragmentLimits::default(), "{key}");
+        assert_eq!(policy.no_room, NoMapping::default(), "{key}");
     }
-    assert_eq!(count, 13);
+    assert_eq!(count, 14);
 }
 
 #[test]

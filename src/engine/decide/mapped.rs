@@ -3,7 +3,6 @@
 
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
-use super::fresh::refused_by_rule;
 use super::leaving::Aside;
 use super::plan::{Admission, Decision, Opening};
 use super::{Case, invalid, ttl_expired};
@@ -64,7 +63,7 @@ impl Engine {
                 };
                 let permit = match self.permit(&asking, why) {
                     Ok(permit) => permit,
-                    Err(refused) => return Some(refused_by_rule(case, refused)),
+                    Err(refused) => return Some(self.refused_by_rule(case, refused)),
                 };
                 let aside = Aside {
                     replaces,

@@ -2,24 +2,28 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::super::{CtState, Judgement, Reason, Verdict};
+use super::super::{CtState, Judgement, Passage, Policy, Reason, Verdict};
 use super::plan::{Answer, Decision};
 use super::{Case, answered, dropped};
 use crate::net::Profile;
-use crate::packet::{self, Complaint, Headers};
+use crate::packet::{self, Complaint, Headers, RouteOption};
 
 /// The first octet of the reserved addresses, 240.0.0.0/4.
 const CLASS_E: u8 = 240;
 
 /// What is refused before anybody looks at sessions.
-pub(super) fn refused_unseen(profile: Profile, frame: &[u8], headers: &Headers) -> Option<Reason> {
-    if !may_be_forwarded(profile, headers.source, headers.destination) {
+pub(super) fn refused_unseen(policy: &Policy, frame: &[u8], headers: &Headers) -> Option<Reason> {
+    if !may_be_forwarded(policy.profile, headers.source, headers.destination) {
         return Some(Reason::BadAddress);
     }
-    if packet::is_source_routed(frame, headers) {
-        return Some(Reason::SourceRoute);
-    }
-    None
+    let route = packet::route_option(frame, headers)?;
+    let (passage, reason) = match route {
+        RouteOption::Source => (policy.route_options.source, Reason::SourceRoute),
+        RouteOption::Record => (policy.route_options.record, Reason::RecordRoute),
+        // RFC 5095: not to be followed, whatever anybody says.
+        RouteOption::RoutingHeader => (Passage::Drop, Reason::SourceRoute),
+    };
+    (passage == Passage::Drop).then_some(reason)
 }
 
 /// What is refused for options that cannot be read; its sender is told (RFC
