@@ -5,7 +5,7 @@ use super::decide::{Admission, After, Answer, Decision, ErrorPass, Gathered, Ope
 use super::fragments::Late;
 use super::rates::AnswerKind;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
-use crate::net::{Direction, NatRows, Profile, Timestamp, Tuple, ZoneId};
+use crate::net::{Direction, NatRows, Timestamp, Tuple, ZoneId};
 use crate::packet::{self, Checksum, Complaint, Cuts, Cutting, Headers};
 use crate::session::{Handle, Session};
 
@@ -145,14 +145,13 @@ impl Engine {
         let bytes = match answer {
             Answer::Echo => packet::echo_reply(frame, headers),
             Answer::Error(complaint) => complain(complaint),
-            Answer::Refusal | Answer::NoService if headers.tcp().is_some() => {
+            Answer::Refusal(_) | Answer::RefusalAsAddressed(_) if headers.tcp().is_some() => {
                 packet::reset(headers)
             }
-            Answer::NoService => complain(Complaint::PortUnreachable),
-            Answer::Refusal => complain(match self.policy.profile {
-                Profile::Linux => Complaint::PortUnreachable, // as nftables' reject
-                Profile::Rfc => Complaint::Prohibited,        // RFC 1812 section 5.2.7.1
-            }),
+            Answer::Refusal(complaint) => complain(complaint),
+            Answer::RefusalAsAddressed(complaint) => {
+                packet::icmp_error(frame, headers, headers.destination, complaint)
+            }
         };
         let Some(bytes) = bytes else { return };
         if let Some(kind) = answer.kind(headers) {

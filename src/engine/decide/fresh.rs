@@ -64,6 +64,10 @@ impl Engine {
             translated.map(|found| (found.row, found.tuple)),
         ));
         let inward = translated.map_or(*tuple, |found| found.tuple);
+        let refusal = match (translated, self.refusal(from, case.headers)) {
+            (Some(_), Answer::Refusal(complaint)) => Answer::RefusalAsAddressed(complaint),
+            (_, usual) => usual,
+        };
 
         let to = policy.zones.route(inward.destination.address);
         why.step(Step::Routed(to));
@@ -91,10 +95,10 @@ impl Engine {
             Err(refused) if self.is_unsolicited(case, tuple, &asking) => {
                 return self.decide_unsolicited(case, tuple, refused, why);
             }
-            Err(refused) => return self.refused_by_rule(case, refused),
+            Err(refused) => return refused_by_rule(case, refused, refusal),
         };
         let Place::Zone(egress) = to else {
-            return self.decide_local(case, permit);
+            return self.decide_local(case, permit, refusal);
         };
 
         let aside = Aside {
@@ -185,16 +189,6 @@ impl Engine {
         }
     }
 
-    /// What becomes of a connection that a rule refuses.
-    pub(super) fn refused_by_rule(&self, case: &Case<'_>, refused: Judgement) -> Decision {
-        match refused.verdict {
-            Verdict::Reject => {
-                answered(case, refused, self.refusal(case.arrival.zone, case.headers))
-            }
-            _ => nothing(refused),
-        }
-    }
-
     /// What becomes of a connection for which there is no public endpoint.
     pub(super) fn without_mapping(&self, case: &Case<'_>, dropped: Judgement) -> Decision {
         told(case, dropped, self.policy.nat.no_mapping)
@@ -202,12 +196,15 @@ impl Engine {
 
     /// What the rules allow to the gateway itself: it answers pings, and has
     /// no other service.
-    fn decide_local(&self, case: &Case<'_>, permit: Permit) -> Decision {
+    fn decide_local(&self, case: &Case<'_>, permit: Permit, refusal: Answer) -> Decision {
         let (verdict, reason, answer) = match case.headers.transport {
             Transport::Query(query, ..) if query.is_echo_request() => {
                 (Verdict::Answer, Reason::GatewayEcho, Answer::Echo)
             }
-            _ => (Verdict::Reject, Reason::GatewayService, Answer::NoService),
+            _ => {
+                let nobody = refusal.saying(Complaint::PortUnreachable);
+                (Verdict::Reject, Reason::GatewayService, nobody)
+            }
         };
         let judgement = Judgement {
             verdict,
@@ -350,6 +347,14 @@ impl Engine {
                 NonZeroU16::new(narrower.min()?.saturating_sub(headers))
             }
         }
+    }
+}
+
+/// What becomes of a connection that a rule refuses, and how its sender is told.
+pub(super) fn refused_by_rule(case: &Case<'_>, refused: Judgement, refusal: Answer) -> Decision {
+    match refused.verdict {
+        Verdict::Reject => answered(case, refused, refusal),
+        _ => nothing(refused),
     }
 }
 

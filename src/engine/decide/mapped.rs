@@ -3,6 +3,7 @@
 
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
+use super::fresh::refused_by_rule;
 use super::leaving::Aside;
 use super::plan::{Admission, Decision, Opening};
 use super::{Case, invalid, ttl_expired};
@@ -63,7 +64,10 @@ impl Engine {
                 };
                 let permit = match self.permit(&asking, why) {
                     Ok(permit) => permit,
-                    Err(refused) => return Some(self.refused_by_rule(case, refused)),
+                    Err(refused) => {
+                        let refusal = self.refusal(from, case.headers);
+                        return Some(refused_by_rule(case, refused, refusal));
+                    }
                 };
                 let aside = Aside {
                     replaces,
