@@ -23,7 +23,7 @@ const SERVER_V6: &str = "[2001:db8:5::3]:53";
 /// A difference by its heading, and what shows it.
 type Row = (&'static str, fn(&mut Both<'_>));
 
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 22] = [
     ("udp-length", |both| {
         let (protocol, mut bytes) = wire::udp(at(CLIENT), at(SERVER), &[7; 40]);
         bytes[4..6].copy_from_slice(&20u16.to_be_bytes());
