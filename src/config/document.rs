@@ -18,7 +18,7 @@ use super::services::ServiceTable;
 use super::table::{self, Row, shortened};
 use super::zones::ZoneTable;
 use super::{Compiled, limits, lint, nat, rules, syntax, timeouts};
-use crate::engine::Policy;
+use crate::engine::{FragmentLimits, Policy};
 use crate::net::Profile;
 use crate::rules::RuleSet;
 
@@ -109,11 +109,16 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
         too_many(place.clone(), "rule", problems);
     }
     let compiled = Policy {
+        profile,
         zones: known.zones.zones,
         services: known.services.services,
         rules: RuleSet::new(rules, policy.default),
         nat: nat.policy,
         limits: limits.limits,
+        fragments: FragmentLimits {
+            patience: general.patience,
+            ..limits.fragments
+        },
         answers: limits.answers,
         no_room: limits.no_room,
         unsolicited_syn: policy.unsolicited_syn,

@@ -15,6 +15,8 @@ const ESTABLISHED: Floor = (2 * 3600 + 4 * 60, "2h4m", "RFC 5382 REQ-5");
 const CLOSING: Floor = (240, "4m", "RFC 5382 REQ-5");
 const UDP: Floor = (120, "2m", "RFC 4787 REQ-5");
 const ICMP: Floor = (60, "60s", "RFC 5508 REQ-2");
+const PIECES_V4: Floor = (60, "60s", "RFC 1122 section 3.3.2");
+const PIECES_V6: Floor = (60, "60s", "RFC 8200 section 4.5");
 
 /// The least of the timeout of this name. Opening has none: an administrator may
 /// set it lower (RFC 7857 section 2.1); nor has what follows a reset.
@@ -24,6 +26,8 @@ fn floor(key: &str) -> Option<Floor> {
         "tcp-fin-wait" | "tcp-close-wait" | "tcp-last-ack" | "tcp-time-wait" => CLOSING,
         "udp" | "udp-stream" => UDP,
         "icmp" | "icmpv6" => ICMP,
+        "fragments-v4" => PIECES_V4,
+        "fragments-v6" => PIECES_V6,
         _ => return None,
     })
 }

@@ -1,5 +1,5 @@
-//! `[limits]`: how many sessions there may be, and how often the gateway itself
-//! speaks.
+//! `[limits]`: how many sessions there may be, how much is kept of datagrams in
+//! pieces, and how often the gateway itself speaks.
 
 use std::ops::RangeInclusive;
 
@@ -9,16 +9,20 @@ use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::table::{self, Row, Value, shortened};
 use super::{names, word};
-use crate::engine::{AnswerRates, Rate};
+use crate::engine::{AnswerRates, FragmentLimits, Rate};
 use crate::nat::NoMapping;
 use crate::net::Profile;
 use crate::session::{Limits, WhenFull};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 14] = [
     "sessions",
     "half-open",
     "per-source",
     "when-full",
+    "fragment-memory",
+    "fragment-memory-per-source",
+    "fragment-datagrams",
+    "fragment-datagrams-per-source",
     "no-room",
     "errors-per-second",
     "errors-burst",
@@ -37,6 +41,10 @@ const UNLIMITED: &str = "unlimited";
 
 /// Numbers of sessions: the most take some ten gigabytes.
 const COUNTS: RangeInclusive<u32> = 1..=16_777_216;
+/// Octets for pieces: the longest datagram always finds room.
+const OCTETS: RangeInclusive<u32> = 131_072..=1_073_741_824;
+/// Numbers of incomplete datagrams.
+const DATAGRAMS: RangeInclusive<u32> = 1..=1_048_576;
 /// Numbers a second.
 const RATES: RangeInclusive<u32> = 1..=1_000_000;
 
@@ -45,6 +53,7 @@ const RATES: RangeInclusive<u32> = 1..=1_000_000;
 pub(super) struct LimitsSection {
     pub(super) limits: Limits,
     pub(super) answers: AnswerRates,
+    pub(super) fragments: FragmentLimits,
     pub(super) no_room: NoMapping,
 }
 
@@ -55,10 +64,12 @@ pub(super) fn read<'t>(
     problems: &mut Problems,
 ) -> LimitsSection {
     let (mut limits, mut answers) = (Limits::of(profile), AnswerRates::default());
+    let mut fragments = FragmentLimits::default();
     let Some(section) = section else {
         return LimitsSection {
             limits,
             answers,
+            fragments,
             no_room: NoMapping::Silent,
         };
     };
@@ -94,6 +105,8 @@ pub(super) fn read<'t>(
     });
     limits.when_full = word.unwrap_or(limits.when_full);
 
+    pieces(&row, &mut fragments, problems);
+
     rate(
         &row,
         ["errors-per-second", "errors-burst"],
@@ -120,7 +133,41 @@ pub(super) fn read<'t>(
     LimitsSection {
         limits,
         answers,
+        fragments,
         no_room,
+    }
+}
+
+/// Reads how much is kept of datagrams that are not whole.
+fn pieces(row: &Row<'_>, limits: &mut FragmentLimits, problems: &mut Problems) {
+    for (key, of_source, within, all, own) in [
+        (
+            "fragment-memory",
+            "fragment-memory-per-source",
+            &OCTETS,
+            &mut limits.octets,
+            &mut limits.octets_of_source,
+        ),
+        (
+            "fragment-datagrams",
+            "fragment-datagrams-per-source",
+            &DATAGRAMS,
+            &mut limits.datagrams,
+            &mut limits.datagrams_of_source,
+        ),
+    ] {
+        for (key, limit) in [(key, &mut *all), (of_source, &mut *own)] {
+            let most = row
+                .get(key)
+                .and_then(|value| number(value, within, problems));
+            if let Some(most) = most {
+                *limit = most as usize;
+            }
+        }
+        if *own > *all {
+            let why = format!("it is more than all may have (`{key}`)");
+            no_effect(row, of_source, &why, problems);
+        }
     }
 }
 

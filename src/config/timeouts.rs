@@ -12,11 +12,15 @@ use super::services::read_duration;
 use super::spelling;
 use super::table::{self, Row, Value};
 use super::{lint, names};
+use crate::engine::Patience;
 use crate::net::Profile;
 use crate::session::{Lifetime, OnExpiry, PickUp, Refresh, Resets, TcpChecks, Timeouts, Windows};
 
 /// A timeout by the name that the file gives it.
 type Field = fn(&mut Timeouts) -> &mut Duration;
+
+/// How long pieces wait, by the name that the file gives it.
+type Wait = fn(&mut Patience) -> &mut Duration;
 
 /// Every timeout with what it sets.
 pub(super) const FIELDS: &[(&str, Field)] = &[
@@ -53,6 +57,11 @@ pub(super) const FIELDS: &[(&str, Field)] = &[
 const WAYS: [&str; 2] = ["on-expiry", "refresh"];
 /// What `[timeouts]` alone can say.
 const CHECKS: [&str; 4] = ["pick-up", "windows", "resets", "between"];
+/// How long pieces wait for the others: these belong to no session.
+const PIECES: [(&str, Wait); 2] = [
+    ("fragments-v4", |patience| &mut patience.v4),
+    ("fragments-v6", |patience| &mut patience.v6),
+];
 
 const PICK_UPS: [(&str, PickUp); 2] = [("never", PickUp::Never), ("loose", PickUp::Loose)];
 const WINDOWS: [(&str, Windows); 2] = [("strict", Windows::Strict), ("liberal", Windows::Liberal)];
@@ -73,6 +82,7 @@ const REFRESH: [(&str, Refresh); 2] = [("both", Refresh::BothEnds), ("client", R
 pub(super) struct General<'t> {
     pub(super) lifetime: Lifetime,
     pub(super) checks: TcpChecks,
+    pub(super) patience: Patience,
     /// The rows about zones.
     pub(super) between: Option<&'t Value<'t>>,
 }
@@ -86,14 +96,19 @@ pub(super) fn read<'t>(
     let mut general = General {
         lifetime: Lifetime::new(Timeouts::of(profile)),
         checks: TcpChecks::of(profile),
+        patience: Patience::of(profile),
         between: None,
     };
     let Some(section) = section else {
         return general;
     };
-    let keys: Vec<_> = lifetime_keys().chain(CHECKS).collect();
+    let pieces = PIECES.iter().map(|(key, _)| *key);
+    let keys: Vec<_> = lifetime_keys().chain(pieces).chain(CHECKS).collect();
     let row = Row::of(section, 0..0, "`[timeouts]`", &keys, problems);
     read_lifetime(&row, profile, &mut general.lifetime, problems);
+    for (key, field) in PIECES {
+        read_timeout(&row, key, profile, field(&mut general.patience), problems);
+    }
     let checks = &mut general.checks;
     choose(&row, "pick-up", &PICK_UPS, &mut checks.pick_up, problems);
     if let (PickUp::Loose, Some(value)) = (checks.pick_up, row.get("pick-up")) {
@@ -118,14 +133,26 @@ pub(super) fn read_lifetime(
     problems: &mut Problems,
 ) {
     for (key, field) in FIELDS {
-        let Some(value) = row.get(key) else { continue };
-        if let Some(duration) = read_duration(value, problems) {
-            floors::check(profile, key, duration, value.span(), problems);
-            *field(&mut lifetime.timeouts) = duration;
-        }
+        let timeout = field(&mut lifetime.timeouts);
+        read_timeout(row, key, profile, timeout, problems);
     }
     read_on_expiry(row, lifetime, problems);
     choose(row, "refresh", &REFRESH, &mut lifetime.refresh, problems);
+}
+
+/// Reads one timeout, where it is there.
+fn read_timeout(
+    row: &Row<'_>,
+    key: &str,
+    profile: Profile,
+    timeout: &mut Duration,
+    problems: &mut Problems,
+) {
+    let Some(value) = row.get(key) else { return };
+    if let Some(duration) = read_duration(value, problems) {
+        floors::check(profile, key, duration, value.span(), problems);
+        *timeout = duration;
+    }
 }
 
 /// Reads `on-expiry`.

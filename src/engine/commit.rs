@@ -99,17 +99,21 @@ impl Engine {
             Plan::Nothing | Plan::Gathered(_) => {}
             Plan::Keep(key, piece) => {
                 let counters = &mut self.counters;
-                self.fragments.keep(now, key, &piece, frame, |unfinished| {
-                    counters.count_unfinished(&unfinished);
-                    out.events.push(Event::Unfinished(unfinished));
-                });
+                let limits = &self.policy.fragments;
+                self.fragments
+                    .keep(limits, now, key, &piece, frame, |unfinished| {
+                        counters.count_unfinished(&unfinished);
+                        out.events.push(Event::Unfinished(unfinished));
+                    });
             }
             Plan::Spoil(key, reason) => {
                 let counters = &mut self.counters;
-                self.fragments.spoil(now, key, reason, |unfinished| {
-                    counters.count_unfinished(&unfinished);
-                    out.events.push(Event::Unfinished(unfinished));
-                });
+                let limits = &self.policy.fragments;
+                self.fragments
+                    .spoil(limits, now, key, reason, |unfinished| {
+                        counters.count_unfinished(&unfinished);
+                        out.events.push(Event::Unfinished(unfinished));
+                    });
             }
             Plan::Answer(headers, answer) => {
                 packet::complete_checksum(frame, &headers);
@@ -143,16 +147,15 @@ impl Engine {
     ) {
         let gateway = self.speaking_address(arrival.zone, headers);
         let complain = |complaint| packet::icmp_error(frame, headers, gateway?, complaint);
-        let unreachable = Complaint::PortUnreachable;
         let bytes = match answer {
             Answer::Echo => packet::echo_reply(frame, headers),
             Answer::Error(complaint) => complain(complaint),
-            Answer::Refusal | Answer::RefusalAsAddressed if headers.tcp().is_some() => {
+            Answer::Refusal(_) | Answer::RefusalAsAddressed(_) if headers.tcp().is_some() => {
                 packet::reset(headers)
             }
-            Answer::Refusal => complain(unreachable),
-            Answer::RefusalAsAddressed => {
-                packet::icmp_error(frame, headers, headers.destination, unreachable)
+            Answer::Refusal(complaint) => complain(complaint),
+            Answer::RefusalAsAddressed(complaint) => {
+                packet::icmp_error(frame, headers, headers.destination, complaint)
             }
         };
         let Some(bytes) = bytes else { return };

@@ -7,12 +7,14 @@
 //! answer, the session lives on. What they answer is for the gateway, and goes no
 //! further; a RST is an answer, too, and ends the session as any other does.
 //!
-//! Nothing is sent where it is not known what the ends await.
+//! Nothing is sent where it is not known what the ends await. Where many sessions
+//! run out together, what their ends are sent has a rate: a session whose turn comes
+//! later lives until then, and goes on if anything of it passes.
 
 use super::{Ending, Engine, Event, Made, Output, Unfinished};
 use crate::net::{Direction, Timestamp};
 use crate::packet::{self, Speech};
-use crate::session::{Handle, OnExpiry, Probing, Session, State, TcpState, Tracked};
+use crate::session::{Handle, OnExpiry, Probing, Session, State, TcpState, Tracked, Turn};
 
 /// How often the ends of an idle session are asked before it is given up: one
 /// keep-alive may be lost (RFC 1122 section 4.2.3.6), and its answer too.
@@ -85,32 +87,40 @@ impl Engine {
             State::Tcp(TcpState::Established) => lifetime.on_expiry,
             State::Tcp(_) | State::Sctp(_) | State::Flow(_) => OnExpiry::Silent,
         };
-        let at = session.deadline;
-        let next = match session.probing {
-            None => Probing::begun(),
-            Some(probing) => probing.again(),
-        };
-        if on_expiry == OnExpiry::Probe && next.rounds <= ROUNDS {
+        let (at, before) = (session.deadline, session.probing);
+        let next = before.map_or_else(Probing::begun, Probing::again);
+        let asked = (on_expiry == OnExpiry::Probe && next.rounds <= ROUNDS).then(|| {
             let asked = Direction::BOTH.into_iter().filter(|to| next.awaits(!*to));
-            let made = self.speak(session, asked, Speech::KeepAlive);
-            if !made.is_empty() {
-                out.events.push(Event::Probed {
-                    at,
-                    session: session.id,
-                    packets: made.len(),
-                });
-                out.made.extend(made);
-                let until = at.after(lifetime.timeouts.probe);
-                self.sessions.prolong(handle, until, Some(next));
-                return;
-            }
-        }
-        let told = match on_expiry {
+            self.speak(session, asked, Speech::KeepAlive)
+        });
+        let asked = asked.filter(|made| !made.is_empty());
+        let is_asked = asked.is_some();
+        let made = asked.unwrap_or_else(|| match on_expiry {
             OnExpiry::Silent => Vec::new(),
             OnExpiry::Reset | OnExpiry::Probe => {
                 self.speak(session, Direction::BOTH.into_iter(), Speech::Reset)
             }
-        };
+        });
+        let until = at.after(lifetime.timeouts.probe);
+        let has_turn = before.is_some_and(|before| before.turn == Turn::Taken);
+        if !made.is_empty() && !has_turn {
+            let turn = self.limiter.turn(&self.policy.answers, at, made.len());
+            if turn > at {
+                let waiting = Some(Probing::waiting(before));
+                self.sessions.prolong(handle, turn, waiting);
+                return;
+            }
+        }
+        if is_asked {
+            out.events.push(Event::Probed {
+                at,
+                session: session.id,
+                packets: made.len(),
+            });
+            out.made.extend(made);
+            self.sessions.prolong(handle, until, Some(next));
+            return;
+        }
         let Some(session) = self.end(handle) else {
             return;
         };
@@ -118,9 +128,9 @@ impl Engine {
             at,
             session,
             ending: Ending::Expired,
-            packets: told.len(),
+            packets: made.len(),
         });
-        out.made.extend(told);
+        out.made.extend(made);
     }
 
     /// Segments in the name of the ends, each travelling in one of `directions`.

@@ -31,7 +31,7 @@ mod voice;
 
 pub use counters::Counters;
 pub use far_end::FarEnd;
-pub use fragments::Unfinished;
+pub use fragments::{FragmentLimits, Patience, Unfinished};
 pub use judgement::{CtState, Judgement, Verdict};
 pub use observer::{Lease, Moved, Observer, Silent, Step, Unread};
 pub use output::{Ending, Event, Made, Output};

@@ -1,9 +1,10 @@
 //! All that an operator wrote, compiled.
 
+use super::fragments::FragmentLimits;
 use super::rates::AnswerRates;
 use super::unsolicited::UnsolicitedSyn;
 use crate::nat::{NatPolicy, NoMapping};
-use crate::net::{Services, Zones};
+use crate::net::{Profile, Services, Zones};
 use crate::rules::RuleSet;
 use crate::session::{Lifetimes, Limits, TcpChecks};
 
@@ -39,6 +40,8 @@ pub enum Passage {
 /// of the world it guards.
 #[derive(Debug, Clone)]
 pub struct Policy {
+    /// Whose word holds where no setting of its own says anything.
+    pub profile: Profile,
     /// Zones and the gateway's own addresses.
     pub zones: Zones,
     /// Services, with their life and ALG.
@@ -51,6 +54,8 @@ pub struct Policy {
     pub tcp: TcpChecks,
     /// How many sessions there may be.
     pub limits: Limits,
+    /// How much is kept of datagrams that are not whole yet.
+    pub fragments: FragmentLimits,
     /// How often the gateway itself speaks.
     pub answers: AnswerRates,
     /// What becomes of a SYN from outside that the rules refuse.

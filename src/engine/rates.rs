@@ -8,7 +8,9 @@
 //!
 //! "Too big" (RFC 1191, RFC 8201) has a bucket of its own, as large as that of
 //! all other errors: connections depend on it, and nobody who provokes other errors
-//! shall take it from them.
+//! shall take it from them. What is sent to the ends of sessions that expire has
+//! a bucket of its own, too, as large as that of resets, for the same reason. It is
+//! never withheld: what is one too many waits for its turn.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -51,7 +53,7 @@ pub struct AnswerRates {
     pub errors: Option<Rate>,
     /// ICMP errors to one address.
     pub per_target: Option<Rate>,
-    /// RSTs in all.
+    /// RSTs in all; and, of its own, what expiry sends.
     pub resets: Option<Rate>,
 }
 
@@ -108,6 +110,17 @@ impl Bucket {
         self.full_at.as_nanos() <= now.as_nanos().saturating_add(missing)
     }
 
+    /// Takes so many; the moment at which there is the first of them.
+    fn book(&mut self, rate: Rate, now: Timestamp, count: usize) -> Timestamp {
+        let missing = u64::from(rate.burst.get() - 1) * rate.interval();
+        let free = Timestamp::from_nanos(self.full_at.as_nanos().saturating_sub(missing));
+        let taken = (count as u64).saturating_mul(rate.interval());
+        let turn = free.max(now);
+        let from = self.full_at.max(turn).as_nanos();
+        self.full_at = Timestamp::from_nanos(from.saturating_add(taken));
+        turn
+    }
+
     fn take_one(&mut self, rate: Rate, now: Timestamp) {
         let from = self.full_at.max(now).as_nanos();
         self.full_at = Timestamp::from_nanos(from.saturating_add(rate.interval()));
@@ -124,6 +137,7 @@ pub(super) struct Limiter {
     errors: Bucket,
     too_big: Bucket,
     resets: Bucket,
+    expiry: Bucket,
     targets: Box<[Option<(IpAddr, Bucket)>]>,
     hash: TupleHash,
 }
@@ -134,6 +148,7 @@ impl Limiter {
             errors: Bucket::default(),
             too_big: Bucket::default(),
             resets: Bucket::default(),
+            expiry: Bucket::default(),
             targets: vec![None; TARGETS].into(),
             hash,
         }
@@ -181,6 +196,15 @@ impl Limiter {
             if let Some(place) = self.targets.get_mut(place) {
                 *place = Some((target, own));
             }
+        }
+    }
+
+    /// The turn of so many packets to the ends of a session that expires at
+    /// `now`, which is booked: that moment, or a later one.
+    pub(super) fn turn(&mut self, rates: &AnswerRates, now: Timestamp, count: usize) -> Timestamp {
+        match rates.resets {
+            Some(rate) => self.expiry.book(rate, now, count),
+            None => now,
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::Engine;
 use super::decide::Answer;
-use crate::net::{Asking, Endpoint, Family, Place, Tuple, ZoneId};
+use crate::net::{Asking, Endpoint, Family, Place, Profile, Tuple, ZoneId};
 use crate::packet::{Complaint, Headers};
 
 impl Engine {
@@ -13,9 +13,13 @@ impl Engine {
     /// from the address that the packet names; where that is one which translation
     /// hides from there, an ICMP error of the gateway's says it instead.
     pub(super) fn refusal(&self, zone: ZoneId, headers: &Headers) -> Answer {
+        let complaint = match self.policy.profile {
+            Profile::Linux => Complaint::PortUnreachable, // as nftables' reject
+            Profile::Rfc => Complaint::Prohibited,        // RFC 1812 section 5.2.7.1
+        };
         match self.is_hidden(headers.destination, zone, headers) {
-            true => Answer::Error(Complaint::PortUnreachable),
-            false => Answer::Refusal,
+            true => Answer::Error(complaint),
+            false => Answer::Refusal(complaint),
         }
     }
 

@@ -116,7 +116,7 @@ fn table(t: &Timeouts) -> [(&'static str, &'static str, Duration); 25] {
     ]
 }
 
-fn seconds(lifetime: Duration) -> Option<u64> {
+pub(super) fn seconds(lifetime: Duration) -> Option<u64> {
     (lifetime.subsec_nanos() == 0).then_some(lifetime.as_secs())
 }
 

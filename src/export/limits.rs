@@ -3,9 +3,9 @@
 
 use std::fmt::Write;
 
-use crate::engine::{AnswerRates, Passage, Policy, UnsolicitedSyn};
+use crate::engine::{AnswerRates, FragmentLimits, Passage, Policy, UnsolicitedSyn};
 use crate::nat::{NoMapping, Pooling, SourceTarget};
-use crate::net::Family;
+use crate::net::{Family, Profile};
 use crate::rules::Rule;
 use crate::session::WhenFull;
 
@@ -33,6 +33,7 @@ pub(super) fn sysctls(policy: &Policy, missing: &mut Vec<String>) -> String {
         .map_or(0, |rate| 1_000 / rate.per_second.get());
     set("ipv4.icmp_ratelimit", pause);
     set("ipv6.icmp.ratelimit", pause);
+    pieces(&policy.fragments, &mut set, missing);
     // Beside the settings of a network namespace: only the first one can set it.
     let _ = writeln!(
         text,
@@ -42,6 +43,9 @@ pub(super) fn sysctls(policy: &Policy, missing: &mut Vec<String>) -> String {
 
     if answers.resets != AnswerRates::default().resets && answers.resets.is_some() {
         missing.push("limits.resets-per-second: the kernel's resets have no rate".to_owned());
+    }
+    if policy.profile == Profile::Rfc {
+        missing.push("profile: the kernel forwards reserved addresses (240.0.0.0/4)".to_owned());
     }
     if limits.half_open.is_some() {
         missing.push("limits.half-open: conntrack counts no sessions by state".to_owned());
@@ -75,6 +79,55 @@ pub(super) fn sysctls(policy: &Policy, missing: &mut Vec<String>) -> String {
         }
     }
     text
+}
+
+/// How much is kept of what is not whole: the kernel's own settings stand
+/// where the file says nothing.
+fn pieces(limits: &FragmentLimits, mut set: impl FnMut(&str, u32), missing: &mut Vec<String>) {
+    let usual = FragmentLimits::default();
+    let (patience, usually) = (limits.patience, usual.patience);
+    for (key, setting, time, usual) in [
+        ("fragments-v4", "ipv4.ipfrag_time", patience.v4, usually.v4),
+        (
+            "fragments-v6",
+            "netfilter.nf_conntrack_frag6_timeout",
+            patience.v6,
+            usually.v6,
+        ),
+    ] {
+        match super::lifetimes::seconds(time) {
+            _ if time == usual => {}
+            Some(seconds) => set(setting, u32::try_from(seconds).unwrap_or(u32::MAX)),
+            None => missing.push(format!(
+                "timeouts.{key}: the kernel counts whole seconds, not {time:?}"
+            )),
+        }
+    }
+    if limits.octets != usual.octets {
+        let octets = u32::try_from(limits.octets).unwrap_or(u32::MAX);
+        set("ipv4.ipfrag_high_thresh", octets);
+        set("netfilter.nf_conntrack_frag6_high_thresh", octets);
+    }
+    for (key, own, usual) in [
+        (
+            "fragment-memory-per-source",
+            limits.octets_of_source,
+            usual.octets_of_source,
+        ),
+        (
+            "fragment-datagrams-per-source",
+            limits.datagrams_of_source,
+            usual.datagrams_of_source,
+        ),
+    ] {
+        if own != usual {
+            missing.push(format!("limits.{key}: the kernel's sources have no share"));
+        }
+    }
+    if limits.datagrams != usual.datagrams {
+        missing
+            .push("limits.fragment-datagrams: the kernel counts octets of pieces alone".to_owned());
+    }
 }
 
 /// The sets that count sessions by their source.

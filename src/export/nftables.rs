@@ -11,8 +11,8 @@ use crate::config::Compiled;
 use crate::engine::Policy;
 use crate::nat::{Forward, Server, ServerPort};
 use crate::net::{
-    AddressSet, AlgKind, Family, IcmpErrors, LifetimeId, Place, Port, Protocol, Selector, Service,
-    ServiceId, Traffic, ZoneId,
+    AddressSet, AlgKind, Family, IcmpErrors, LifetimeId, Place, Port, Profile, Protocol, Selector,
+    Service, ServiceId, Traffic, ZoneId,
 };
 use crate::rules::{Action, Judges, Rule};
 
@@ -118,6 +118,10 @@ impl Writer<'_> {
 
     /// Says no to the sender, as `reject` in a rule file does.
     fn reject(&mut self, row: &str, alternatives: &[Alternative]) {
+        let other = match self.policy.profile {
+            Profile::Linux => "reject with icmpx port-unreachable",
+            Profile::Rfc => "reject with icmpx admin-prohibited",
+        };
         for alternative in alternatives {
             let one = std::slice::from_ref(alternative);
             let tcp = all_of([
@@ -126,10 +130,10 @@ impl Writer<'_> {
             ]);
             match alternative.protocol {
                 Some(Protocol::TCP) => self.rules(row, one, "reject with tcp reset"),
-                Some(_) => self.rules(row, one, "reject with icmpx port-unreachable"),
+                Some(_) => self.rules(row, one, other),
                 None => {
                     self.rules(row, &tcp, "reject with tcp reset");
-                    self.rules(row, one, "reject with icmpx port-unreachable");
+                    self.rules(row, one, other);
                 }
             }
         }

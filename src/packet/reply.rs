@@ -43,11 +43,12 @@ pub enum Complaint {
 }
 
 /// Whether the sender of this packet may be told of its fate by an error: not
-/// of an error, nor of a later fragment, nor where many would answer at once
-/// (RFC 1122 section 3.2.2, RFC 4443 section 2.4).
+/// of an error, nor of a later fragment, nor where many would answer at once or
+/// nobody is there (RFC 1812 section 4.3.2.7, RFC 4443 section 2.4).
 fn may_answer(headers: &Headers) -> bool {
     let one_host = |address: IpAddr| match address {
-        IpAddr::V4(a) => !a.is_multicast() && !a.is_broadcast() && !a.is_unspecified(),
+        // Class E and the broadcast address are among the last.
+        IpAddr::V4(a) => !a.is_unspecified() && a.octets() < [224, 0, 0, 0],
         IpAddr::V6(a) => !a.is_multicast() && !a.is_unspecified(),
     };
     let is_error = match headers.transport {

@@ -37,7 +37,7 @@ pub use hash::TupleHash;
 pub use lifetime::{Between, Lifetime, LifetimeName, Lifetimes, OnExpiry, Refresh};
 pub use limits::{Limit, Limits, WhenFull};
 pub use mappings::{Behaviour, Claim, Mapping, Mappings, Permission, QuotaId, Usage};
-pub use probing::Probing;
+pub use probing::{Probing, Turn};
 pub use record::{Counter, Origin, Session, Update};
 pub use room::Newcomer;
 pub use sctp::Association;

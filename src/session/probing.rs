@@ -1,4 +1,5 @@
-//! An idle connection whose ends are being asked whether they are still there.
+//! An idle connection whose ends are being asked whether they are still there, or
+//! wait for their turn to be asked or told.
 
 use crate::net::Direction;
 
@@ -10,6 +11,18 @@ pub struct Probing {
     /// The end that has answered, by the direction of what it sends. When both
     /// have, the asking is over.
     pub answered: Option<Direction>,
+    /// Whether what its ends are sent next has its place in the rate.
+    pub turn: Turn,
+}
+
+/// Whether what the ends of a session are sent next has its place in the rate of
+/// what is sent so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Turn {
+    /// It has yet to take one.
+    Open,
+    /// It has taken one, and waits for that moment.
+    Taken,
 }
 
 impl Probing {
@@ -19,6 +32,17 @@ impl Probing {
         Self {
             rounds: 1,
             answered: None,
+            turn: Turn::Open,
+        }
+    }
+
+    /// What follows `before` waits for its turn, which it has taken.
+    #[must_use]
+    pub fn waiting(before: Option<Self>) -> Self {
+        Self {
+            rounds: before.map_or(0, |before| before.rounds),
+            answered: before.and_then(|before| before.answered),
+            turn: Turn::Taken,
         }
     }
 
@@ -27,14 +51,15 @@ impl Probing {
     pub fn again(self) -> Self {
         Self {
             rounds: self.rounds.saturating_add(1),
+            turn: Turn::Open,
             ..self
         }
     }
 
-    /// Whether the end that sends in this direction still owes an answer.
+    /// Whether the end that sends in this direction was asked, and still owes an answer.
     #[must_use]
     pub fn awaits(self, direction: Direction) -> bool {
-        self.answered != Some(direction)
+        self.rounds > 0 && self.answered != Some(direction)
     }
 
     /// That end has answered. `None`: both have by now.

@@ -108,6 +108,9 @@ fn limits_of_sources_and_rules_are_counted_and_the_others_named() {
         "limits.half-open",
         "limits.when-full",
         "limits.resets-per-second",
+        "limits.fragment-datagrams",
+        "limits.fragment-datagrams-per-source",
+        "limits.fragment-memory-per-source",
     ] {
         assert!(
             errors.contains(&format!("no equivalent: {row}: ")),
@@ -120,6 +123,10 @@ fn limits_of_sources_and_rules_are_counted_and_the_others_named() {
         "#   net.ipv4.icmp_msgs_burst = 10",
         "#   net.ipv4.icmp_ratelimit = 0",
         "#   nf_conntrack_max = 200000",
+        "#   net.ipv4.ipfrag_time = 15",
+        "#   net.ipv4.ipfrag_high_thresh = 2097152",
+        "#   net.netfilter.nf_conntrack_frag6_timeout = 90",
+        "#   net.netfilter.nf_conntrack_frag6_high_thresh = 2097152",
         "ct count over 100 drop comment \"out\"",
         "jump limit-out comment \"out\"",
         "add @per-source-v4 { ip saddr ct count over 2000 } drop comment \"per-source\"",

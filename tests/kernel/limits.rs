@@ -1,13 +1,19 @@
 //! Limits of sources and of rules: `ct count` in the exported ruleset lets in
-//! the same connections as the engine's census. And the rate of ICMP errors.
+//! the same connections as the engine's census. And the rate of ICMP errors, and
+//! how long pieces wait.
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use etherparse::PacketBuilder;
 
-use super::compare::{Ours, both};
+use super::compare::{Both, Clock, Ours, both};
 use super::enter;
 use super::router::{Router, Zone};
+use super::run::ruleset;
+use super::step::Sent;
+use super::wire::{self, Ip, piece};
 
 const RULES: &str = r#"
 version = 1
@@ -82,5 +88,47 @@ fn a_target_gets_as_many_errors_at_a_time_from_the_kernel() {
                 "10.0.0.{client}: {told:?}"
             );
         }
+    });
+}
+
+#[test]
+fn t_1122_time__pieces_wait_as_long_in_the_kernel_as_the_file_says() {
+    let test = "limits::t_1122_time__pieces_wait_as_long_in_the_kernel_as_the_file_says";
+    let timeouts = "[timeouts]\nfragments-v4 = \"2s\"\nfragments-v6 = \"4s\"\n";
+    let rules = format!("{}\n{timeouts}", super::RULES);
+    enter::in_own_namespaces(test, &["nft", "conntrack"], || {
+        let mut router = Router::new(&ruleset(&rules));
+        let mut both = Both::new(&mut router, &rules, Clock::Real);
+        let whole = |from: &str, to: &str| {
+            let (from, to): (SocketAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
+            Ip::new(from.ip(), to.ip()).carrying(wire::udp(from, to, &[7; 40]))
+        };
+        let v4 = whole("10.0.0.7:20001", "198.51.100.3:53");
+        let v6 = whole("[2001:db8:20::7]:20001", "[2001:db8:5::3]:53");
+        let part = |whole: &[u8], id: u32, is_first: bool| {
+            let place = if is_first { (0, 16) } else { (16, 48) };
+            Sent::new(Zone::Lan, 20_001, piece(whole, place, is_first, id), "")
+        };
+        // Each: which, and after how many milliseconds its last piece comes.
+        let all = [
+            (&v4, 1, 500),
+            (&v4, 2, 3000),
+            (&v6, 3, 3000),
+            (&v6, 4, 5000),
+        ];
+        for (whole, id, _) in all {
+            assert!(both.send(&part(whole, id, true)).agree());
+        }
+        let mut passed = Vec::new();
+        for at in [500, 3000, 5000] {
+            both.wait_until(Duration::from_millis(at));
+            for (whole, id, _) in all.into_iter().filter(|(.., when)| *when == at) {
+                let compared = both.send(&part(whole, id, false));
+                let counts = (compared.kernel.len(), compared.ours.packets.len());
+                assert_eq!(counts.0, counts.1, "{id}: {}", compared.shown());
+                passed.push((id, counts.0 > 0));
+            }
+        }
+        assert_eq!(passed, [(1, true), (2, false), (3, true), (4, false)]);
     });
 }

@@ -23,7 +23,7 @@ const SERVER_V6: &str = "[2001:db8:5::3]:53";
 /// A difference by its heading, and what shows it.
 type Row = (&'static str, fn(&mut Both<'_>));
 
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 22] = [
     ("udp-length", |both| {
         let (protocol, mut bytes) = wire::udp(at(CLIENT), at(SERVER), &[7; 40]);
         bytes[4..6].copy_from_slice(&20u16.to_be_bytes());
@@ -58,6 +58,18 @@ const ROWS: [Row; 21] = [
             "{tables}"
         );
         assert!(tables.contains("- unreplied"), "{tables}");
+    }),
+    ("class-e", |both| {
+        let (reserved, public) = (at("240.0.0.5:53"), at(PUBLIC));
+        let question = wire::udp(at(CLIENT), reserved, &[7; 8]);
+        let question = Ip::new(at(CLIENT).ip(), reserved.ip()).carrying(question);
+        assert!(both.send(&lan(question)).agree());
+        let mut ip = Ip::new(reserved.ip(), public.ip());
+        ip.ttl = 1;
+        let answer = ip.carrying(wire::udp(reserved, public, &[7; 8]));
+        let compared = both.send(&wan(answer));
+        assert_eq!(compared.kernel.len(), 1, "{}", compared.shown());
+        assert!(compared.ours.packets.is_empty(), "{}", compared.shown());
     }),
     ("reject-quote", |both| {
         let to = SocketAddr::new(at(SERVER).ip(), 69);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use spigate::config::{self, Code, Colour};
-use spigate::engine::AnswerRates;
+use spigate::engine::{AnswerRates, FragmentLimits, Patience};
 use spigate::nat::NoMapping;
 use spigate::net::Profile;
 use spigate::session::{Limits, Timeouts};
@@ -118,9 +118,10 @@ fn the_reference_names_every_limit_with_its_default() {
         let policy = compiled.unwrap_or_else(|e| panic!("{e}")).policy;
         assert_eq!(policy.limits, Limits::default(), "{key}");
         assert_eq!(policy.answers, AnswerRates::default(), "{key}");
+        assert_eq!(policy.fragments, FragmentLimits::default(), "{key}");
         assert_eq!(policy.no_room, NoMapping::default(), "{key}");
     }
-    assert_eq!(count, 10);
+    assert_eq!(count, 14);
 }
 
 #[test]
@@ -142,13 +143,9 @@ fn the_reference_names_every_timeout_with_its_default() {
         let head = format!("version = 1\nprofile = \"{profile}\"\nzones.a.net = \"10.0.0.0/8\"\n");
         let text = format!("{head}[timeouts]\n{lines}");
         let compiled = config::compile(Path::new("timeouts"), &text);
-        compiled
-            .unwrap_or_else(|e| panic!("{e}"))
-            .policy
-            .lifetimes
-            .general()
-            .timeouts
-            .clone()
+        let policy = compiled.unwrap_or_else(|e| panic!("{e}")).policy;
+        let timeouts = policy.lifetimes.general().timeouts.clone();
+        (timeouts, policy.fragments.patience)
     };
     let mut count = 0;
     for (key, defaults) in rows {
@@ -156,10 +153,11 @@ fn the_reference_names_every_timeout_with_its_default() {
         let profiles = [("linux", Profile::Linux), ("rfc", Profile::Rfc)];
         for ((name, profile), default) in profiles.into_iter().zip(defaults) {
             let listed = with(name, &format!("{key} = \"{default}\"\n"));
-            assert_eq!(listed, Timeouts::of(profile), "{key}");
+            let usual = (Timeouts::of(profile), Patience::of(profile));
+            assert_eq!(listed, usual, "{key}");
             let more = with(name, &format!("{key} = \"{default}1ms\"\n"));
             assert_ne!(more, listed, "{key}");
         }
     }
-    assert_eq!(count, 27);
+    assert_eq!(count, 29);
 }

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 use spigate::config::Compiled;
-use spigate::engine::{AnswerRates, RouteOptions, UnsolicitedSyn};
+use spigate::engine::{AnswerRates, FragmentLimits, RouteOptions, UnsolicitedSyn};
 use spigate::nat::{
     Hairpin, NoMapping, Pooling, PortChoice, PortOrder, Quota, Server, ServerPort, SourceTarget,
 };
@@ -80,6 +80,9 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     }
     if policy.limits != Limits::default() {
         writeln!(out, "{:?}", policy.limits).unwrap();
+    }
+    if policy.fragments != FragmentLimits::default() {
+        writeln!(out, "{:?}", policy.fragments).unwrap();
     }
     if policy.answers != AnswerRates::default() {
         writeln!(out, "{:?}", policy.answers).unwrap();

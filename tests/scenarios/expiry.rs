@@ -321,3 +321,82 @@ fn time_in_one_step_or_in_many_ends_a_session_alike() {
     assert_eq!(run(&[8000.0]), run(&many));
     assert_eq!(run(&[8000.0]).len(), 8);
 }
+
+/// Twenty connections that run out at the same moment, where four segments may
+/// be sent at a time, and ten a second.
+fn crowd(on_expiry: &str) -> (Lab, Vec<Dialogue>) {
+    let timeouts = format!("[timeouts]\ntcp-established = \"1h\"\non-expiry = \"{on_expiry}\"\n");
+    let limits = "[limits]\nresets-per-second = 10\nresets-burst = 4\n";
+    let mut lab = Lab::new(&format!("{OFFICE}\n{timeouts}{limits}"));
+    let talks = (0..20).map(|n| {
+        let client = format!("10.0.0.7:{}", 51_000 + n);
+        let mut dialogue = Dialogue::open(&mut lab, 0.0, (LAN, &client), SERVER);
+        dialogue.client_says(&mut lab, 0.0, "a question");
+        dialogue.server_says(&mut lab, 0.0, "an answer");
+        dialogue.client_says(&mut lab, 0.0, "");
+        dialogue
+    });
+    let talks = talks.collect();
+    (lab, talks)
+}
+
+#[test]
+fn t_5961_s7__sessions_that_expire_together_are_told_one_after_the_other() {
+    let (mut lab, _) = crowd("reset");
+    assert!(lab.let_pass(HOUR - 1e-6).made.is_empty());
+    let first = lab.let_pass(HOUR);
+    assert_eq!(first.made.len(), 4, "the burst");
+    assert_eq!(lab.table().len(), 18);
+    let mut told = first.made.len();
+    for step in 1..=35 {
+        let passed = lab.let_pass(HOUR + f64::from(step) / 10.0);
+        assert!(passed.made.len() <= 2);
+        told += passed.made.len();
+        assert!(told <= 4 + usize::try_from(step).unwrap() + 1);
+    }
+    assert_eq!(told, 40, "nobody is left out");
+    assert!(lab.table().is_empty());
+}
+
+#[test]
+fn t_5961_s7__they_are_asked_one_after_the_other_too() {
+    let (mut lab, _) = crowd("probe");
+    assert_eq!(lab.let_pass(HOUR).made.len(), 4);
+    assert_eq!(lab.table().len(), 20);
+    assert_eq!(lab.let_pass(HOUR + 3.55).made.len(), 36);
+}
+
+#[test]
+fn a_session_that_waits_for_its_turn_goes_on_if_anything_of_it_passes() {
+    let (mut lab, talks) = crowd("reset");
+    let _ = lab.let_pass(HOUR);
+    let waiting = &talks[19];
+    // No keep-alive of ours was sent that it could answer.
+    let _ = lab.let_pass(HOUR + 0.5);
+    let sent = lab.at(HOUR + 0.5).from(LAN).send(waiting.client.segment());
+    let _ = sent.expect(forward_to(WAN).source("203.0.113.2:51019"));
+    let _ = lab.let_pass(HOUR + 60.0);
+    assert_eq!(lab.table().len(), 1);
+    let passed = lab.let_pass(2.0 * HOUR + 0.5);
+    assert_eq!(passed.made.len(), 2);
+    assert!(lab.table().is_empty());
+}
+
+#[test]
+fn waiting_for_a_turn_in_one_step_or_in_many_ends_alike() {
+    let all = |steps: &[f64]| {
+        let (mut lab, _) = crowd("reset");
+        let mut ended = Vec::new();
+        for at in steps {
+            ended.extend(
+                lab.let_pass(HOUR + at)
+                    .events
+                    .iter()
+                    .map(|e| format!("{e:?}")),
+            );
+        }
+        ended
+    };
+    let many: Vec<_> = (0..=400).map(|n| f64::from(n) / 100.0).collect();
+    assert_eq!(all(&[4.0]), all(&many));
+}

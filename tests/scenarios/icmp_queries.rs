@@ -233,3 +233,17 @@ fn t_7857_s11__an_identifier_is_free_when_its_last_session_has_ended() {
     let free = lab.at(31.0).from(LAN).send(echo("10.0.0.9", SERVER, 77));
     let _ = free.expect(forward_to(WAN).source("203.0.113.2:77"));
 }
+
+#[test]
+fn t_4890_drop__what_has_no_business_in_transit_is_dropped_unless_a_rule_asks_for_it() {
+    let asked = r#"{ id = "asked", ct = "invalid", from = "lan", to = "wan", action = "allow" },"#;
+    let asking = PLAIN.replace("rules = [", &format!("rules = [\n  {asked}"));
+    // A query for information (139) is one, as in Linux: any rule may allow it.
+    for kind in [100, 101, 127, 138, 140, 200, 201, 255] {
+        let message = || icmp("2001:db8:10::7", "2001:db8:5::9", kind, 0).data([0; 60]);
+        let sent = Lab::new(PLAIN).at(0.0).from(LAN).send(message());
+        assert!(sent.forwarded.is_none(), "{kind}");
+        let sent = Lab::new(&asking).at(0.0).from(LAN).send(message());
+        assert!(sent.forwarded.is_some(), "{kind}");
+    }
+}

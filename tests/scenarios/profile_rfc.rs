@@ -11,7 +11,7 @@ use super::tcp_life::{
     ACK, ACK_OF_FIN, FIN, RESET, SYN, SYN_ACK, Step, WHOLE_LIFE, from_client, from_server, pass,
     play, refuse,
 };
-use super::wants::{drop_for, forward_to};
+use super::wants::{Told, drop_for, forward_to, reject_for};
 
 /// These rules in the RFCs' profile.
 fn by_rfc(rules: &str) -> Lab {
@@ -509,4 +509,43 @@ fn a_session_that_a_reset_closed_ends_in_silence_and_is_not_probed() {
     }
     let events = lab.wait_until(240.0);
     assert!(matches!(events[..], [Event::Ended { packets: 0, .. }]));
+}
+
+#[test]
+fn t_1812_martian__class_e_is_refused() {
+    for (source, destination) in [
+        ("240.0.0.1:5000", "10.0.0.7:53"),
+        ("255.1.2.3:5000", "10.0.0.7:53"),
+    ] {
+        let packet = || udp(source, destination);
+        let sent = by_rfc(PLAIN).at(0.0).from(WAN).send(packet());
+        let _ = sent.expect(drop_for(Reason::BadAddress));
+        // Linux asks the rules, which let nothing in here.
+        let sent = Lab::new(PLAIN).at(0.0).from(WAN).send(packet());
+        let _ = sent.expect(drop_for(Reason::Rule).ct("new"));
+    }
+    let packet = || udp("10.0.0.7:5000", "240.0.0.1:53");
+    let sent = by_rfc(PLAIN).at(0.0).from(LAN).send(packet());
+    let _ = sent.expect(drop_for(Reason::BadAddress));
+    let sent = Lab::new(PLAIN).at(0.0).from(LAN).send(packet());
+    let _ = sent.expect(forward_to(WAN));
+}
+
+#[test]
+fn t_1812_unreach__a_reject_says_that_it_is_prohibited() {
+    for (source, gateway, prohibited, no_port) in [
+        ("198.51.100.9", "203.0.113.2", (3, 13), (3, 3)),
+        ("2001:db8:5::9", "2001:db8:ff::2", (1, 1), (1, 4)),
+    ] {
+        let end = |host: &str, port| match host.contains(':') {
+            true => format!("[{host}]:{port}"),
+            false => format!("{host}:{port}"),
+        };
+        let packet = || udp(&end(source, 5000), &end(gateway, 53));
+        for (mut lab, (kind, code)) in [(by_rfc(PLAIN), prohibited), (Lab::new(PLAIN), no_port)] {
+            let sent = lab.at(0.0).from(WAN).send(packet());
+            let told = Told::Error(kind, code, gateway);
+            let _ = sent.expect(reject_for(Reason::DefaultPolicy).told(told));
+        }
+    }
 }

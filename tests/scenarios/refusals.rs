@@ -288,6 +288,15 @@ fn t_1812_noerr_2__never_an_error_about_broadcasts_martians_or_later_fragments()
         let sent = lab.at(0.0).from(LAN).send(udp(source, destination).ttl(1));
         let _ = sent.expect(drop_for(Reason::BadAddress));
     }
+    // Class E passes as in Linux, and still nobody there is told anything.
+    let asked = lab
+        .at(0.0)
+        .from(LAN)
+        .send(udp("10.0.0.7:5000", "240.0.0.5:53"));
+    let _ = asked.expect(forward_to(WAN));
+    let late = udp("240.0.0.5:53", "10.0.0.7:5000").ttl(1);
+    let sent = lab.at(0.0).from(WAN).send(late);
+    let _ = sent.expect(reject_for(Reason::TtlExpired).ct("established"));
     let mut fragment = udp("10.0.0.7:5000", "198.51.100.9:53").ttl(1).bytes();
     fragment[7] = 8;
     let fragment = super::packets::resummed(fragment);

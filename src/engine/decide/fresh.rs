@@ -65,7 +65,7 @@ impl Engine {
         ));
         let inward = translated.map_or(*tuple, |found| found.tuple);
         let refusal = match (translated, self.refusal(from, case.headers)) {
-            (Some(_), Answer::Refusal) => Answer::RefusalAsAddressed,
+            (Some(_), Answer::Refusal(complaint)) => Answer::RefusalAsAddressed(complaint),
             (_, usual) => usual,
         };
 
@@ -201,7 +201,10 @@ impl Engine {
             Transport::Query(query, ..) if query.is_echo_request() => {
                 (Verdict::Answer, Reason::GatewayEcho, Answer::Echo)
             }
-            _ => (Verdict::Reject, Reason::GatewayService, refusal),
+            _ => {
+                let nobody = refusal.saying(Complaint::PortUnreachable);
+                (Verdict::Reject, Reason::GatewayService, nobody)
+            }
         };
         let judgement = Judgement {
             verdict,

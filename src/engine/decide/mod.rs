@@ -119,7 +119,7 @@ impl Engine {
             .parse(arrival, frame)
             .map_err(|reason| (CtState::Invalid, reason))?;
         why.step(Step::Read(&headers));
-        if let Some(reason) = refused_unseen(frame, &headers, self.policy.route_options) {
+        if let Some(reason) = refused_unseen(&self.policy, frame, &headers) {
             return Err((CtState::Untracked, reason));
         }
         let zones = &self.policy.zones;

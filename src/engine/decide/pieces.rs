@@ -36,7 +36,10 @@ impl Engine {
             },
             plan,
         };
-        match self.fragments.judge(&key, piece, case.frame) {
+        match self
+            .fragments
+            .judge(&self.policy.fragments, &key, piece, case.frame)
+        {
             Fate::Kept => held(Plan::Keep(key, *piece)),
             Fate::Repeated => held(Plan::Nothing),
             Fate::Refused(reason) => refused(reason),

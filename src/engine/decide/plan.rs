@@ -82,11 +82,11 @@ pub(in crate::engine) struct Gathered {
 /// What the gateway itself sends back to where the packet came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Answer {
-    /// An RST, or for what is no TCP an ICMP port unreachable.
-    Refusal,
+    /// An RST, or for what is no TCP this ICMP error.
+    Refusal(Complaint),
     /// The same in the name of the address that destination translation has led
     /// elsewhere: it is all that the sender knows (as in Linux).
-    RefusalAsAddressed,
+    RefusalAsAddressed(Complaint),
     /// An ICMP error.
     Error(Complaint),
     /// The reply to an echo request.
@@ -94,6 +94,16 @@ pub(in crate::engine) enum Answer {
 }
 
 impl Answer {
+    /// A refusal with another word for what is no TCP.
+    pub(in crate::engine) fn saying(self, complaint: Complaint) -> Self {
+        match self {
+            Self::Refusal(_) => Self::Refusal(complaint),
+            Self::RefusalAsAddressed(_) => Self::RefusalAsAddressed(complaint),
+            Self::Error(_) => Self::Error(complaint),
+            Self::Echo => self,
+        }
+    }
+
     /// As what its rate is limited, if it is: whoever asks for an echo paid for it
     /// with as long a packet.
     pub(in crate::engine) fn kind(self, headers: &Headers) -> Option<AnswerKind> {
@@ -101,7 +111,7 @@ impl Answer {
             Self::Echo => None,
             Self::Error(Complaint::TooBig(_)) => Some(AnswerKind::TooBig),
             Self::Error(_) => Some(AnswerKind::Error),
-            Self::Refusal | Self::RefusalAsAddressed => Some(match headers.tcp() {
+            Self::Refusal(_) | Self::RefusalAsAddressed(_) => Some(match headers.tcp() {
                 Some(_) => AnswerKind::Reset,
                 None => AnswerKind::Error,
             }),

@@ -1,25 +1,25 @@
 //! What is refused before anybody looks at sessions.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use super::super::{CtState, Judgement, Passage, Reason, RouteOptions, Verdict};
+use super::super::{CtState, Judgement, Passage, Policy, Reason, Verdict};
 use super::plan::{Answer, Decision};
 use super::{Case, answered, dropped};
+use crate::net::Profile;
 use crate::packet::{self, Complaint, Headers, RouteOption};
 
+/// The first octet of the reserved addresses, 240.0.0.0/4.
+const CLASS_E: u8 = 240;
+
 /// What is refused before anybody looks at sessions.
-pub(super) fn refused_unseen(
-    frame: &[u8],
-    headers: &Headers,
-    options: RouteOptions,
-) -> Option<Reason> {
-    if !may_be_forwarded(headers.source, headers.destination) {
+pub(super) fn refused_unseen(policy: &Policy, frame: &[u8], headers: &Headers) -> Option<Reason> {
+    if !may_be_forwarded(policy.profile, headers.source, headers.destination) {
         return Some(Reason::BadAddress);
     }
     let route = packet::route_option(frame, headers)?;
     let (passage, reason) = match route {
-        RouteOption::Source => (options.source, Reason::SourceRoute),
-        RouteOption::Record => (options.record, Reason::RecordRoute),
+        RouteOption::Source => (policy.route_options.source, Reason::SourceRoute),
+        RouteOption::Record => (policy.route_options.record, Reason::RecordRoute),
         // RFC 5095: not to be followed, whatever anybody says.
         RouteOption::RoutingHeader => (Passage::Drop, Reason::SourceRoute),
     };
@@ -40,14 +40,17 @@ pub(super) fn refused_for_options(case: &Case<'_>) -> Option<Decision> {
 
 /// Addresses that a router passes on (RFC 1812 section 5.3.7, RFC 4291
 /// section 2.5): one sender, one receiver, neither on this link or host alone.
-fn may_be_forwarded(source: IpAddr, destination: IpAddr) -> bool {
+/// Linux passes on the reserved ones of class E too.
+fn may_be_forwarded(profile: Profile, source: IpAddr, destination: IpAddr) -> bool {
+    let first = |a: Ipv4Addr| a.octets()[0];
     let unicast = |address: IpAddr| match address {
         IpAddr::V4(a) => {
             !a.is_multicast()
                 && !a.is_broadcast()
                 && !a.is_loopback()
                 && !a.is_link_local()
-                && a.octets().first() != Some(&0)
+                && first(a) != 0
+                && (profile == Profile::Linux || first(a) < CLASS_E)
         }
         // RFC 6092 REC-3: site-local, v4-mapped, v4-compatible, ORCHID. Of the
         // same list, documentation addresses pass, as labs and examples use them.

@@ -17,12 +17,12 @@
 //! and a datagram whose pieces come one after the other passes.
 
 mod datagram;
+mod limits;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use hashbrown::HashMap;
 
@@ -31,20 +31,8 @@ use crate::net::{Timestamp, ZoneId};
 use crate::packet::{Cuts, Headers, Piece};
 use crate::session::TupleHash;
 use datagram::{Datagram, Held, Place};
+pub use limits::{FragmentLimits, Patience};
 
-/// How long an incomplete datagram is kept, from its first piece on, as Linux
-/// has it (`ipfrag_time`, `ip6frag_time`). RFC 8200 section 4.5 wants 60 s.
-const PATIENCE_V4: Duration = Duration::from_secs(30);
-const PATIENCE_V6: Duration = Duration::from_secs(60);
-
-/// Octets that all pieces may take, with what keeping them costs.
-const MAX_OCTETS: usize = 4 << 20;
-/// Octets that the pieces of one source in one zone may take.
-const MAX_OCTETS_OF_SOURCE: usize = 1 << 20;
-/// Incomplete datagrams at one time.
-const MAX_DATAGRAMS: usize = 4096;
-/// Incomplete datagrams of one source in one zone.
-const MAX_DATAGRAMS_OF_SOURCE: usize = 256;
 /// Pieces of one datagram: the longest one in pieces of 576 octets has 119.
 const MAX_PIECES: usize = 256;
 /// What keeping a piece costs besides its payload, and a datagram besides its
@@ -74,13 +62,6 @@ impl Key {
                 IpAddr::V4(_) => headers.protocol.0,
                 IpAddr::V6(_) => 0,
             },
-        }
-    }
-
-    fn patience(&self) -> Duration {
-        match self.source {
-            IpAddr::V4(_) => PATIENCE_V4,
-            IpAddr::V6(_) => PATIENCE_V6,
         }
     }
 }
@@ -172,7 +153,13 @@ impl Fragments {
     }
 
     /// What would become of this piece of `frame`. Only reads.
-    pub(super) fn judge(&self, key: &Key, piece: &Piece, frame: &[u8]) -> Fate {
+    pub(super) fn judge(
+        &self,
+        limits: &FragmentLimits,
+        key: &Key,
+        piece: &Piece,
+        frame: &[u8],
+    ) -> Fate {
         let Some(payload) = frame.get(piece.payload_at..piece.length) else {
             return Fate::Refused(Reason::BadLength); // a capture cut it
         };
@@ -180,8 +167,8 @@ impl Fragments {
         let share = self.shares.get(&(key.zone, key.source));
         let (kept, spent) = share.map_or((0, 0), |share| (share.datagrams, share.cost));
         let Some(datagram) = self.datagrams.get(key) else {
-            let is_over = kept >= MAX_DATAGRAMS_OF_SOURCE
-                || spent + cost + COST_OF_DATAGRAM > MAX_OCTETS_OF_SOURCE;
+            let is_over = kept >= limits.datagrams_of_source
+                || spent + cost + COST_OF_DATAGRAM > limits.octets_of_source;
             return if is_over {
                 Fate::Refused(Reason::FragmentLimit)
             } else {
@@ -201,7 +188,7 @@ impl Fragments {
         }
         if datagram.pieces.len() >= MAX_PIECES {
             Fate::Spoils(Reason::FragmentLimit)
-        } else if spent + cost > MAX_OCTETS_OF_SOURCE {
+        } else if spent + cost > limits.octets_of_source {
             Fate::Refused(Reason::FragmentLimit)
         } else {
             Fate::Kept
@@ -211,6 +198,7 @@ impl Fragments {
     /// Keeps a piece that was judged so; tells what had to make room for it.
     pub(super) fn keep(
         &mut self,
+        limits: &FragmentLimits,
         now: Timestamp,
         key: Key,
         piece: &Piece,
@@ -221,8 +209,8 @@ impl Fragments {
             return;
         };
         let cost = payload.len() + COST_OF_PIECE;
-        self.make_room(now, &key, cost, &mut given_up);
-        let datagram = self.open(now, key);
+        self.make_room(limits, now, &key, cost, &mut given_up);
+        let datagram = self.open(now.after(limits.patience.with(key.source)), key);
         let place = datagram
             .pieces
             .partition_point(|held| held.offset < piece.offset);
@@ -244,6 +232,7 @@ impl Fragments {
     /// Throws away what is there of a datagram, and what will come of it.
     pub(super) fn spoil(
         &mut self,
+        limits: &FragmentLimits,
         now: Timestamp,
         key: Key,
         reason: Reason,
@@ -251,12 +240,12 @@ impl Fragments {
     ) {
         if !self.datagrams.contains_key(&key) {
             let share = self.shares.get(&(key.zone, key.source));
-            if share.is_some_and(|share| share.datagrams >= MAX_DATAGRAMS_OF_SOURCE) {
+            if share.is_some_and(|share| share.datagrams >= limits.datagrams_of_source) {
                 return; // nothing more of this source is kept anyway
             }
-            self.make_room(now, &key, 0, &mut given_up);
+            self.make_room(limits, now, &key, 0, &mut given_up);
         }
-        let datagram = self.open(now, key);
+        let datagram = self.open(now.after(limits.patience.with(key.source)), key);
         let cost = datagram.cost - COST_OF_DATAGRAM;
         datagram.pieces = Vec::new();
         datagram.header = None;
@@ -289,6 +278,7 @@ impl Fragments {
 
     fn make_room(
         &mut self,
+        limits: &FragmentLimits,
         now: Timestamp,
         for_one: &Key,
         cost: usize,
@@ -300,7 +290,7 @@ impl Fragments {
         } else {
             (0, cost)
         };
-        while self.cost + cost > MAX_OCTETS || self.datagrams.len() + more > MAX_DATAGRAMS {
+        while self.cost + cost > limits.octets || self.datagrams.len() + more > limits.datagrams {
             let next = self
                 .due
                 .iter()
@@ -319,9 +309,9 @@ impl Fragments {
         self.remove(key)?.unfinished(key, at, reason)
     }
 
-    fn open(&mut self, now: Timestamp, key: Key) -> &mut Datagram {
+    fn open(&mut self, deadline: Timestamp, key: Key) -> &mut Datagram {
         if !self.datagrams.contains_key(&key) {
-            self.due.insert((now.after(key.patience()), key));
+            self.due.insert((deadline, key));
             self.shares
                 .entry((key.zone, key.source))
                 .or_default()
@@ -330,7 +320,7 @@ impl Fragments {
         }
         self.datagrams
             .entry(key)
-            .or_insert_with(|| Datagram::new(now.after(key.patience())))
+            .or_insert_with(|| Datagram::new(deadline))
     }
 
     fn spend(&mut self, key: &Key, cost: usize) {

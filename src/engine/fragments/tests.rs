@@ -1,4 +1,5 @@
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -6,15 +7,15 @@ use super::*;
 use crate::packet::{Cutting, Follows};
 
 /// What the store says of itself, counted anew.
-fn check(store: &Fragments) {
+fn check(store: &Fragments, limits: &FragmentLimits) {
     let cost: usize = store.datagrams.values().map(|one| one.cost).sum();
     assert_eq!(cost, store.cost);
-    assert!(cost <= MAX_OCTETS && store.datagrams.len() <= MAX_DATAGRAMS);
+    assert!(cost <= limits.octets && store.datagrams.len() <= limits.datagrams);
     assert_eq!(store.due.len(), store.datagrams.len());
     let shares = store.shares.values();
     let (datagrams, costs) = shares.fold((0, 0), |(datagrams, costs), share| {
-        assert!(share.datagrams <= MAX_DATAGRAMS_OF_SOURCE);
-        assert!(share.cost <= MAX_OCTETS_OF_SOURCE + COST_OF_DATAGRAM);
+        assert!(share.datagrams <= limits.datagrams_of_source);
+        assert!(share.cost <= limits.octets_of_source + COST_OF_DATAGRAM);
         (datagrams + share.datagrams, costs + share.cost)
     });
     assert_eq!((datagrams, costs), (store.datagrams.len(), cost));
@@ -36,7 +37,16 @@ proptest! {
         ids in 1..600u32,
         octets in prop_oneof![Just(8usize), Just(1480), Just(60_000)],
         step in 0..20u64,
+        shift in 0..6u32,
     ) {
+        let usual = FragmentLimits::default();
+        let limits = FragmentLimits {
+            octets: (usual.octets >> shift).max(128 << 10),
+            octets_of_source: usual.octets_of_source >> shift,
+            datagrams: usual.datagrams >> shift,
+            datagrams_of_source: usual.datagrams_of_source >> shift,
+            ..usual
+        };
         let mut store = Fragments::new(TupleHash::from_seed(seed));
         let mut now = Timestamp::from_secs(1);
         let frame = vec![0; octets + 20];
@@ -66,17 +76,17 @@ proptest! {
                 cutting: Cutting::Allowed,
                 ecn: 0,
             };
-            match store.judge(&key, &piece, &frame) {
-                Fate::Kept => store.keep(now, key, &piece, &frame, drop),
-                Fate::Spoils(reason) => store.spoil(now, key, reason, drop),
+            match store.judge(&limits, &key, &piece, &frame) {
+                Fate::Kept => store.keep(&limits, now, key, &piece, &frame, drop),
+                Fate::Spoils(reason) => store.spoil(&limits, now, key, reason, drop),
                 Fate::Completes(..) => store.forget(&key),
                 Fate::Repeated | Fate::Refused(_) => {}
             }
             if round % 500 == 0 {
-                check(&store);
+                check(&store, &limits);
             }
         }
-        check(&store);
+        check(&store, &limits);
         while store.pop_due(now.after(Duration::from_secs(61))).is_some() {}
         prop_assert!(store.datagrams.is_empty() && store.shares.is_empty() && store.cost == 0);
     }

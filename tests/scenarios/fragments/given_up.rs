@@ -61,7 +61,11 @@ fn ended(events: &[Event]) -> Vec<(Reason, usize)> {
 }
 
 fn given_up_after(packet: &Packet, seconds: f64) {
-    let mut lab = Lab::new(PLAIN);
+    given_up_by(PLAIN, packet, seconds);
+}
+
+fn given_up_by(rules: &str, packet: &Packet, seconds: f64) {
+    let mut lab = Lab::new(rules);
     let pieces = cut(packet, &[400, 800]);
     let _ = lab.at(0.0).from(LAN).send(pieces[0].clone()).expect(hold());
     // A later piece does not prolong it.
@@ -85,6 +89,16 @@ fn given_up_after(packet: &Packet, seconds: f64) {
 fn t_1122_time__an_incomplete_datagram_is_given_up_after_a_fixed_time() {
     given_up_after(&question(), 30.0);
     given_up_after(&question_v6(), 60.0);
+}
+
+#[test]
+fn t_1122_time__a_file_or_its_profile_may_say_how_long() {
+    let said = format!("{PLAIN}\n[timeouts]\nfragments-v4 = \"2s\"\nfragments-v6 = \"1m30s\"\n");
+    given_up_by(&said, &question(), 2.0);
+    given_up_by(&said, &question_v6(), 90.0);
+    let rfc = PLAIN.replace("version = 1", "version = 1\nprofile = \"rfc\"");
+    given_up_by(&rfc, &question(), 60.0);
+    given_up_by(&rfc, &question_v6(), 60.0);
 }
 
 #[test]
@@ -150,4 +164,60 @@ fn t_4787_req_14a__a_full_store_hinders_neither_whole_packets_nor_pieces_in_orde
         .expect(forward_to(WAN));
     let sent = send_all(&mut lab, LAN, &cut(&question(), &[400, 800]));
     assert_eq!(sent.pieces.len(), 3);
+}
+
+/// The first piece of a datagram, under this number and from this host. Keeping
+/// it costs 784 octets.
+fn first_of(source: [u8; 4], number: u16) -> Vec<u8> {
+    let mut bytes = piece(&question().bytes(), 0, 400, true);
+    bytes[4..6].copy_from_slice(&number.to_be_bytes());
+    bytes[12..16].copy_from_slice(&source);
+    resummed(bytes)
+}
+
+#[test]
+fn t_frag_limit__a_file_may_say_how_much_and_a_flood_of_pieces_stays_within() {
+    for (limits, most) in [
+        ("fragment-memory = 262_144", 262_144 / 784),
+        ("fragment-datagrams = 100", 100),
+    ] {
+        let mut lab = Lab::new(&format!("{PLAIN}\n[limits]\n{limits}\n"));
+        let opened = lab.at(0.0).from(LAN).send(udp("10.0.0.9:1", SERVER));
+        let _ = opened.expect(forward_to(WAN));
+        let before = lab.snapshot();
+        let mut lost = 0;
+        for number in 0..5000u16 {
+            let [high, low] = number.to_be_bytes();
+            let forged = first_of([203, 0, high, low], number);
+            let sent = lab.at(0.0).from(WAN).send(forged);
+            lost += ended(&sent.events).len();
+            let _ = sent.expect(hold());
+        }
+        assert_eq!(lost, 5000 - most, "{limits}");
+        assert_eq!(lab.snapshot(), before);
+        // Whose pieces come one after the other is not hindered.
+        let sent = send_all(&mut lab, LAN, &cut(&question(), &[400, 800]));
+        assert_eq!(sent.pieces.len(), 3, "{limits}");
+    }
+}
+
+#[test]
+fn t_frag_limit__a_file_may_say_how_much_one_source_gets() {
+    for (limits, most) in [
+        ("fragment-memory-per-source = 131_072", 167),
+        ("fragment-datagrams-per-source = 3", 3),
+    ] {
+        let mut lab = Lab::new(&format!("{PLAIN}\n[limits]\n{limits}\n"));
+        for number in 0..most {
+            let sent = lab.at(0.0).from(LAN).send(first_of([10, 0, 0, 7], number));
+            let _ = sent.expect(hold());
+        }
+        refuses(
+            &mut lab,
+            &first_of([10, 0, 0, 7], most),
+            Reason::FragmentLimit,
+        );
+        let other = lab.at(0.0).from(LAN).send(first_of([10, 0, 0, 8], most));
+        let _ = other.expect(hold());
+    }
 }
