@@ -119,16 +119,39 @@ fn t_1122_time__pieces_wait_as_long_in_the_kernel_as_the_file_says() {
         for (whole, id, _) in all {
             assert!(both.send(&part(whole, id, true)).agree());
         }
-        let mut passed = Vec::new();
+        let (mut passed, mut told) = (Vec::new(), Vec::new());
         for at in [500, 3000, 5000] {
             both.wait_until(Duration::from_millis(at));
             for (whole, id, _) in all.into_iter().filter(|(.., when)| *when == at) {
                 let compared = both.send(&part(whole, id, false));
-                let counts = (compared.kernel.len(), compared.ours.packets.len());
-                assert_eq!(counts.0, counts.1, "{id}: {}", compared.shown());
-                passed.push((id, counts.0 > 0));
+                let forwarded = |all: &[(Zone, Vec<u8>)]| {
+                    all.iter().filter(|(zone, _)| *zone == Zone::Wan).count()
+                };
+                let kernel = forwarded(&compared.kernel);
+                let ours = forwarded(&compared.ours.packets);
+                assert_eq!(kernel, ours, "{id}: {}", compared.shown());
+                passed.push((id, kernel > 0));
+                told.extend(
+                    compared
+                        .kernel
+                        .into_iter()
+                        .filter(|(zone, _)| *zone == Zone::Lan),
+                );
+                assert!(
+                    compared
+                        .ours
+                        .packets
+                        .iter()
+                        .all(|(zone, _)| *zone == Zone::Wan)
+                );
             }
         }
+        // `late-pieces`: the kernel tells who sent the first piece in IPv6.
+        let told: Vec<_> = told
+            .iter()
+            .map(|(_, bytes)| (bytes[6], bytes[40], bytes[41]))
+            .collect();
+        assert_eq!(told, [(wire::ICMPV6, 3, 1)]);
         assert_eq!(passed, [(1, true), (2, false), (3, true), (4, false)]);
     });
 }
