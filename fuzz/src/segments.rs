@@ -3,7 +3,8 @@
 //! The first octet of the input chooses the gateway and how both ends send, the
 //! next ones what they say; the others each decide what happens next: who sends
 //! what, and which packet arrives where, or never. When the input is at its end,
-//! all goes well from there on, and whatever was lost is repeated.
+//! all goes well from there on, and whatever was lost is repeated; as it does while
+//! the client logs in.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -338,6 +339,10 @@ impl<'a> World<'a> {
     }
 
     fn live(&mut self) {
+        while self.said[SERVER] < LOGIN.len() || !self.is_quiet() {
+            self.speak();
+            self.goes_well();
+        }
         let mut choices = self.choices.iter();
         while let Some(choice) = choices.next() {
             self.speak();
@@ -417,9 +422,14 @@ impl<'a> World<'a> {
         }
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether all that was said is heard.
+    fn is_quiet(&self) -> bool {
         let is_heard = |end: &End| end.acknowledged == end.said.len();
-        self.said[SERVER] == self.rounds.len() && self.ends.iter().all(is_heard)
+        self.ends.iter().all(is_heard)
+    }
+
+    fn is_over(&self) -> bool {
+        self.said[SERVER] == self.rounds.len() && self.is_quiet()
     }
 
     /// What client and server have heard.

@@ -7,13 +7,13 @@ use proptest::prelude::*;
 mod segments;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn t_1123_byte__whatever_becomes_of_its_segments_both_ends_hear_the_same_dialogue(
         setting in any::<u8>(),
         lines in proptest::collection::vec(any::<u8>(), 7),
-        happens in proptest::collection::vec(any::<u8>(), 0..600),
+        happens in proptest::collection::vec(any::<u8>(), 0..1500),
     ) {
         let input: Vec<u8> = std::iter::once(setting).chain(lines).chain(happens).collect();
         segments::run(&input);
