@@ -17,12 +17,12 @@ use super::names::{self, MOST_ENTRIES, too_many};
 use super::services::ServiceTable;
 use super::table::{self, Row, shortened};
 use super::zones::ZoneTable;
-use super::{Compiled, limits, nat, rules, syntax, timeouts};
+use super::{Compiled, alg, limits, nat, rules, syntax, timeouts};
 use crate::engine::Policy;
 use crate::net::Profile;
 use crate::rules::RuleSet;
 
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "version",
     "profile",
     "zones",
@@ -31,6 +31,7 @@ const SECTIONS: [&str; 10] = [
     "lifetimes",
     "timeouts",
     "limits",
+    "alg",
     "policy",
     "nat",
 ];
@@ -78,6 +79,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     let lifetimes = section("lifetimes", "`[lifetimes]`").map(Spanned::into_inner);
     let timeouts = section("timeouts", "`[timeouts]`").map(Spanned::into_inner);
     let limits = section("limits", "`[limits]`").map(Spanned::into_inner);
+    let alg = section("alg", "`[alg]`");
     let policy = section("policy", "`[policy]`");
     let nat = section("nat", "`[nat]`");
 
@@ -93,6 +95,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     let between = lifetimes::between(general.between, &known, problems);
     known.lifetimes.lifetimes.set_between(between);
     let devices = devices::gather(&mut known.zones, problems);
+    let algs = alg::read(alg.as_ref(), &known.services.services, problems);
     let (limits, answers) = limits::read(limits, profile, problems);
     let (mut ids, mut spans) = (Ids::default(), Spans::default());
     let policy = rules::read(policy.as_ref(), &known, &mut ids, &mut spans, problems);
@@ -117,6 +120,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
             answers,
             tcp: general.checks,
             lifetimes: known.lifetimes.lifetimes,
+            algs,
         },
         devices,
         locations: spans.locate(file, text),

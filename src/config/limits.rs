@@ -13,11 +13,12 @@ use crate::engine::{AnswerRates, Rate};
 use crate::net::Profile;
 use crate::session::{Limits, WhenFull};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "sessions",
     "half-open",
     "per-source",
     "when-full",
+    "expectations",
     "errors-per-second",
     "errors-burst",
     "errors-per-target",
@@ -73,6 +74,12 @@ pub(super) fn read<'t>(
                 problems,
             );
         }
+    }
+    if let Some(most) = row
+        .get("expectations")
+        .and_then(|value| number(value, &COUNTS, problems))
+    {
+        limits.expectations = most as usize;
     }
     let word = row.get("when-full").and_then(|value| {
         let word = table::text(value, "\"evict-idle\" or \"refuse\"", problems)?;

@@ -1,13 +1,15 @@
 //! Committing: carrying out what was decided. Nothing here decides.
 
-use super::control::Control;
+use super::control::{Control, ControlStep};
 use super::decide::{Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan};
+use super::desk::HoleChange;
 use super::fragments::Late;
 use super::rates::AnswerKind;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
+use crate::alg::Note;
 use crate::net::{Direction, Family, Timestamp, Tuple, ZoneId};
 use crate::packet::{self, Complaint, Cuts, Cutting, Headers};
-use crate::session::{Handle, Session};
+use crate::session::{Handle, Session, SessionId};
 
 impl Engine {
     /// Carries out a decision about the packet in `frame`.
@@ -100,9 +102,10 @@ impl Engine {
             Plan::Answer(headers, answer) => {
                 self.answer(now, arrival, frame, &headers, answer, out);
             }
+            Plan::Told(session, notes) => self.tell(now, session, notes, out),
             Plan::Withheld(kind) => self.counters.count_withheld(kind),
             Plan::Pass(headers, pass) => self.pass(now, frame, &headers, pass, out),
-            Plan::Open(headers, opening) => self.open_session(now, frame, &headers, &opening, out),
+            Plan::Open(headers, opening) => self.open_session(now, frame, &headers, opening, out),
             Plan::Error(headers, pass) => forward_error(frame, &headers, &pass),
             Plan::Answered(answered) => {
                 self.sessions
@@ -193,21 +196,16 @@ impl Engine {
         let direction = update.direction;
         self.sessions.update(handle, &update);
         if let Some(step) = control {
-            if let Some(expectation) = step.expectation {
-                if let Some(old) = step.next.pending {
-                    self.sessions.unexpect(&old);
-                }
-                self.sessions.expect(expectation);
-            }
-            let mut next = step.next;
-            next.pending = step.expectation.map(|e| e.tuple).or(next.pending);
-            self.controls.insert(handle.id(), next);
+            self.step_on(now, handle, *step, out);
         }
         frame.truncate(headers.length);
         packet::translate(frame, headers, &leaves);
         packet::decrement_ttl(frame, headers);
         if let Some(most) = mss {
             packet::lower_mss(frame, headers, most.get());
+        }
+        if alg.is_some() && update.tracked.state().is_closing() {
+            self.close_holes(handle.id());
         }
         if alg.is_some()
             && let Some(control) = self.controls.get_mut(&handle.id())
@@ -235,12 +233,13 @@ impl Engine {
         now: Timestamp,
         frame: &mut Vec<u8>,
         headers: &Headers,
-        opening: &Opening,
+        opening: Opening,
         out: &mut Output,
     ) {
         let Opening {
             origin,
             first,
+            control,
             replaces,
             evicts,
             by,
@@ -248,7 +247,7 @@ impl Engine {
         // A mapping that lives by the session which makes room lives on.
         let makes_room = replaces.is_some() || evicts.is_some();
         if makes_room {
-            self.sessions.reserve(origin);
+            self.sessions.reserve(&origin);
         }
         if let Some(old) = replaces.and_then(|handle| self.end(handle)) {
             out.events.push(Event::Ended {
@@ -268,22 +267,32 @@ impl Engine {
             });
         }
         if let Admission::Expected(tuple, parent) = by {
-            self.sessions.unexpect(tuple);
+            self.sessions.unexpect(&tuple);
             if let Some(parent) = self.controls.get_mut(&parent.id()) {
-                parent.pending = None;
+                parent.holes.retain(|own| *own != tuple);
             }
         }
-        let handle = self.sessions.insert(*origin, now, first);
+        let handle = self.sessions.insert(origin, now, &first);
+        if let Admission::Expected(_, parent) = by
+            && let Some(parent) = self.controls.get_mut(&parent.id())
+        {
+            let sessions = &self.sessions;
+            parent.children.retain(|child| sessions.get(*child).is_some());
+            parent.children.push(handle);
+        }
         if makes_room {
-            self.sessions.release(origin);
+            self.sessions.release(&origin);
         }
         let direction = first.direction;
         if let Some(kind) = origin.alg {
-            let mut control = Control::new(kind);
+            let mut control = Control::new(kind, headers);
             control.synchronize(direction, headers);
             self.controls.insert(handle.id(), control);
         }
         out.events.push(Event::Began(handle.id()));
+        if let Some(step) = control {
+            self.step_on(now, handle, *step, out);
+        }
         frame.truncate(headers.length);
         packet::translate(frame, headers, &origin.outgoing(direction));
         packet::decrement_ttl(frame, headers);
@@ -302,9 +311,50 @@ impl Engine {
     pub(super) fn forget_control(&mut self, session: &Session) {
         if session.origin.alg.is_some()
             && let Some(control) = self.controls.remove(&session.id)
-            && let Some(pending) = control.pending
         {
-            self.sessions.unexpect(&pending);
+            for hole in &control.holes {
+                self.sessions.unexpect(hole);
+            }
+        }
+    }
+
+    /// What an ALG has read and asked for comes to be.
+    fn step_on(&mut self, now: Timestamp, handle: Handle, step: ControlStep, out: &mut Output) {
+        for change in step.changes {
+            match change {
+                HoleChange::Expect(expected) => self.sessions.expect(expected.of(handle)),
+                HoleChange::Admit(tuple) => self.sessions.admit(&tuple),
+                HoleChange::Withdraw(tuple) => {
+                    self.sessions.unexpect(&tuple);
+                }
+            }
+        }
+        self.controls.insert(handle.id(), step.next);
+        self.tell(now, Some(handle.id()), step.notes, out);
+    }
+
+    /// Counts and passes on what an ALG has to tell.
+    fn tell(
+        &mut self,
+        at: Timestamp,
+        session: Option<SessionId>,
+        notes: Vec<Note>,
+        out: &mut Output,
+    ) {
+        for note in notes {
+            if let Note::NotOpened { why, .. } = note {
+                self.counters.count_not_opened(why);
+            }
+            out.events.push(Event::Alg { at, session, note });
+        }
+    }
+
+    /// A control session that is ending announces nothing any more.
+    fn close_holes(&mut self, control: SessionId) {
+        if let Some(control) = self.controls.get_mut(&control) {
+            for hole in control.holes.drain(..) {
+                self.sessions.unexpect(&hole);
+            }
         }
     }
 }

@@ -1,23 +1,17 @@
-//! A control session's reader and the desk it asks at.
+//! A control session's reader.
 //!
 //! The ALG reads a copy of its state while the engine decides; only a
-//! committed packet stores the copy, with the hole that it asked for and the
+//! committed packet stores the copy, with the holes that it asked for and the
 //! changes to the stream.
 
-use std::net::IpAddr;
-
+use super::Reason;
+use super::desk::{Circumstances, EngineDesk, HoleChange};
 use super::observer::{Observer, Step, Unread};
 use crate::alg::stream::{Cursor, Reading, Rewrites};
-use crate::alg::{Alg, AlgVerdict, Announcement, Chunk, Desk, NoHole, attach};
-use crate::nat::{NatPolicy, ports_from};
-use crate::net::{
-    AlgKind, Direction, Endpoint, PerDirection, Port, SeqNumber, TcpFlags, Timestamp, Tuple,
-};
+use crate::alg::{Alg, AlgVerdict, Chunk, NotOpened, Note, Start, attach};
+use crate::net::{AlgKind, Direction, PerDirection, Protocol, SeqNumber, TcpFlags};
 use crate::packet::{Headers, Renumber};
-use crate::session::{
-    Expectation, ExpectedTuple, Handle, Origin, Session, Sessions, State, TcpState, Timeouts,
-    TupleHash,
-};
+use crate::session::{ExpectedTuple, Handle, Origin, Session, State, TcpState};
 
 /// What the engine keeps of one control session.
 #[derive(Debug, Clone)]
@@ -25,25 +19,35 @@ pub(super) struct Control {
     alg: Box<dyn Alg>,
     cursors: PerDirection<Cursor>,
     rewrites: PerDirection<Rewrites>,
-    /// The data session that it announced and that has not come: one at a
-    /// time, as the kernel's helper (`max_expected = 1`).
-    pub(super) pending: Option<ExpectedTuple>,
+    /// The data sessions that it announced and that have not come, the oldest
+    /// first: as many as the settings let it have.
+    pub(super) holes: Vec<ExpectedTuple>,
+    /// Those that have come: while one runs, the control session lives.
+    pub(super) children: Vec<Handle>,
 }
 
-/// What one segment does to its control session.
+/// What one packet does to its control session.
 #[derive(Debug)]
 pub(super) struct ControlStep {
     pub(super) next: Control,
-    pub(super) expectation: Option<Expectation>,
+    pub(super) changes: Vec<HoleChange>,
+    /// What there is to tell of it.
+    pub(super) notes: Vec<Note>,
 }
 
 impl Control {
-    pub(super) fn new(kind: AlgKind) -> Self {
+    /// What is kept of a session that begins with this packet.
+    pub(super) fn new(kind: AlgKind, first: &Headers) -> Self {
+        let start = match first.tcp() {
+            Some(tcp) if !tcp.flags.has(TcpFlags::SYN) => Start::Middle,
+            _ => Start::Beginning,
+        };
         Self {
-            alg: attach(kind),
+            alg: attach(kind, start),
             cursors: PerDirection::default(),
             rewrites: PerDirection::default(),
-            pending: None,
+            holes: Vec::new(),
+            children: Vec::new(),
         }
     }
 
@@ -130,16 +134,58 @@ impl Renumber for StreamNumbers<'_> {
     }
 }
 
-/// Why a control segment may not pass.
-pub(super) struct Refused;
+/// Why a control packet may not pass, and what there is to tell of it.
+pub(super) struct Refused {
+    pub(super) reason: Reason,
+    pub(super) notes: Vec<Note>,
+}
 
-/// What the control session's state is consulted and asked with.
-pub(super) struct Circumstances<'a> {
-    pub(super) sessions: &'a Sessions,
-    pub(super) nat: &'a NatPolicy,
-    pub(super) hash: TupleHash,
-    pub(super) timeouts: &'a Timeouts,
-    pub(super) now: Timestamp,
+impl Refused {
+    fn by(check: NotOpened, notes: Vec<Note>) -> Self {
+        let reason = match check {
+            NotOpened::LongLine => Reason::AlgLongLine,
+            _ => Reason::AlgRefused,
+        };
+        Self { reason, notes }
+    }
+}
+
+/// Lets the ALG read the datagram that begins its session, or goes on with it.
+///
+/// # Errors
+/// The ALG refuses it.
+pub(super) fn read_datagram(
+    (control, circumstances): (&Control, &Circumstances<'_>),
+    (origin, direction): (&Origin, Direction),
+    (headers, frame): (&Headers, &[u8]),
+    why: &mut impl Observer,
+) -> Result<Option<Box<ControlStep>>, Refused> {
+    let Some(payload) = frame.get(headers.payload_range()) else {
+        why.step(Step::Unread(Unread::Cut));
+        return Ok(None);
+    };
+    let mut next = control.clone();
+    let mut desk = EngineDesk::new(circumstances, origin, &control.holes);
+    let chunk = Chunk {
+        direction,
+        seq: SeqNumber(0),
+        bytes: payload,
+    };
+    let inspection = next.alg.inspect(chunk, &mut desk);
+    for note in &inspection.notes {
+        why.step(Step::Alg(note));
+    }
+    debug_assert!(inspection.edits.is_empty(), "a datagram is not rewritten");
+    if let AlgVerdict::Refuse(check) = inspection.verdict {
+        return Err(Refused::by(check, inspection.notes));
+    }
+    let (holes, changes) = desk.outcome();
+    next.holes = holes;
+    Ok(Some(Box::new(ControlStep {
+        next,
+        changes,
+        notes: inspection.notes,
+    })))
 }
 
 /// Lets the ALG read a segment. `None`: nothing in it concerns the reader.
@@ -147,13 +193,17 @@ pub(super) struct Circumstances<'a> {
 /// # Errors
 /// The ALG refuses the segment.
 pub(super) fn read(
-    control: &Control,
-    circumstances: &Circumstances<'_>,
-    (handle, session, direction): (Handle, &Session, Direction),
-    headers: &Headers,
-    frame: &[u8],
+    (control, circumstances): (&Control, &Circumstances<'_>),
+    session: &Session,
+    direction: Direction,
+    (headers, frame): (&Headers, &[u8]),
     why: &mut impl Observer,
 ) -> Result<Option<Box<ControlStep>>, Refused> {
+    let origin = &session.origin;
+    if origin.alg.is_some_and(|kind| kind.protocol() == Protocol::UDP) {
+        let known = (control, circumstances);
+        return read_datagram(known, (origin, direction), (headers, frame), why);
+    }
     let Some(tcp) = headers.tcp().filter(|_| Control::concerns(headers)) else {
         return Ok(None);
     };
@@ -171,13 +221,8 @@ pub(super) fn read(
     next.synchronize(direction, headers);
     // Data on a SYN counts from the number behind it.
     let data_at = tcp.seq.advance(u32::from(tcp.flags.has(TcpFlags::SYN)));
-    let mut desk = EngineDesk {
-        circumstances,
-        parent: handle,
-        origin: &session.origin,
-        pending: control.pending,
-        asked: None,
-    };
+    let mut desk = EngineDesk::new(circumstances, origin, &control.holes);
+    let mut notes = Vec::new();
     match (
         next.cursors[direction].read(data_at, tcp.payload),
         frame.get(headers.payload_range()),
@@ -203,97 +248,29 @@ pub(super) fn read(
             for note in &inspection.notes {
                 why.step(Step::Alg(note));
             }
-            if let AlgVerdict::Refuse(_) = inspection.verdict {
-                return Err(Refused);
+            if let AlgVerdict::Refuse(check) = inspection.verdict {
+                return Err(Refused::by(check, inspection.notes));
             }
             for edit in &inspection.edits {
                 let at = seq.advance(u32::try_from(edit.range.start).unwrap_or(u32::MAX));
                 // A change that cannot be remembered could not be repeated:
                 // the segment is dropped, and finds room when it comes again.
                 let recorded = next.rewrites[direction].record(at, edit.range.len(), &edit.with);
-                recorded.map_err(|_| Refused)?;
+                if recorded.is_err() {
+                    return Err(Refused {
+                        reason: Reason::AlgRefused,
+                        notes: Vec::new(),
+                    });
+                }
             }
+            notes = inspection.notes;
         }
     }
-    let expectation = desk.asked;
-    Ok(Some(Box::new(ControlStep { next, expectation })))
-}
-
-/// The engine's side of an ALG's request.
-struct EngineDesk<'a> {
-    circumstances: &'a Circumstances<'a>,
-    parent: Handle,
-    origin: &'a Origin,
-    /// What the control session expects now; a new expectation replaces it.
-    pending: Option<ExpectedTuple>,
-    asked: Option<Expectation>,
-}
-
-impl EngineDesk<'_> {
-    /// Whether another data session might be meant by this tuple.
-    fn is_taken(&self, tuple: &ExpectedTuple) -> bool {
-        let sessions = self.circumstances.sessions;
-        // A live session of the very same two ends would swallow the data
-        // session; active servers speak from port 20.
-        let from_ftp_data = Tuple::new(
-            tuple.protocol,
-            Endpoint::new(tuple.source, Port(20)),
-            tuple.destination,
-        );
-        (sessions.expectations().is_taken(tuple) && self.pending != Some(*tuple))
-            || sessions.lookup(&from_ftp_data).is_some()
-    }
-
-    /// Whether this would be a port that the operator keeps. One that a forward
-    /// leads inside by may well be this server's data port.
-    fn is_kept(&self, tuple: &ExpectedTuple) -> bool {
-        let nat = self.circumstances.nat;
-        nat.keeps(tuple.protocol, tuple.destination)
-    }
-}
-
-impl Desk for EngineDesk<'_> {
-    fn address_of(&self, direction: Direction) -> IpAddr {
-        self.origin.tuples[direction].source.address
-    }
-
-    /// The data session is translated as the control session is
-    /// (`nf_nat_follow_master`): what travels its way in the control session
-    /// arrives at, and leaves with, these addresses. Of several announcements
-    /// in one segment the last one counts, as it does of several segments.
-    fn expect(&mut self, announcement: Announcement) -> Result<Endpoint, NoHole> {
-        let direction = !announcement.by;
-        let arriving = &self.origin.tuples[direction];
-        let leaving = self.origin.outgoing(direction);
-        let expected_at = |port| ExpectedTuple {
-            protocol: announcement.protocol,
-            source: arriving.source.address,
-            destination: Endpoint::new(arriving.destination.address, port),
-        };
-        let announced = announcement.endpoint.port;
-        let is_public = arriving.destination.address != self.address_of(announcement.by);
-        // Each control session searches from a place of its own.
-        let own = self.origin.tuples.original;
-        let start = self.circumstances.hash.of(&(own, expected_at(announced)));
-        let tuple = std::iter::once(announced)
-            .chain(ports_from(1024..=65535, start))
-            .map(expected_at)
-            .find(|tuple| !(self.is_taken(tuple) || is_public && self.is_kept(tuple)))
-            .ok_or(NoHole::NoPort)?;
-        if !announcement.allows(tuple.destination) {
-            return Err(NoHole::NeedsRewrite);
-        }
-        self.asked = Some(Expectation {
-            tuple,
-            parent: self.parent,
-            direction,
-            to: announcement.endpoint,
-            source: leaving.source.address,
-            deadline: self
-                .circumstances
-                .now
-                .after(self.circumstances.timeouts.expectation),
-        });
-        Ok(tuple.destination)
-    }
+    let (holes, changes) = desk.outcome();
+    next.holes = holes;
+    Ok(Some(Box::new(ControlStep {
+        next,
+        changes,
+        notes,
+    })))
 }

@@ -1,6 +1,7 @@
 //! What the engine counts.
 
 use super::{AnswerKind, Judgement, Reason, Unfinished, Verdict};
+use crate::alg::NotOpened;
 use crate::rules::RuleId;
 use crate::session::Standing;
 
@@ -12,6 +13,7 @@ pub struct Counters {
     default_policy: u64,
     evicted: [u64; Standing::ALL.len()],
     withheld: [u64; AnswerKind::ALL.len()],
+    not_opened: [u64; NotOpened::CHECKS.len()],
 }
 
 impl Counters {
@@ -22,6 +24,7 @@ impl Counters {
             default_policy: 0,
             evicted: [0; Standing::ALL.len()],
             withheld: [0; AnswerKind::ALL.len()],
+            not_opened: [0; NotOpened::CHECKS.len()],
         }
     }
 
@@ -64,6 +67,19 @@ impl Counters {
         if let Some(count) = self.withheld.get_mut(kind as usize) {
             *count += 1;
         }
+    }
+
+    /// Counts an announcement that opened nothing.
+    pub(super) fn count_not_opened(&mut self, why: NotOpened) {
+        if let Some(count) = self.not_opened.get_mut(why.index()) {
+            *count += 1;
+        }
+    }
+
+    /// How many announcements in control dialogues each check has refused.
+    pub fn not_opened(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let all = NotOpened::CHECKS.into_iter().zip(self.not_opened);
+        all.filter(|(_, count)| *count > 0)
     }
 
     /// How many sessions of each standing made room for others.

@@ -1,6 +1,7 @@
 //! All that an operator wrote, compiled.
 
 use super::rates::AnswerRates;
+use crate::alg;
 use crate::nat::NatPolicy;
 use crate::net::{Services, Zones};
 use crate::rules::RuleSet;
@@ -26,4 +27,6 @@ pub struct Policy {
     pub answers: AnswerRates,
     /// How long sessions live.
     pub lifetimes: Lifetimes,
+    /// How control sessions are read.
+    pub algs: alg::Settings,
 }

@@ -120,6 +120,9 @@ reasons! {
     // --- application-layer gateways
     /// The ALG refused what the control dialogue asked for.
     AlgRefused => "alg-refused",
+    /// A line of a control dialogue is longer than any that is read, and such
+    /// are blocked.
+    AlgLongLine => "alg-long-line",
     // --- ourselves
     /// A broken invariant of the engine: a bug of ours.
     Internal => "internal",

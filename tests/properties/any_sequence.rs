@@ -43,6 +43,8 @@ rules = [
 source  = [{ id = "masq", from = ["lan", "dmz"], to = "wan", as = "masquerade" }]
 forward = [{ id = "ftp", on = "wan", service = "ftp", to = "10.0.9.21" },
            { id = "web", on = "wan", tcp = 8080, to = "10.0.9.21:80" }]
+[alg.ftp]
+strict = false
 "#;
 
 const ZONES: [&str; 3] = ["lan", "dmz", "wan"];

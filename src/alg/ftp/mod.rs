@@ -1,53 +1,81 @@
 //! The FTP ALG (RFC 959, RFC 2428): finds where a data session is awaited.
 //!
-//! Owns the dialogue of one control session: PORT and EPRT of the client; the
-//! server's 227 and 229, which count only while a PASV or EPSV of the client
-//! waits for its reply. The client is the end that opened the session, so its
-//! commands travel in the original direction.
+//! Owns the dialogue of one control session. The client is the end that opened
+//! it, so its commands travel in the original direction. Commands wait for
+//! their replies in order ([`outstanding`]), and each reply counts for the
+//! command that it answers:
 //!
-//! Refuses, opening nothing and leaving the text as it is:
+//! ```text
+//!  220 -> USER, PASS .. 230 -> PORT: a hole, closed -> 200 to it: the hole admits
+//!                              |                    -> 4yz, 5yz:  the hole is gone
+//!                              PASV -> 227 to it:     a hole that admits
+//!  REIN, QUIT accepted, 421, FIN, RST: every hole that nobody has used is gone
+//! ```
+//!
+//! So nothing opens before the server has greeted and let somebody in, and an
+//! inward hole admits only what the server itself has agreed to. A session
+//! whose first line is no command of FTP is none of ours, and is let go for
+//! good: a browser that was made to speak to port 21 never gets further (NAT
+//! slipstreaming). [`Strictness::Lines`] takes each line by itself instead, as
+//! the kernel's helper does. Of a session that was picked up in the middle the
+//! login counts as done.
+//!
+//! Refuses, opening nothing:
 //! - whatever does not follow its grammar to the letter, port 0 included;
-//! - another address than the sender's own, and ports below 1024 (RFC 2577
-//!   section 3): both are what a bounce is made of;
-//! - an address of another family than the session's (the server answers 522);
+//! - another address than the sender's own (RFC 2577 section 3), unless the rule
+//!   that let the session in names that host; an address of the gateway, or of
+//!   no host at all; one of another family (the server answers 522);
+//! - ports below 1024, and such at which something else is known to listen;
 //! - PORT, EPRT, PASV and 227 once `EPSV ALL` was sent, until it is refused;
 //! - everything from AUTH on until AUTH is refused. A 234 or 334 makes the
-//!   session opaque for good (RFC 4217): what follows is not read, whatever it
-//!   looks like;
-//! - LPRT and LPSV (RFC 1639) are not read, nor is anything behind Telnet
-//!   sequences (RFC 854).
+//!   session opaque (RFC 4217), for good or ([`AfterAuth::Ccc`]) until both ends
+//!   have ended TLS: what is between is not read, whatever it looks like;
+//! - LPRT and LPSV (RFC 1639): they pass unread, or are kept from the server.
+//!
+//! What is to be kept from the server leaves as a command that no server knows:
+//! its verb becomes `XXXX`. So the server says 500, the client hears of it and
+//! goes on as with any server that cannot do it, and no number in the stream
+//! changes. Dropping it would hang both.
 //!
 //! A line may come in pieces. The endpoint in it can be rewritten only if the
 //! chunk at hand holds all of it, and the line's end too; else it stands, and
 //! the data session is expected only if it would not have to be rewritten.
 //!
-//! A packet is refused in one case: the announcement is in order, but no port
-//! of the translated address is free. Passed on, it would send the other end
-//! to an address that means nothing there; dropped, it is repeated, and may
-//! find a port then. The kernel does the same.
+//! A packet is refused where a line in it may not pass and cannot be made
+//! harmless: no port of the translated address is free (passed on, it would
+//! send the other end to an address that means nothing there; repeated, it may
+//! find a port. The kernel does the same), or the line is too long and the
+//! operator has such blocked.
 
+mod announce;
 mod command;
 mod line;
 mod notation;
+mod outstanding;
 mod reply;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 
-use command::Command;
+pub use settings::{
+    ActiveFrom, AfterAuth, DefaultPort, PassiveHost, Passage, Settings, Strictness, ThirdParty,
+};
+
+use announce::{announce, keep_from_server};
+use command::{Command, Request};
 use line::{Extent, Line, LineReader};
-use notation::{Notation, Written};
+use outstanding::{Awaits, Outstanding};
 use reply::{Code, Outcome, ReplyReader};
+use tls::Records;
 
 use super::{
-    Alg, AlgVerdict, Announcement, Chunk, Desk, Edit, Fixed, Inspection, NoHole, NotOpened, Note,
+    Admits, Alg, AlgVerdict, Announcement, Chunk, Desk, Fixed, Hole, Inspection, NotOpened, Note,
+    Start,
 };
-use crate::net::{AlgKind, Direction, Endpoint, Family, Protocol};
+use crate::net::{AlgKind, Direction, PerDirection, Port, Protocol};
 
-/// Ports that only a privileged process could bind, and that no data session
-/// needs.
-const FIRST_UNPRIVILEGED: u16 = 1024;
-
-/// How many endpoints of one chunk can be rewritten: far more than the one
+/// How many places of one chunk can be rewritten: far more than the one
 /// that a dialogue needs, and fewer than a stream remembers
 /// ([`super::stream::MAX_CHANGES`]), so that no single packet overflows it.
 const MAX_EDITS: usize = 8;
@@ -57,35 +85,86 @@ const CLIENT: Direction = Direction::Original;
 const SERVER: Direction = Direction::Reply;
 
 /// The reader of one FTP control session.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Ftp {
-    commands: LineReader,
-    lines_of_replies: LineReader,
+    lines: PerDirection<LineReader>,
     replies: ReplyReader,
-    /// How many PASV and EPSV wait for their reply.
-    awaited: u8,
+    outstanding: Outstanding,
+    stage: Stage,
+    first_line: FirstLine,
     epsv_all: EpsvAll,
-    security: Security,
+    data_port: DataPort,
+    reading: Reading,
+}
+
+/// How far the server has let the client come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// It has not greeted.
+    Connected,
+    /// It has (220), and knows nobody.
+    Greeted,
+    /// It has let somebody in (230, 232).
+    LoggedIn,
+}
+
+/// Whether the client has said anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FirstLine {
+    Awaited,
+    Heard,
 }
 
 /// Whether the client has bound itself to EPSV (RFC 2428 section 4).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EpsvAll {
-    #[default]
     No,
     /// It said so, and has no answer yet.
     Asked,
     Accepted,
 }
 
-/// Whether the stream is clear text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Security {
-    #[default]
+/// Where a data session goes (RFC 959 section 3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DataPort {
+    /// Where the client's control session comes from.
+    Default,
+    /// Where PORT, PASV or the like have said.
+    Named,
+}
+
+/// Whether the stream can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// It is clear text.
     Clear,
     /// The client has sent AUTH, and has no answer yet.
-    Asked,
-    Encrypted,
+    AuthAsked,
+    /// It is protected by TLS, whose records are followed in both directions.
+    Tls(PerDirection<Records>),
+    /// It is never read again.
+    Never,
+}
+
+impl Ftp {
+    /// A reader that has read nothing.
+    #[must_use]
+    pub fn new(start: Start) -> Self {
+        let (stage, first_line) = match start {
+            Start::Beginning => (Stage::Connected, FirstLine::Awaited),
+            Start::Middle => (Stage::LoggedIn, FirstLine::Heard),
+        };
+        Self {
+            lines: PerDirection::default(),
+            replies: ReplyReader::default(),
+            outstanding: Outstanding::default(),
+            stage,
+            first_line,
+            epsv_all: EpsvAll::No,
+            data_port: DataPort::Default,
+            reading: Reading::Clear,
+        }
+    }
 }
 
 impl Alg for Ftp {
@@ -95,13 +174,12 @@ impl Alg for Ftp {
 
     fn inspect(&mut self, chunk: Chunk<'_>, desk: &mut dyn Desk) -> Inspection {
         let mut inspection = Inspection::default();
-        let mut at = 0;
-        while self.security != Security::Encrypted && inspection.verdict == AlgVerdict::Pass {
-            let reader = match chunk.direction {
-                CLIENT => &mut self.commands,
-                SERVER => &mut self.lines_of_replies,
-            };
-            let Some(line) = reader.next(chunk.bytes, &mut at) else {
+        let Some(mut at) = self.clear_from(chunk, &mut inspection) else {
+            return inspection;
+        };
+        while self.is_readable() && inspection.verdict == AlgVerdict::Pass {
+            let Some(line) = self.lines[chunk.direction].next(chunk.bytes, &mut at) else {
+                self.begun(chunk.direction, desk, &mut inspection);
                 break;
             };
             match chunk.direction {
@@ -113,13 +191,17 @@ impl Alg for Ftp {
     }
 
     fn skipped(&mut self, direction: Direction) {
+        self.lines[direction].lose_place();
+        if let Reading::Tls(records) = &mut self.reading {
+            records[direction].lose_place();
+        }
         match direction {
-            CLIENT => self.commands.lose_place(),
+            CLIENT => self.first_line = FirstLine::Heard,
             SERVER => {
-                self.lines_of_replies.lose_place();
                 self.replies.lose_place();
-                // What was awaited may have gone by.
-                self.awaited = 0;
+                // What was awaited may have gone by, and so may the login.
+                self.outstanding.clear();
+                self.stage = Stage::LoggedIn;
             }
         }
     }
@@ -130,76 +212,285 @@ impl Alg for Ftp {
 }
 
 impl Ftp {
+    fn is_readable(&self) -> bool {
+        matches!(self.reading, Reading::Clear | Reading::AuthAsked)
+    }
+
+    /// From where on this chunk is clear text that can be read.
+    fn clear_from(&mut self, chunk: Chunk<'_>, found: &mut Inspection) -> Option<usize> {
+        let Reading::Tls(records) = &mut self.reading else {
+            return self.is_readable().then_some(0);
+        };
+        let at = records[chunk.direction].follow(chunk.bytes)?;
+        // Lines that go ahead of the other end's close are not read, nor is what
+        // of them comes later.
+        self.lines[chunk.direction] = LineReader::default();
+        if !records[!chunk.direction].is_closed() {
+            self.lines[chunk.direction].lose_place();
+            return None;
+        }
+        // What was said in between nobody knows; without a login there is no CCC.
+        self.reading = Reading::Clear;
+        self.outstanding.clear();
+        self.replies.lose_place();
+        self.stage = Stage::LoggedIn;
+        found.notes.push(Note::Readable);
+        Some(at)
+    }
+
+    /// A line that has not ended: one that is too long may not go on.
+    fn begun(&self, by: Direction, desk: &dyn Desk, found: &mut Inspection) {
+        let is_blocked = desk.settings().ftp.long_lines == Passage::Block;
+        if is_blocked && self.lines[by].is_beyond_limit() {
+            found.refuses(by, "a line", NotOpened::LongLine, &[]);
+        }
+    }
+
     fn command(&mut self, line: &Line<'_>, desk: &mut dyn Desk, found: &mut Inspection) {
-        match Command::read(line) {
+        let request = Request::read(line);
+        if line.text.get(request.verb.start..).is_none_or(<[u8]>::is_empty) {
+            return; // an empty line has no answer that all servers agree on
+        }
+        let settings = &desk.settings().ftp;
+        if settings.long_lines == Passage::Block && line.extent == Extent::TooLong {
+            found.refuses(CLIENT, "a line", NotOpened::LongLine, &[]);
+            return;
+        }
+        let is_first = std::mem::replace(&mut self.first_line, FirstLine::Heard);
+        if is_first == FirstLine::Awaited
+            && settings.strictness == Strictness::Dialogue
+            && request.command == Command::Unknown
+        {
+            self.let_go("the first line", NotOpened::NotFtp, line, desk, found);
+            return;
+        }
+        let verb = line.text.get(request.verb.clone()).unwrap_or_default();
+        let is_denied = desk.settings().ftp.denies(verb)
+            || match request.command {
+                Command::Auth => settings.after_auth_tls == AfterAuth::Block,
+                Command::Long(_) => settings.long_addresses == Passage::Block,
+                _ => false,
+            };
+        let awaits = if is_denied {
+            let what = request.command.what();
+            found.opens_nothing(CLIENT, what, NotOpened::Denied, &line.text);
+            keep_from_server(&request.verb, line, found);
+            Awaits::Other
+        } else {
+            self.asked(request, line, desk, found)
+        };
+        if self.outstanding.push(awaits).is_err() {
+            self.let_go("a command", NotOpened::Crowded, line, desk, found);
+        }
+    }
+
+    /// What a command changes, and what its reply will mean.
+    fn asked(
+        &mut self,
+        request: Request,
+        line: &Line<'_>,
+        desk: &mut dyn Desk,
+        found: &mut Inspection,
+    ) -> Awaits {
+        match request.command {
             Command::Active(what, written) => {
+                self.data_port = DataPort::Named;
                 let announced = self
-                    .may_announce(what)
+                    .may_announce(what, desk.settings().ftp.strictness)
                     .and(written.ok_or(NotOpened::Malformed));
-                announce(CLIENT, what, announced, line, desk, found);
+                let hole = announce(CLIENT, what, announced, line, desk, found);
+                if let Err(NotOpened::ThirdParty(_) | NotOpened::Gateway(_) | NotOpened::NoHost(_)) = hole
+                    && desk.settings().ftp.third_party == ThirdParty::Block
+                {
+                    keep_from_server(&request.verb, line, found);
+                    return Awaits::Other;
+                }
+                Awaits::Active(hole.ok())
             }
-            Command::Passive(what) => match self.may_announce(what) {
-                Ok(()) => self.awaited = self.awaited.saturating_add(1),
-                Err(why) => found.opens_nothing(CLIENT, what, why),
-            },
-            Command::EpsvAll => self.epsv_all = EpsvAll::Asked,
-            Command::Auth => self.security = Security::Asked,
-            Command::Other => {}
+            Command::Passive(what) => {
+                self.data_port = DataPort::Named;
+                let strictness = desk.settings().ftp.strictness;
+                match self.may_announce(what, strictness) {
+                    Ok(()) => Awaits::Passive,
+                    Err(why) => {
+                        found.opens_nothing(CLIENT, what, why, &line.text);
+                        Awaits::Other
+                    }
+                }
+            }
+            Command::EpsvAll => {
+                self.epsv_all = EpsvAll::Asked;
+                Awaits::EpsvAll
+            }
+            Command::Auth => {
+                self.reading = Reading::AuthAsked;
+                Awaits::Auth
+            }
+            Command::Transfer(what) => Awaits::Transfer(self.default_port(what, line, desk, found)),
+            Command::Login => Awaits::Login,
+            Command::Rein => Awaits::Rein,
+            Command::Quit => Awaits::Quit,
+            Command::Long(_) | Command::Other | Command::Unknown => Awaits::Other,
+        }
+    }
+
+    /// A transfer for which nobody has named a port: RFC 959 section 3.3 has the
+    /// server connect from the port below its own to where the client's control
+    /// session comes from.
+    fn default_port(
+        &self,
+        what: &'static str,
+        line: &Line<'_>,
+        desk: &mut dyn Desk,
+        found: &mut Inspection,
+    ) -> Option<Hole> {
+        let settings = &desk.settings().ftp;
+        if settings.default_port == DefaultPort::Unused || self.data_port == DataPort::Named {
+            return None;
+        }
+        let endpoint = desk.end_of(CLIENT);
+        let announcement = Announcement {
+            by: CLIENT,
+            protocol: Protocol::TCP,
+            endpoint,
+            fixed: Fixed::ToControl,
+            from: Some(below(desk.end_of(SERVER).port)),
+            admits: Admits::AtOnce,
+        };
+        let asked = self
+            .may_announce(what, settings.strictness)
+            .and(announce::allowed(endpoint.port, settings));
+        let asked = asked.and_then(|()| desk.expect(announcement).map_err(NotOpened::NoHole));
+        match asked {
+            Ok(hole) => {
+                found.opened(announcement, hole);
+                Some(hole)
+            }
+            Err(why) => {
+                found.opens_nothing(CLIENT, what, why, &line.text);
+                None
+            }
         }
     }
 
     fn reply(&mut self, line: &Line<'_>, desk: &mut dyn Desk, found: &mut Inspection) {
+        if desk.settings().ftp.long_lines == Passage::Block && line.extent == Extent::TooLong {
+            found.refuses(SERVER, "a line", NotOpened::LongLine, &[]);
+            return;
+        }
         let Some(code) = self.replies.read(&line.text) else {
             return;
         };
         let is_clear = line.extent == Extent::Whole && !line.is_ambiguous();
         let (what, written) = match code {
-            Code::SECURITY_ACCEPTED | Code::SECURITY_DATA => {
-                self.security = Security::Encrypted;
-                found.notes.push(Note::Encrypted);
-                return;
-            }
             // By its code, not by the command that it answers: servers that
             // answer EPSV with 227, or PASV with 229, exist.
             Code::PASSIVE => ("227", reply::passive(&line.text)),
             Code::EXTENDED_PASSIVE => ("229", reply::extended_passive(&line.text)),
-            _ => return self.outcome(code.outcome()),
+            _ => return self.answered(code, desk, found),
         };
-        let announced = self.take_awaited().and_then(|()| self.may_announce(what));
+        let strictness = desk.settings().ftp.strictness;
+        let is_passive = |awaits| awaits == Awaits::Passive;
+        let asked = match (self.take(is_passive, desk, found), strictness) {
+            (None, Strictness::Dialogue) => Err(NotOpened::Unasked),
+            (Some(_), _) | (None, Strictness::Lines) => Ok(()),
+        };
+        let announced = asked.and_then(|()| self.may_announce(what, strictness));
         let written = written.filter(|_| is_clear).ok_or(NotOpened::Malformed);
-        announce(SERVER, what, announced.and(written), line, desk, found);
+        let _ = announce(SERVER, what, announced.and(written), line, desk, found);
     }
 
-    /// A reply without an endpoint: what it means for what waits for one.
-    fn outcome(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Preliminary | Outcome::MoreNeeded => {}
-            Outcome::Done => {
-                if self.epsv_all == EpsvAll::Asked {
-                    self.epsv_all = EpsvAll::Accepted;
+    /// A reply without an endpoint: what it means for the command that it
+    /// answers.
+    fn answered(&mut self, code: Code, desk: &mut dyn Desk, found: &mut Inspection) {
+        let outcome = code.outcome();
+        if outcome == Outcome::Preliminary {
+            return; // the final one is still to come
+        }
+        match code {
+            // At any time, and the last of all.
+            Code::NOT_AVAILABLE => {
+                self.outstanding.clear();
+                desk.withdraw_all();
+                return;
+            }
+            Code::GREETING if self.stage == Stage::Connected => {
+                self.stage = Stage::Greeted;
+                return;
+            }
+            _ => {}
+        }
+        let answers = match code {
+            Code::SECURITY_ACCEPTED | Code::SECURITY_DATA => {
+                self.take(|awaits| awaits == Awaits::Auth, desk, found)
+            }
+            Code::LOGGED_IN | Code::AUTHORIZED => {
+                self.take(|awaits| awaits == Awaits::Login, desk, found)
+            }
+            // That a transfer has ended is no answer to a PORT: it ends one that
+            // its client had given up.
+            _ if code.ends_transfer()
+                && matches!(self.outstanding.oldest(), Some(Awaits::Active(_))) =>
+            {
+                None
+            }
+            _ => self.outstanding.pop(),
+        };
+        match (answers, outcome) {
+            (Some(Awaits::Active(Some(hole))), _) => match code {
+                Code::DONE => found.admitted(hole, desk),
+                _ => found.withdrawn(hole, desk),
+            },
+            (Some(Awaits::Transfer(Some(hole))), Outcome::Refused) => found.withdrawn(hole, desk),
+            (Some(Awaits::EpsvAll), Outcome::Done) => self.epsv_all = EpsvAll::Accepted,
+            (Some(Awaits::EpsvAll), _) => self.epsv_all = EpsvAll::No,
+            (Some(Awaits::Auth), Outcome::Refused) => {
+                if self.reading == Reading::AuthAsked {
+                    self.reading = Reading::Clear;
                 }
             }
-            Outcome::Refused => {
-                self.awaited = self.awaited.saturating_sub(1);
-                if self.epsv_all == EpsvAll::Asked {
-                    self.epsv_all = EpsvAll::No;
-                }
-                if self.security == Security::Asked {
-                    self.security = Security::Clear;
+            (Some(Awaits::Auth), _) => {
+                self.reading = match desk.settings().ftp.after_auth_tls {
+                    AfterAuth::Ccc => Reading::Tls(PerDirection::default()),
+                    AfterAuth::Pass | AfterAuth::Block => Reading::Never,
+                };
+                found.notes.push(Note::Encrypted);
+            }
+            (Some(Awaits::Login), Outcome::Done) => {
+                if matches!(code, Code::LOGGED_IN | Code::AUTHORIZED) && self.stage == Stage::Greeted
+                {
+                    self.stage = Stage::LoggedIn;
                 }
             }
+            (Some(Awaits::Rein), Outcome::Done) => {
+                desk.withdraw_all();
+                self.stage = Stage::Greeted;
+                self.epsv_all = EpsvAll::No;
+                self.data_port = DataPort::Default;
+            }
+            (Some(Awaits::Quit), Outcome::Done) => desk.withdraw_all(),
+            _ => {}
         }
     }
 
-    /// One command, one reply.
-    fn take_awaited(&mut self) -> Result<(), NotOpened> {
-        self.awaited = self.awaited.checked_sub(1).ok_or(NotOpened::Unasked)?;
-        Ok(())
+    /// Takes out the command that a reply of this kind answers. Holes of
+    /// commands before it, which have gone without a reply, are closed.
+    fn take(
+        &mut self,
+        is_meant: impl Fn(Awaits) -> bool,
+        desk: &mut dyn Desk,
+        found: &mut Inspection,
+    ) -> Option<Awaits> {
+        let passed = |hole| found.withdrawn(hole, desk);
+        self.outstanding.pop_to(is_meant, passed)
     }
 
     /// Whether this command or reply may announce anything in this state.
-    fn may_announce(&self, what: &str) -> Result<(), NotOpened> {
-        if self.security != Security::Clear {
+    fn may_announce(&self, what: &str, strictness: Strictness) -> Result<(), NotOpened> {
+        if strictness == Strictness::Dialogue && self.stage < Stage::LoggedIn {
+            return Err(NotOpened::BeforeLogin);
+        }
+        if self.reading != Reading::Clear {
             return Err(NotOpened::AfterAuth);
         }
         if self.epsv_all != EpsvAll::No && !matches!(what, "EPSV" | "229") {
@@ -207,79 +498,23 @@ impl Ftp {
         }
         Ok(())
     }
-}
 
-/// Asks for the hole that a line announces, and rewrites the line if the other
-/// end finds it elsewhere.
-fn announce(
-    by: Direction,
-    what: &'static str,
-    announced: Result<Written, NotOpened>,
-    line: &Line<'_>,
-    desk: &mut dyn Desk,
-    found: &mut Inspection,
-) {
-    if let Err(why) = announced.and_then(|written| expect(by, &written, line, desk, found)) {
-        found.opens_nothing(by, what, why);
-        if why == NotOpened::NoHole(NoHole::NoPort) {
-            found.verdict = AlgVerdict::Refuse(why);
-        }
+    /// Reads nothing more of this session.
+    fn let_go(
+        &mut self,
+        what: &'static str,
+        why: NotOpened,
+        line: &Line<'_>,
+        desk: &mut dyn Desk,
+        found: &mut Inspection,
+    ) {
+        self.reading = Reading::Never;
+        desk.withdraw_all();
+        found.opens_nothing(CLIENT, what, why, &line.text);
     }
 }
 
-fn expect(
-    by: Direction,
-    written: &Written,
-    line: &Line<'_>,
-    desk: &mut dyn Desk,
-    found: &mut Inspection,
-) -> Result<(), NotOpened> {
-    let own = desk.address_of(by);
-    let named = written.address.unwrap_or(own);
-    if Family::of(named) != Family::of(own) {
-        return Err(NotOpened::OtherFamily);
-    }
-    if named != own {
-        return Err(NotOpened::ThirdParty(named));
-    }
-    if written.port.0 < FIRST_UNPRIVILEGED {
-        return Err(NotOpened::PrivilegedPort(written.port));
-    }
-    let place = line
-        .in_chunk(&written.range)
-        .filter(|_| found.edits.len() < MAX_EDITS);
-    let announcement = Announcement {
-        by,
-        protocol: Protocol::TCP,
-        endpoint: Endpoint::new(named, written.port),
-        fixed: match (&place, written.notation) {
-            (Some(_), _) => Fixed::Nothing,
-            (None, Notation::PortAlone) => Fixed::Port,
-            (None, _) => Fixed::Endpoint,
-        },
-    };
-    let reached_at = desk.expect(announcement).map_err(NotOpened::NoHole)?;
-    debug_assert!(
-        announcement.allows(reached_at),
-        "a hole nobody can be told of"
-    );
-    found.notes.push(Note::Opened {
-        announcement,
-        reached_at,
-    });
-    // An equal endpoint keeps its spelling, leading zeros and all.
-    let says = |endpoint: Endpoint| written.notation.render(endpoint);
-    if says(reached_at) == says(announcement.endpoint) {
-        return Ok(());
-    }
-    if let (Some(range), Some(with)) = (place, says(reached_at)) {
-        found.edits.push(Edit { range, with });
-    }
-    Ok(())
-}
-
-impl Inspection {
-    fn opens_nothing(&mut self, by: Direction, what: &'static str, why: NotOpened) {
-        self.notes.push(Note::NotOpened { by, what, why });
-    }
+/// The port next below: where an active server connects from.
+fn below(port: Port) -> Port {
+    Port(port.0.saturating_sub(1))
 }

@@ -12,6 +12,8 @@ use crate::engine::{Ending, Engine, Event, Extent, Made, Reason};
 pub(super) struct JsonLines<'a, W: Write> {
     to: &'a mut W,
     bytes: bool,
+    /// What ALGs have told of the packet to come.
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -35,6 +37,9 @@ struct PacketLine<'a> {
     cut: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     readdressed: Option<bool>,
+    /// What its ALG has read in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alg: Vec<String>,
     out: Vec<OutLine<'a>>,
 }
 
@@ -69,7 +74,11 @@ struct UnfinishedLine<'a> {
 
 impl<'a, W: Write> JsonLines<'a, W> {
     pub(super) fn new(to: &'a mut W, bytes: bool) -> Self {
-        Self { to, bytes }
+        Self {
+            to,
+            bytes,
+            notes: Vec::new(),
+        }
     }
 
     pub(super) fn packet(&mut self, engine: &Engine, report: &PacketReport<'_>) -> io::Result<()> {
@@ -93,6 +102,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
             state: judgement.state.map(crate::session::State::name),
             cut: (report.extent == Extent::Cut).then_some(true),
             readdressed: (report.readdressed == Readdressed::Yes).then_some(true),
+            alg: std::mem::take(&mut self.notes),
             out: out.collect(),
         };
         self.write(&line)
@@ -106,6 +116,10 @@ impl<'a, W: Write> JsonLines<'a, W> {
         event: &Event,
         made: &[Made],
     ) -> io::Result<()> {
+        if let Event::Alg { note, .. } = event {
+            self.notes.push(note.to_string());
+            return Ok(()); // told with the packet that it is about
+        }
         let zones = &engine.policy().zones;
         let out = made.iter().map(|Made { zone, bytes }| OutLine {
             zone: zones.name(*zone),
@@ -114,6 +128,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
         let out = out.collect();
         let line = match event {
             Event::Began(_)
+            | Event::Alg { .. }
             | Event::Ended {
                 ending: Ending::Replaced | Ending::Refused | Ending::Evicted,
                 ..

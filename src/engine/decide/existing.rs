@@ -1,10 +1,11 @@
 //! A packet of a session.
 
-use super::super::control::{Circumstances, read as read_control};
+use super::super::control::read as read_control;
+use super::super::desk::Circumstances;
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{After, Answered, Decision, Pass, Plan};
-use super::{Case, nothing, ttl_expired};
+use super::{Case, told, ttl_expired};
 use crate::net::{Direction, Timestamp, Tuple};
 use crate::rules::RuleId;
 use crate::session::{
@@ -90,24 +91,13 @@ impl Engine {
         let control = match control {
             None => None,
             Some(control) => {
-                let circumstances = Circumstances {
-                    sessions: &self.sessions,
-                    nat: &self.policy.nat,
-                    hash: self.hash,
-                    timeouts: &self.policy.lifetimes.get(origin.lifetime).timeouts,
-                    now: case.now,
-                };
-                let place = (handle, session, direction);
-                match read_control(
-                    control,
-                    &circumstances,
-                    place,
-                    case.headers,
-                    case.frame,
-                    why,
-                ) {
+                let known = (control, &self.circumstances(case));
+                match read_control(known, session, direction, (case.headers, case.frame), why) {
                     Ok(step) => step,
-                    Err(_) => return nothing(judgement(Verdict::Drop, Reason::AlgRefused, state)),
+                    Err(refused) => {
+                        let dropped = judgement(Verdict::Drop, refused.reason, state);
+                        return told(dropped, refused.notes);
+                    }
                 }
             }
         };
@@ -140,6 +130,16 @@ impl Engine {
 }
 
 impl Engine {
+    /// What an ALG is asked and asks with.
+    pub(super) fn circumstances(&self, case: &Case<'_>) -> Circumstances<'_> {
+        Circumstances {
+            sessions: &self.sessions,
+            policy: &self.policy,
+            hash: self.hash,
+            now: case.now,
+        }
+    }
+
     /// What an answer to a keep-alive of the gateway does: when both ends have
     /// answered, their session lives as if they had spoken to each other.
     fn answered(

@@ -33,7 +33,12 @@ pub(super) fn refused_for_options(case: &Case<'_>) -> Option<Decision> {
 /// Addresses that a router passes on (RFC 1812 section 5.3.7, RFC 4291
 /// section 2.5): one sender, one receiver, neither on this link or host alone.
 fn may_be_forwarded(source: IpAddr, destination: IpAddr) -> bool {
-    let unicast = |address: IpAddr| match address {
+    is_a_hosts(source) && is_a_hosts(destination)
+}
+
+/// Whether an address can be one host's, anywhere but on this link.
+pub(in crate::engine) fn is_a_hosts(address: IpAddr) -> bool {
+    match address {
         IpAddr::V4(a) => {
             !a.is_multicast()
                 && !a.is_broadcast()
@@ -52,6 +57,5 @@ fn may_be_forwarded(source: IpAddr, destination: IpAddr) -> bool {
                 // Loopback and the unspecified address are among these.
                 && !matches!(a.segments(), [0, 0, 0, 0, 0, 0 | 0xffff, _, _])
         }
-    };
-    unicast(source) && unicast(destination)
+    }
 }
