@@ -11,16 +11,18 @@ pub mod expression;
 pub mod ftp;
 pub mod packet;
 pub mod rules;
+pub mod segments;
 
 /// What a target does with one input.
 pub type Body = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Body); 6] = [
+pub const TARGETS: [(&str, Body); 7] = [
     ("capture", capture::run),
     ("engine", engine::run),
     ("expression", expression::run),
     ("ftp", ftp::run),
     ("packet", packet::run),
     ("rules", rules::run),
+    ("segments", segments::run),
 ];

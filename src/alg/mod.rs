@@ -15,8 +15,9 @@
 //! that host.
 //!
 //! Life cycle: the engine [`attach`]es an ALG to a session when it is made,
-//! gives it every octet of either direction once and in order, and lets it go
-//! with the session. Deciding works on a [`Alg::boxed_clone`]; committing
+//! gives it every octet of either direction once and in order (but for octets
+//! that the ALG withholds, as it may have to rewrite them once it has seen what
+//! follows: those come again), and lets it go with the session. Deciding works on a [`Alg::boxed_clone`]; committing
 //! stores it, so that a packet dropped later leaves no trace here.
 
 #![cfg_attr(
@@ -41,6 +42,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::Range;
 
+use self::stream::Follow;
 use crate::net::{AlgKind, Direction, Endpoint, Port, Protocol, SeqNumber};
 
 /// What an operator says about each of them.
@@ -73,9 +75,16 @@ pub trait Alg: fmt::Debug + Send + Sync {
     /// Which ALG this is.
     fn kind(&self) -> AlgKind;
 
-    /// Reads the next octets of one direction, never the same ones twice;
-    /// asks `desk` for the holes that they announce. Of a session of datagrams
-    /// it gets each whole, repetitions too.
+    /// How both streams are to be followed from here on. Loosely, octets come as
+    /// they pass, none can be withheld, and what came before may be missing.
+    fn follow(&self) -> Follow {
+        Follow::Strictly
+    }
+
+    /// Reads the next octets of one direction; asks `desk` for the holes that
+    /// they announce. Octets that it wants to [hold](Inspection::hold) come
+    /// again, as the first of the next chunk; all others never do. Of a session of
+    /// datagrams it gets each whole, repetitions too.
     fn inspect(&mut self, chunk: Chunk<'_>, desk: &mut dyn Desk) -> Inspection;
 
     /// Octets of this direction went by unread: what came before them and
@@ -113,6 +122,10 @@ pub trait Desk {
 
     /// Whose this address is that an end has named, its own aside.
     fn whose(&self, address: IpAddr) -> Whose;
+
+    /// Whether the other end finds what this end announces elsewhere, so that
+    /// an announcement has to be rewritten. Only then is anything to be withheld.
+    fn translates(&self, by: Direction) -> bool;
 
     /// Asks for a hole for the one data session that the other end will open
     /// to what was announced.
@@ -217,6 +230,11 @@ pub enum Fixed {
 pub struct Inspection {
     /// What to change in the chunk: in order, apart from each other, none empty.
     pub edits: Vec<Edit>,
+    /// From where on the octets of the chunk are not to leave before the next
+    /// ones have come: they may have to be changed. Where the chunk began with
+    /// octets that were withheld before: from its first one on, or from behind a
+    /// new one on.
+    pub hold: Option<usize>,
     /// Whether the packet may pass.
     pub verdict: AlgVerdict,
     /// What an explanation should tell.

@@ -358,6 +358,14 @@ impl Observer for Steps<'_> {
             }
             Step::Alg(note) => self.say("alg", note.to_string()),
             Step::Unread(why) => self.say("alg", format!("not read: {why:?}")),
+            Step::Withholds(octets) => {
+                let text = format!("withholds {octets} octets until it has seen what follows them");
+                self.say("alg", text);
+            }
+            Step::Acknowledges => {
+                let text = "acknowledges what it withholds, which its sender repeats";
+                self.say("alg", text);
+            }
             Step::Decided(judgement) => self.decided(judgement),
         }
     }

@@ -10,6 +10,7 @@ use super::diagnostic::{Diagnostic, Problems};
 use super::limits;
 use super::names;
 use super::services;
+use super::spelling::one_of;
 use super::table::{self, Row, Value, shortened};
 use crate::alg::Settings;
 use crate::alg::ftp::{
@@ -139,7 +140,7 @@ fn choose<T: Copy>(
 ) {
     let Some(value) = row.get(key) else { return };
     let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-    let Some(word) = table::text(value, &names::one_of(&words, "or"), problems) else {
+    let Some(word) = table::text(value, &one_of(&words, "or"), problems) else {
         return;
     };
     if let Some(chosen) = names::choose(&word, choices, key, problems) {

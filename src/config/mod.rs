@@ -38,6 +38,7 @@ mod rules;
 mod server;
 mod services;
 mod source_nat;
+mod spelling;
 mod static_nat;
 mod syntax;
 mod table;

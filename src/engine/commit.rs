@@ -1,15 +1,15 @@
 //! Committing: carrying out what was decided. Nothing here decides.
 
-use super::control::{Control, ControlStep};
+use super::control::{Control, ControlStep, Leaves};
 use super::decide::{Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan};
 use super::desk::HoleChange;
 use super::fragments::Late;
 use super::rates::AnswerKind;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
 use crate::alg::Note;
-use crate::net::{Direction, Family, Timestamp, Tuple, ZoneId};
-use crate::packet::{self, Complaint, Cuts, Cutting, Headers};
-use crate::session::{Handle, Session, SessionId};
+use crate::net::{Direction, Family, SeqNumber, TcpFlags, Timestamp, Tuple, ZoneId};
+use crate::packet::{self, Complaint, Cuts, Cutting, Headers, Numbers, Speech};
+use crate::session::{Handle, Session, SessionId, Tracked};
 
 impl Engine {
     /// Carries out a decision about the packet in `frame`.
@@ -191,12 +191,31 @@ impl Engine {
             leaves,
             mss,
             alg,
-            control,
+            mut control,
         } = pass;
         let direction = update.direction;
         self.sessions.update(handle, &update);
-        if let Some(step) = control {
-            self.step_on(now, handle, *step, out);
+        let leaves_what = control.as_ref().map(|step| step.leaves);
+        if let Some(step) = &mut control {
+            self.carry_on(now, handle, step, out);
+        }
+        let mut merged = None;
+        if alg.is_some()
+            && let Some(parent) = self.controls.get_mut(&handle.id())
+        {
+            merged = parent.go_on(direction, headers, frame, control.map(|step| *step));
+        }
+        if alg.is_some() && update.tracked.state().is_closing() {
+            self.close_holes(handle.id());
+        }
+        match leaves_what {
+            Some(Leaves::Nothing | Leaves::Lost) => return,
+            Some(Leaves::Acknowledged) => {
+                let told = self.acknowledge(handle, direction);
+                out.made.extend(told);
+                return;
+            }
+            None | Some(Leaves::Segment | Leaves::Header) => {}
         }
         frame.truncate(headers.length);
         packet::translate(frame, headers, &leaves);
@@ -204,16 +223,22 @@ impl Engine {
         if let Some(most) = mss {
             packet::lower_mss(frame, headers, most.get());
         }
-        if alg.is_some() && update.tracked.state().is_closing() {
-            self.close_holes(handle.id());
-        }
         if alg.is_some()
-            && let Some(control) = self.controls.get_mut(&handle.id())
+            && let Some(control) = self.controls.get(&handle.id())
+            && (merged.is_some() || !control.is_plain())
         {
-            control.acknowledged(direction, headers);
-            if !control.is_plain() {
-                rewrite_stream(frame, headers, control, direction, &mut self.payload);
-            }
+            let egress = self
+                .sessions
+                .get(handle)
+                .map(|s| s.origin.egress[direction]);
+            let mtu = egress.and_then(|zone| self.mtu(zone)).map(usize::from);
+            let rewriting = Rewriting {
+                control,
+                direction,
+                merged,
+                mtu,
+            };
+            rewriting.apply(frame, headers, &mut self.payload, &mut out.more);
         }
         if after == After::Ends
             && let Some(session) = self.end(handle)
@@ -226,6 +251,29 @@ impl Engine {
                 packets: 0,
             });
         }
+    }
+
+    /// Tells the sender of what is withheld, in its receiver's name, that it has
+    /// arrived.
+    fn acknowledge(&self, handle: Handle, direction: Direction) -> Option<Made> {
+        let session = self.sessions.get(handle)?;
+        let control = self.controls.get(&handle.id())?;
+        let Tracked::Tcp(connection) = &session.tracked else {
+            return None;
+        };
+        let (ack, window) = control.says_in_its_name(direction)?;
+        let says = connection.nothing_new(!direction)?;
+        let says = Numbers {
+            seq: control.as_received(!direction, says.seq),
+            ack,
+            window,
+            ..says
+        };
+        let tuple = session.origin.outgoing(!direction);
+        Some(Made {
+            zone: session.origin.egress[!direction],
+            bytes: packet::in_the_name_of(&tuple, &says, Speech::Acknowledgement)?,
+        })
     }
 
     fn open_session(
@@ -286,12 +334,15 @@ impl Engine {
         let direction = first.direction;
         if let Some(kind) = origin.alg {
             let mut control = Control::new(kind, headers);
-            control.synchronize(direction, headers);
+            control.synchronize(direction, headers, frame);
             self.controls.insert(handle.id(), control);
         }
         out.events.push(Event::Began(handle.id()));
-        if let Some(step) = control {
-            self.step_on(now, handle, *step, out);
+        if let Some(mut step) = control {
+            self.carry_on(now, handle, &mut step, out);
+            if let Some(control) = self.controls.get_mut(&handle.id()) {
+                control.go_on(direction, headers, frame, Some(*step));
+            }
         }
         frame.truncate(headers.length);
         packet::translate(frame, headers, &origin.outgoing(direction));
@@ -318,9 +369,15 @@ impl Engine {
         }
     }
 
-    /// What an ALG has read and asked for comes to be.
-    fn step_on(&mut self, now: Timestamp, handle: Handle, step: ControlStep, out: &mut Output) {
-        for change in step.changes {
+    /// What an ALG has asked for comes to be, and what it has to tell is told.
+    fn carry_on(
+        &mut self,
+        now: Timestamp,
+        handle: Handle,
+        step: &mut ControlStep,
+        out: &mut Output,
+    ) {
+        for change in step.changes.drain(..) {
             match change {
                 HoleChange::Expect(expected) => self.sessions.expect(expected.of(handle)),
                 HoleChange::Admit(tuple) => self.sessions.admit(&tuple),
@@ -329,8 +386,8 @@ impl Engine {
                 }
             }
         }
-        self.controls.insert(handle.id(), step.next);
-        self.tell(now, Some(handle.id()), step.notes, out);
+        let notes = std::mem::take(&mut step.notes);
+        self.tell(now, Some(handle.id()), notes, out);
     }
 
     /// Counts and passes on what an ALG has to tell.
@@ -359,38 +416,75 @@ impl Engine {
     }
 }
 
-/// Brings a segment of a changed stream into the numbers of its receiver, with
-/// the payload that the receiver is to get.
-fn rewrite_stream(
-    frame: &mut Vec<u8>,
-    headers: &Headers,
-    control: &Control,
+/// How a segment of a changed stream is rewritten.
+struct Rewriting<'a> {
+    control: &'a Control,
     direction: Direction,
-    payload: &mut Vec<u8>,
-) {
-    packet::renumber(frame, headers, &control.numbers(direction));
-    let Some(tcp) = headers.tcp().filter(|tcp| tcp.payload > 0) else {
-        return;
-    };
-    let Some(old) = frame.get(headers.payload_range()) else {
-        return; // cut: the numbers are right, the text cannot be
-    };
-    payload.clear();
-    control.apply(direction, tcp.seq, old, payload);
-    if payload.as_slice() != old {
-        // Too long for an IP packet cannot be: an announcement grows by a few
-        // octets, and what it is in came through a link's MTU.
+    /// Where the octets begin that leave with it, having been withheld before.
+    merged: Option<SeqNumber>,
+    /// The longest packet that may leave.
+    mtu: Option<usize>,
+}
+
+impl Rewriting<'_> {
+    /// Brings the segment into the numbers of its receiver, with the payload that
+    /// the receiver is to get; if that has become too long for one segment, in
+    /// several, all but the first in `more`.
+    fn apply(
+        &self,
+        frame: &mut Vec<u8>,
+        headers: &Headers,
+        payload: &mut Vec<u8>,
+        more: &mut Vec<Vec<u8>>,
+    ) {
+        let Self {
+            control, direction, ..
+        } = *self;
+        payload.clear();
+        let Some(seq) = control.image(direction, headers, frame, self.merged, payload) else {
+            return;
+        };
+        let urgent = packet::urgent(frame, headers);
+        packet::renumber(frame, headers, &control.numbers(direction, seq));
+        if let Some(end) = urgent {
+            let end = control.as_received(direction, end);
+            packet::put_urgent(frame, headers, seq, Some(end));
+        }
+        let Some(old) = frame.get(headers.payload_range()) else {
+            return; // cut: the numbers are right, the text cannot be
+        };
+        if payload.as_slice() == old {
+            return;
+        }
+        let came = old.len();
+        if payload.is_empty() {
+            packet::clear_flags(frame, headers, TcpFlags::PSH);
+        }
+        // Too long for an IP packet cannot be: what is withheld is a line at most,
+        // and what the segment is in came through a link's MTU.
         let replaced = packet::replace_payload(frame, headers, payload);
         debug_assert!(replaced, "a control segment outgrew IP");
+        let header = headers.payload_range().start;
+        let fits = self
+            .mtu
+            .map_or(usize::MAX, |mtu| mtu.saturating_sub(header));
+        let limit = control
+            .longest_payload(direction, headers)
+            .min(fits)
+            .max(came);
+        if payload.len() > limit {
+            more.extend(packet::split(frame, limit));
+        }
     }
 }
 
-/// The first piece takes the packet's place, the others follow.
+/// The first piece takes the packet's place, the others follow, before what
+/// follows the packet.
 fn leave_in_pieces(pieces: Vec<Vec<u8>>, frame: &mut Vec<u8>, out: &mut Output) {
     let mut pieces = pieces.into_iter();
     if let Some(first) = pieces.next() {
         *frame = first;
-        out.more.extend(pieces);
+        out.more.splice(..0, pieces);
     }
 }
 

@@ -7,18 +7,22 @@
 use super::Reason;
 use super::desk::{Circumstances, EngineDesk, HoleChange};
 use super::observer::{Observer, Step, Unread};
-use crate::alg::stream::{Cursor, Reading, Rewrites};
+use crate::alg::stream::{Follow, Follower, Place, Progress, Reading, Segment, Unreadable};
 use crate::alg::{Alg, AlgVerdict, Chunk, NotOpened, Note, Start, attach};
 use crate::net::{AlgKind, Direction, PerDirection, Protocol, SeqNumber, TcpFlags};
-use crate::packet::{Headers, Renumber};
+use crate::packet::{self, Headers, Renumber};
 use crate::session::{ExpectedTuple, Handle, Origin, Session, State, TcpState};
 
 /// What the engine keeps of one control session.
 #[derive(Debug, Clone)]
 pub(super) struct Control {
     alg: Box<dyn Alg>,
-    cursors: PerDirection<Cursor>,
-    rewrites: PerDirection<Rewrites>,
+    streams: PerDirection<Follower>,
+    /// What the segments of each direction last acknowledged and offered.
+    said: PerDirection<Option<Said>>,
+    /// The longest segment that the sender of each direction takes, if its SYN
+    /// has said so.
+    mss: PerDirection<Option<u16>>,
     /// The data sessions that it announced and that have not come, the oldest
     /// first: as many as the settings let it have.
     pub(super) holes: Vec<ExpectedTuple>,
@@ -26,13 +30,68 @@ pub(super) struct Control {
     pub(super) children: Vec<Handle>,
 }
 
+/// What a segment says besides its payload, as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Said {
+    ack: SeqNumber,
+    window: u16,
+}
+
+impl Said {
+    fn of(headers: &Headers) -> Option<Self> {
+        let tcp = headers.tcp().filter(|tcp| tcp.flags.has(TcpFlags::ACK))?;
+        Some(Self {
+            ack: tcp.ack,
+            window: tcp.window,
+        })
+    }
+}
+
 /// What one packet does to its control session.
 #[derive(Debug)]
 pub(super) struct ControlStep {
-    pub(super) next: Control,
+    /// The reader, if it has read something.
+    alg: Option<Box<dyn Alg>>,
+    /// The number of a SYN from which the stream counts.
+    syn: Option<SeqNumber>,
+    follow: Follow,
+    progress: Progress,
+    /// The holes that it has from now on, and how that comes about.
+    holes: Vec<ExpectedTuple>,
     pub(super) changes: Vec<HoleChange>,
     /// What there is to tell of it.
     pub(super) notes: Vec<Note>,
+    pub(super) leaves: Leaves,
+    /// Where the octets begin that leave with this segment, having been
+    /// withheld before.
+    merged: Option<SeqNumber>,
+}
+
+/// What leaves of a control segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaves {
+    /// All that is not withheld.
+    Segment,
+    /// What it says besides its payload, all of which is withheld.
+    Header,
+    /// Nothing: it says nothing else.
+    Nothing,
+    /// Nothing; and its sender is told that its octets have arrived.
+    Acknowledged,
+    /// Nothing: it is as if it were lost behind the gateway.
+    Lost,
+}
+
+/// The segment as its stream's follower sees it.
+fn segment_of<'a>(headers: &Headers, frame: &'a [u8]) -> Option<Segment<'a>> {
+    let tcp = headers.tcp()?;
+    Some(Segment {
+        // Data on a SYN counts from the number behind it.
+        seq: tcp.seq.advance(u32::from(tcp.flags.has(TcpFlags::SYN))),
+        len: tcp.payload,
+        octets: frame.get(headers.payload_range()),
+        fin: tcp.flags.has(TcpFlags::FIN),
+    })
 }
 
 impl Control {
@@ -44,93 +103,137 @@ impl Control {
         };
         Self {
             alg: attach(kind, start),
-            cursors: PerDirection::default(),
-            rewrites: PerDirection::default(),
+            streams: PerDirection::default(),
+            said: PerDirection::default(),
+            mss: PerDirection::default(),
             holes: Vec::new(),
             children: Vec::new(),
         }
     }
 
-    /// Whether the segment has something for the reader: payload, or a SYN
-    /// from which it counts.
-    fn concerns(headers: &Headers) -> bool {
-        headers
-            .tcp()
-            .is_some_and(|tcp| tcp.payload > 0 || tcp.flags.has(TcpFlags::SYN))
-    }
-
     /// Starts counting at a SYN.
-    pub(super) fn synchronize(&mut self, direction: Direction, headers: &Headers) {
+    pub(super) fn synchronize(&mut self, direction: Direction, headers: &Headers, frame: &[u8]) {
         if let Some(tcp) = headers.tcp().filter(|tcp| tcp.flags.has(TcpFlags::SYN)) {
-            self.cursors[direction].synchronize(tcp.seq);
+            self.streams[direction].synchronize(tcp.seq);
+            self.note_mss(direction, headers, frame);
         }
     }
 
-    /// Whether neither stream has been changed.
+    fn note_mss(&mut self, direction: Direction, headers: &Headers, frame: &[u8]) {
+        if let Some(mss) = packet::announced_mss(frame, headers) {
+            self.mss[direction] = Some(mss);
+        }
+    }
+
+    /// Whether neither stream has been changed, and nothing is withheld.
     pub(super) fn is_plain(&self) -> bool {
-        Direction::BOTH
-            .iter()
-            .all(|direction| self.rewrites[*direction].is_identity())
+        let is_plain = |direction: &Direction| self.streams[*direction].is_plain();
+        Direction::BOTH.iter().all(is_plain)
     }
 
-    /// Learns what a segment travelling in `direction` acknowledges.
-    pub(super) fn acknowledged(&mut self, direction: Direction, headers: &Headers) {
-        if let Some(tcp) = headers.tcp().filter(|tcp| tcp.flags.has(TcpFlags::ACK)) {
-            self.rewrites[!direction].acknowledged(tcp.ack);
+    /// Carries out what was decided about a segment. Gives where the octets
+    /// begin that leave with it.
+    pub(super) fn go_on(
+        &mut self,
+        direction: Direction,
+        headers: &Headers,
+        frame: &[u8],
+        step: Option<ControlStep>,
+    ) -> Option<SeqNumber> {
+        let mut merged = None;
+        if let Some(step) = step {
+            merged = step.merged;
+            if let Some(alg) = step.alg {
+                self.alg = alg;
+            }
+            self.holes = step.holes;
+            if let Some(syn) = step.syn {
+                self.streams[direction].synchronize(syn);
+                self.note_mss(direction, headers, frame);
+            }
+            if let Some(segment) = segment_of(headers, frame) {
+                self.streams[direction].go_on(&segment, step.progress, step.follow);
+            }
         }
+        if let Some(said) = Said::of(headers) {
+            self.said[direction] = Some(said);
+            if self.streams[!direction].acknowledged(said.ack) == Place::Lost {
+                self.alg.skipped(!direction);
+            }
+        }
+        merged
     }
 
-    /// Appends to `payload` what the receiver is to get of this segment.
-    pub(super) fn apply(
+    /// Appends to `payload` what the receiver is to get of this segment, and
+    /// says which number it begins at.
+    pub(super) fn image(
         &self,
         direction: Direction,
-        seq: SeqNumber,
-        segment: &[u8],
+        headers: &Headers,
+        frame: &[u8],
+        merged: Option<SeqNumber>,
         payload: &mut Vec<u8>,
-    ) {
-        self.rewrites[direction].apply(seq, segment, payload);
+    ) -> Option<SeqNumber> {
+        let segment = segment_of(headers, frame)?;
+        let seq = self.streams[direction].image(&segment, merged, payload);
+        let syn = headers.tcp()?.flags.has(TcpFlags::SYN);
+        Some(seq.shift(-i32::from(syn)))
     }
 
-    /// How the numbers of a segment travelling in `direction` change.
-    pub(super) fn numbers(&self, direction: Direction) -> StreamNumbers<'_> {
+    /// How the numbers of a segment travelling in `direction` change, which
+    /// leaves as `seq`.
+    pub(super) fn numbers(&self, direction: Direction, seq: SeqNumber) -> StreamNumbers<'_> {
         StreamNumbers {
-            own: &self.rewrites[direction],
-            other: &self.rewrites[!direction],
+            seq,
+            other: &self.streams[!direction],
         }
+    }
+
+    /// The most octets of payload that the receiver of this segment takes in one.
+    pub(super) fn longest_payload(&self, direction: Direction, headers: &Headers) -> usize {
+        let mss = self.mss[!direction].unwrap_or_else(|| packet::default_mss(headers));
+        // The announced size is without options (RFC 6691).
+        let options = headers.tcp().map_or(0, |tcp| tcp.length.saturating_sub(20));
+        usize::from(mss).saturating_sub(options).max(1)
+    }
+
+    /// What a receiver would say that has got all that is withheld from it: the
+    /// acknowledgement, and the window that it last offered.
+    pub(super) fn says_in_its_name(&self, direction: Direction) -> Option<(SeqNumber, u16)> {
+        let said = self.said[!direction]?;
+        Some((self.streams[direction].next()?, said.window))
     }
 
     /// What an acknowledgement of the changed stream acknowledges of the stream
     /// as its sender counts.
     pub(super) fn as_sent(&self, stream: Direction, ack: SeqNumber) -> SeqNumber {
-        self.rewrites[stream].ack(ack)
+        self.streams[stream].ack(ack)
     }
 
     /// What a receiver of the changed stream acknowledges, given what it would
     /// have acknowledged of the unchanged one.
     pub(super) fn as_received(&self, stream: Direction, ack: SeqNumber) -> SeqNumber {
-        self.rewrites[stream].seq(ack)
+        self.streams[stream].seq(ack)
     }
 }
 
 /// The numbers of one direction of a changed stream.
 pub(super) struct StreamNumbers<'a> {
-    own: &'a Rewrites,
-    other: &'a Rewrites,
+    seq: SeqNumber,
+    other: &'a Follower,
 }
 
 impl Renumber for StreamNumbers<'_> {
-    fn seq(&self, seq: SeqNumber) -> SeqNumber {
-        self.own.seq(seq)
+    fn seq(&self, _: SeqNumber) -> SeqNumber {
+        self.seq
     }
 
     fn ack(&self, ack: SeqNumber) -> SeqNumber {
         self.other.ack(ack)
     }
 
-    fn sack(&self, [left, right]: [SeqNumber; 2]) -> [SeqNumber; 2] {
-        // A block that holds no whole octet shrinks to nothing at its place.
-        let mapped = self.other.sack(left, right);
-        mapped.map_or_else(|| [self.other.ack(left); 2], |(left, right)| [left, right])
+    fn sack(&self, edges: [SeqNumber; 2]) -> [SeqNumber; 2] {
+        self.other.sack(edges)
     }
 }
 
@@ -138,6 +241,15 @@ impl Renumber for StreamNumbers<'_> {
 pub(super) struct Refused {
     pub(super) reason: Reason,
     pub(super) notes: Vec<Note>,
+}
+
+impl From<Reason> for Refused {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            notes: Vec::new(),
+        }
+    }
 }
 
 impl Refused {
@@ -164,14 +276,14 @@ pub(super) fn read_datagram(
         why.step(Step::Unread(Unread::Cut));
         return Ok(None);
     };
-    let mut next = control.clone();
+    let mut alg = control.alg.boxed_clone();
     let mut desk = EngineDesk::new(circumstances, origin, &control.holes);
     let chunk = Chunk {
         direction,
         seq: SeqNumber(0),
         bytes: payload,
     };
-    let inspection = next.alg.inspect(chunk, &mut desk);
+    let inspection = alg.inspect(chunk, &mut desk);
     for note in &inspection.notes {
         why.step(Step::Alg(note));
     }
@@ -180,18 +292,24 @@ pub(super) fn read_datagram(
         return Err(Refused::by(check, inspection.notes));
     }
     let (holes, changes) = desk.outcome();
-    next.holes = holes;
     Ok(Some(Box::new(ControlStep {
-        next,
+        alg: Some(alg),
+        syn: None,
+        follow: Follow::Loosely,
+        progress: Progress::None,
+        holes,
         changes,
         notes: inspection.notes,
+        leaves: Leaves::Segment,
+        merged: None,
     })))
 }
 
-/// Lets the ALG read a segment. `None`: nothing in it concerns the reader.
+/// What a segment does to its control session. `None`: nothing in it concerns
+/// the reader.
 ///
 /// # Errors
-/// The ALG refuses the segment.
+/// The segment is to be dropped, and leaves no trace.
 pub(super) fn read(
     (control, circumstances): (&Control, &Circumstances<'_>),
     session: &Session,
@@ -204,9 +322,13 @@ pub(super) fn read(
         let known = (control, circumstances);
         return read_datagram(known, (origin, direction), (headers, frame), why);
     }
-    let Some(tcp) = headers.tcp().filter(|_| Control::concerns(headers)) else {
+    let Some(tcp) = headers.tcp() else {
         return Ok(None);
     };
+    let is_syn = tcp.flags.has(TcpFlags::SYN);
+    if tcp.payload == 0 && !is_syn && !tcp.flags.has(TcpFlags::FIN) {
+        return Ok(None);
+    }
     // A SYN in a connection whose ends have met changes nothing before its
     // receiver has said so: whoever forges one must not make the reader lose
     // its place.
@@ -214,63 +336,179 @@ pub(super) fn read(
         session.state(),
         State::Tcp(TcpState::SynSent | TcpState::SynSent2)
     );
-    if is_met && tcp.flags.has(TcpFlags::SYN) {
+    if is_met && is_syn {
         return Ok(None);
     }
-    let mut next = control.clone();
-    next.synchronize(direction, headers);
-    // Data on a SYN counts from the number behind it.
-    let data_at = tcp.seq.advance(u32::from(tcp.flags.has(TcpFlags::SYN)));
+    let Some(segment) = segment_of(headers, frame) else {
+        return Ok(None);
+    };
+    let begun;
+    let stream = if is_syn {
+        let mut stream = control.streams[direction].clone();
+        stream.synchronize(tcp.seq);
+        begun = stream;
+        &begun
+    } else {
+        &control.streams[direction]
+    };
+    let mut reader = Reader {
+        control,
+        stream,
+        segment,
+        direction,
+        step: ControlStep {
+            alg: None,
+            syn: is_syn.then_some(tcp.seq),
+            follow: control.alg.follow(),
+            progress: Progress::None,
+            holes: Vec::new(),
+            changes: Vec::new(),
+            notes: Vec::new(),
+            leaves: Leaves::Segment,
+            merged: None,
+        },
+    };
     let mut desk = EngineDesk::new(circumstances, origin, &control.holes);
-    let mut notes = Vec::new();
-    match (
-        next.cursors[direction].read(data_at, tcp.payload),
-        frame.get(headers.payload_range()),
-    ) {
-        (Reading::Nothing, _) => {}
-        (Reading::Gap, _) => {
-            why.step(Step::Unread(Unread::Gap));
-            next.alg.skipped(direction);
-        }
-        (Reading::New(_), None) => {
-            why.step(Step::Unread(Unread::Cut));
-            next.alg.skipped(direction);
-        }
-        (Reading::New(new), Some(payload)) => {
-            let skip = u32::try_from(new.start).unwrap_or(u32::MAX);
-            let chunk = Chunk {
-                direction,
-                seq: data_at.advance(skip),
-                bytes: payload.get(new).unwrap_or(&[]),
-            };
-            let seq = chunk.seq;
-            let inspection = next.alg.inspect(chunk, &mut desk);
-            for note in &inspection.notes {
-                why.step(Step::Alg(note));
-            }
-            if let AlgVerdict::Refuse(check) = inspection.verdict {
-                return Err(Refused::by(check, inspection.notes));
-            }
-            for edit in &inspection.edits {
-                let at = seq.advance(u32::try_from(edit.range.start).unwrap_or(u32::MAX));
-                // A change that cannot be remembered could not be repeated:
-                // the segment is dropped, and finds room when it comes again.
-                let recorded = next.rewrites[direction].record(at, edit.range.len(), &edit.with);
-                if recorded.is_err() {
-                    return Err(Refused {
-                        reason: Reason::AlgRefused,
-                        notes: Vec::new(),
-                    });
+    reader.read(&mut desk, why)?;
+    let mut step = reader.step;
+    (step.holes, step.changes) = desk.outcome();
+    if step.leaves == Leaves::Header && Said::of(headers) == control.said[direction] {
+        step.leaves = Leaves::Nothing;
+    }
+    Ok(Some(Box::new(step)))
+}
+
+/// The reading of one segment.
+struct Reader<'a> {
+    control: &'a Control,
+    stream: &'a Follower,
+    segment: Segment<'a>,
+    direction: Direction,
+    step: ControlStep,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, desk: &mut EngineDesk<'_>, why: &mut impl Observer) -> Result<(), Refused> {
+        match self.stream.read(&self.segment, self.step.follow) {
+            Reading::Nothing => self.repeats(),
+            Reading::Withheld => {
+                self.step.leaves = Leaves::Header;
+                if self.stream.may_silence() {
+                    why.step(Step::Acknowledges);
+                    self.step.progress = Progress::Silenced;
+                    self.step.leaves = Leaves::Acknowledged;
                 }
             }
-            notes = inspection.notes;
+            Reading::Beyond => {
+                self.step.progress = Progress::Beyond;
+                self.step.leaves = Leaves::Lost;
+            }
+            Reading::Unread(unreadable) => {
+                why.step(Step::Unread(match unreadable {
+                    Unreadable::Gap => Unread::Gap,
+                    Unreadable::Cut => Unread::Cut,
+                }));
+                self.step.progress = Progress::Skipped;
+                self.skip();
+            }
+            Reading::Contradicts => return Err(Reason::AlgOverlap.into()),
+            Reading::Full => return Err(Reason::AlgUnacknowledged.into()),
+            Reading::End => self.let_go()?,
+            Reading::New(new) => self.inspect(new, desk, why)?,
+        }
+        Ok(())
+    }
+
+    /// Octets that were taken before, perhaps all withheld.
+    fn repeats(&mut self) {
+        if self.segment.len > 0 && self.stream.is_withheld(self.segment.seq) {
+            self.step.leaves = Leaves::Header;
         }
     }
-    let (holes, changes) = desk.outcome();
-    next.holes = holes;
-    Ok(Some(Box::new(ControlStep {
-        next,
-        changes,
-        notes,
-    })))
+
+    fn alg(&mut self) -> &mut Box<dyn Alg> {
+        let control = self.control;
+        self.step
+            .alg
+            .get_or_insert_with(|| control.alg.boxed_clone())
+    }
+
+    fn skip(&mut self) {
+        let direction = self.direction;
+        self.alg().skipped(direction);
+    }
+
+    /// The stream ends: what was withheld goes with its end.
+    fn let_go(&mut self) -> Result<(), Refused> {
+        let (at, mut chunk) = self.stream.chunk(&[]);
+        let withheld = chunk.len();
+        chunk.to_mut().push(0);
+        let changes = self.stream.changes((at, &chunk), &[], withheld + 1);
+        let end = self.segment.len;
+        self.step.merged = (withheld > 0).then_some(at);
+        self.step.progress = Progress::Taken {
+            new: end..end,
+            withheld: 0,
+            changes: changes.map_err(|_| Refused::from(Reason::AlgRefused))?,
+        };
+        Ok(())
+    }
+
+    fn inspect(
+        &mut self,
+        new: std::ops::Range<usize>,
+        desk: &mut EngineDesk<'_>,
+        why: &mut impl Observer,
+    ) -> Result<(), Refused> {
+        let octets = self.segment.octets.unwrap_or_default();
+        let octets = octets.get(new.clone()).unwrap_or_default();
+        let (at, bytes) = self.stream.chunk(octets);
+        let withheld = bytes.len() - octets.len();
+        let direction = self.direction;
+        let chunk = Chunk {
+            direction,
+            seq: at,
+            bytes: &bytes,
+        };
+        let inspection = self.alg().inspect(chunk, desk);
+        for note in &inspection.notes {
+            why.step(Step::Alg(note));
+        }
+        if let AlgVerdict::Refuse(check) = inspection.verdict {
+            return Err(Refused::by(check, inspection.notes));
+        }
+        self.step.notes = inspection.notes;
+        // A stream that ends keeps nothing back, nor one that is not followed.
+        let may_hold = !self.segment.fin && self.step.follow == Follow::Strictly;
+        let hold = inspection
+            .hold
+            .filter(|hold| may_hold && *hold < bytes.len());
+        let hold = match hold {
+            Some(hold) if 0 < hold && hold <= withheld => {
+                debug_assert!(false, "what was withheld is withheld whole");
+                self.skip();
+                None
+            }
+            hold => hold,
+        };
+        let released = hold.unwrap_or(bytes.len());
+        let changes = self
+            .stream
+            .changes((at, &bytes), &inspection.edits, released);
+        self.step.merged = (withheld > 0).then_some(at);
+        self.step.progress = Progress::Taken {
+            new,
+            withheld: bytes.len() - released,
+            // Changes that cannot be remembered could not be repeated: the
+            // segment is dropped, and finds room when it comes again.
+            changes: changes.map_err(|_| Refused::from(Reason::AlgRefused))?,
+        };
+        if released < bytes.len() {
+            why.step(Step::Withholds(bytes.len() - released));
+        }
+        if released == 0 && !self.segment.seq.is_before(at) {
+            self.step.leaves = Leaves::Header;
+        }
+        Ok(())
+    }
 }

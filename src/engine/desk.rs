@@ -185,7 +185,7 @@ impl<'a> EngineDesk<'a> {
         // can foretell who does not know the seed.
         let own = self.origin.tuples.original;
         let start = self.circumstances.hash.of(&(own, expected_at(announced)));
-        let is_public = address != self.end_of(announcement.by).address;
+        let is_public = self.translates(announcement.by);
         let range = self.drawn_from(announcement.by).filter(|_| is_public);
         let keeps = range.as_ref().is_none_or(|range| range.contains(&announced.0));
         let drawn = ports_from(range.unwrap_or(1024..=65535), start);
@@ -258,6 +258,10 @@ impl Desk for EngineDesk<'_> {
 
     fn end_of(&self, direction: Direction) -> Endpoint {
         self.origin.tuples[direction].source
+    }
+
+    fn translates(&self, by: Direction) -> bool {
+        self.origin.tuples[!by].destination.address != self.end_of(by).address
     }
 
     fn whose(&self, address: IpAddr) -> Whose {

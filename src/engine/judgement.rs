@@ -11,7 +11,8 @@ pub enum Verdict {
     /// It goes out by this zone, rewritten in place.
     Forward(ZoneId),
     /// It is a piece of a datagram and waits for the others: with the last of
-    /// them all leave, or none. Called `forward`.
+    /// them all leave, or none. Or it is of a control stream, and its octets wait
+    /// for those that follow. Called `forward`.
     Hold,
     /// It goes nowhere.
     Drop,

@@ -76,6 +76,10 @@ pub enum Step<'a> {
     Alg(&'a Note),
     /// A control segment that no ALG could read: why.
     Unread(Unread),
+    /// So many octets of a control stream wait for those that follow them.
+    Withholds(usize),
+    /// What waits is acknowledged to its sender, which sends nothing else before.
+    Acknowledges,
     /// The end of deciding.
     Decided(&'a Judgement),
 }

@@ -123,6 +123,14 @@ reasons! {
     /// A line of a control dialogue is longer than any that is read, and such
     /// are blocked.
     AlgLongLine => "alg-long-line",
+    /// All octets of a control segment wait for those that follow them.
+    AlgHeld => "alg-held",
+    /// A control segment that came before what precedes it: treated as lost.
+    AlgOutOfOrder => "alg-out-of-order",
+    /// A control segment with other octets than came before under its numbers.
+    AlgOverlap => "alg-overlap",
+    /// More of a control stream is on its way than is kept: treated as lost.
+    AlgUnacknowledged => "alg-unacknowledged",
     // --- ourselves
     /// A broken invariant of the engine: a bug of ours.
     Internal => "internal",

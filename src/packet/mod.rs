@@ -16,6 +16,7 @@ mod parse;
 mod reply;
 mod rewrite;
 mod sctp;
+mod segments;
 mod source_route;
 mod speech;
 mod tcp;
@@ -29,6 +30,7 @@ pub use rewrite::{
     Renumber, decrement_ttl, lower_mss, renumber, repair_checksums, replace_payload, translate,
 };
 pub use sctp::{Chunk, ChunkTypes, Chunks, SctpHeader};
+pub use segments::{announced_mss, clear_flags, default_mss, put_urgent, split, urgent};
 pub use source_route::{is_source_routed, quotes_source_route};
 pub use speech::{Numbers, Speech, in_the_name_of};
 pub use tcp::{TcpHeader, TcpOptions};

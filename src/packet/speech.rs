@@ -25,6 +25,8 @@ pub enum Speech {
     /// A question whether the other is there: a segment one number back, which
     /// has to be answered and says nothing (RFC 1122 section 4.2.3.6).
     KeepAlive,
+    /// That the sender has got everything up to the acknowledgement.
+    Acknowledgement,
 }
 
 /// The segment with these addresses and numbers. `None` where the addresses are
@@ -39,8 +41,9 @@ pub fn in_the_name_of(tuple: &Tuple, numbers: &Numbers, speech: Speech) -> Optio
             let segment = step.tcp(source, destination, numbers.seq.0, 0);
             segment.rst().ack(ack)
         }
-        (Speech::KeepAlive, stamps) => {
-            let seq = numbers.seq.shift(-1).0;
+        (Speech::KeepAlive | Speech::Acknowledgement, stamps) => {
+            let back = i32::from(speech == Speech::KeepAlive);
+            let seq = numbers.seq.shift(-back).0;
             let segment = step.tcp(source, destination, seq, numbers.window).ack(ack);
             match stamps {
                 None => segment,

@@ -45,6 +45,8 @@ impl Observer for Steps {
             Step::Withheld(kind) => format!("withheld: {kind}"),
             Step::Alg(note) => format!("{note}"),
             Step::Unread(why) => format!("unread: {why:?}"),
+            Step::Withholds(octets) => format!("withholds {octets} octets"),
+            Step::Acknowledges => "acknowledges what it withholds".into(),
             Step::Decided(judgement) => format!("decided: {}", judgement.reason),
         });
     }

@@ -206,8 +206,15 @@ impl From<'_> {
                 };
                 sums.map(|sums| (lab.name(zone), Seen::read(&leaving, sums)))
             }
-            // It was for the gateway, which remembers that it came.
-            _ if judgement.reason == Reason::ProbeAnswered => None,
+            // It was for the gateway, which remembers that it came; or it was taken
+            // note of, and waits or is to come again.
+            _ if matches!(
+                judgement.reason,
+                Reason::ProbeAnswered | Reason::AlgHeld | Reason::AlgOutOfOrder
+            ) =>
+            {
+                None
+            }
             _ => {
                 assert_eq!(lab.snapshot(), before, "a refused packet left a trace");
                 None

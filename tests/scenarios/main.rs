@@ -35,6 +35,7 @@ mod fragments;
 mod ftp_active;
 mod ftp_admission;
 mod ftp_passive;
+mod ftp_pieces;
 mod ftp_rules;
 mod ftp_sides;
 mod ftp_stream;

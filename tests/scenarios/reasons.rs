@@ -7,7 +7,7 @@ use super::dialogue::Dialogue;
 use super::lab::{LAN, Lab, WAN};
 use super::other_packets::{data, heartbeat, sctp, shutdown_ack};
 use super::packets::{Packet, echo, icmp, protocol, resummed, tcp, udp};
-use super::policies::OFFICE;
+use super::policies::{OFFICE, by_lines};
 
 const CLIENT: &str = "10.0.0.7:51000";
 const SERVER: &str = "198.51.100.21:21";
@@ -198,8 +198,31 @@ fn reach(reason: Reason) -> Reached {
         }
         Reason::AlgLongLine => Reached::By(too_long_a_line()),
         Reason::AlgRefused => Reached::By(too_many_changes()),
+        Reason::AlgHeld => client_sends(&[(0, b"PORT "), (5, b"10,0")]),
+        Reason::AlgOutOfOrder => client_sends(&[(1, b"OOP\r\n")]),
+        Reason::AlgOverlap => client_sends(&[(0, b"NOOP\r\n"), (0, b"QUIT\r\n")]),
+        Reason::AlgUnacknowledged => {
+            let long = [b'x'; 1400];
+            let many: Vec<_> = (0..24).map(|n| (1400 * n, &long[..])).collect();
+            client_sends(&many)
+        }
         Reason::Internal => Reached::Not("would be a bug of ours"),
     }
+}
+
+/// The last of several segments of an FTP client, each this far into its stream.
+fn client_sends(segments: &[(u32, &[u8])]) -> Reached {
+    let mut lab = Lab::new(&by_lines(OFFICE));
+    let ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let send = |(offset, octets): &(u32, &[u8])| {
+        let segment = ftp
+            .client
+            .segment()
+            .seq(ftp.client.next + offset)
+            .data(octets);
+        lab.at(0.0).from(LAN).send(segment).judgement
+    };
+    Reached::By(segments.iter().map(send).last().unwrap())
 }
 
 /// The second of two connections under these limits.

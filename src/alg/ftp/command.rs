@@ -90,10 +90,8 @@ impl Request {
 
     fn read_text(text: &[u8]) -> Self {
         let is_space = |octet: &u8| *octet == b' ';
-        let start = telnet_sequences(text);
-        let behind = text.get(start..).unwrap_or_default();
-        let length = behind.iter().position(is_space).unwrap_or(behind.len());
-        let verb = start..start + length;
+        let length = text.iter().position(is_space).unwrap_or(text.len());
+        let verb = 0..length;
         let argument_at = text
             .iter()
             .skip(verb.end)
@@ -134,20 +132,18 @@ impl Request {
     }
 }
 
-/// How many octets of Telnet sequences (RFC 854) stand at the start of a line:
-/// the interrupt and the mark of a Synch before ABOR, negotiations of options. A
-/// doubled IAC is an octet of data.
-fn telnet_sequences(text: &[u8]) -> usize {
-    const IAC: u8 = 255;
-    let mut at = 0;
-    while let Some([IAC, command]) = text.get(at..at + 2) {
-        at += match command {
-            240..=249 => 2,
-            251..=254 if text.len() >= at + 3 => 3,
-            _ => return at,
-        };
-    }
-    at
+/// Where in a PORT or EPRT that is not whole its endpoint begins, if it has begun
+/// and can still follow its grammar.
+pub(super) fn endpoint_in(beginning: &[u8]) -> Option<(&'static str, usize)> {
+    let (verb, rest) = beginning.split_at_checked(4)?;
+    let what = ["PORT", "EPRT"]
+        .into_iter()
+        .find(|what| verb.eq_ignore_ascii_case(what.as_bytes()))?;
+    let spaces = rest.iter().take_while(|octet| **octet == b' ').count();
+    let endpoint = rest.get(spaces..).filter(|_| spaces > 0)?;
+    let text = endpoint.strip_suffix(b"\r").unwrap_or(endpoint);
+    let may_be = text.iter().all(|octet| matches!(octet, b' '..=b'~'));
+    (!endpoint.is_empty() && may_be).then_some((what, 4 + spaces))
 }
 
 #[cfg(test)]
@@ -210,35 +206,27 @@ mod tests {
     }
 
     #[test]
-    fn t_1639_lprt__lprt_opens_nothing() {
-        assert_eq!(read("LPRT 4,4,10,0,0,7,2,200,10"), Command::Long("LPRT"));
-        assert_eq!(read("lpsv"), Command::Long("LPSV"));
+    fn the_endpoint_of_a_line_that_is_not_whole_begins_behind_the_spaces() {
+        for (beginning, place) in [
+            ("PORT 1", Some(("PORT", 5))),
+            ("port   10,0\r", Some(("PORT", 7))),
+            ("eprt |", Some(("EPRT", 5))),
+            ("PORT ", None),
+            ("PORT", None),
+            ("POR", None),
+            ("PORT1", None),
+            ("PORT 1\u{1}", None),
+            ("PORT 1\u{e9}", None),
+            ("SITE PORT 1", None),
+        ] {
+            assert_eq!(endpoint_in(beginning.as_bytes()), place, "{beginning:?}");
+        }
     }
 
     #[test]
-    fn t_854_iac__telnet_sequences_before_a_command_are_skipped() {
-        let synch = b"\xff\xf4\xff\xf2";
-        let after = |prefix: &[u8], line: &[u8]| Request::read_text(&[prefix, line].concat());
-        for prefix in [
-            &synch[..],
-            b"\xff\xf4",
-            b"\xff\xfb\x06",
-            b"\xff\xfe\x01\xff\xf1",
-        ] {
-            let request = after(prefix, b"PORT 10,0,0,7,200,10");
-            assert_eq!(request.verb, prefix.len()..prefix.len() + 4);
-            assert_eq!(
-                range(&request.command),
-                Some(prefix.len() + 5..prefix.len() + 20)
-            );
-            assert_eq!(after(prefix, b"ABOR").command, Command::Other);
-            assert_eq!(after(prefix, b"STAT").command, Command::Other);
-        }
-        // A doubled IAC is data, and no verb begins with it.
-        for prefix in [&b"\xff\xff"[..], b"\xff", b"\xff\xfb", b"\xff\xfa"] {
-            let request = after(prefix, b"PORT 10,0,0,7,200,10");
-            assert_eq!(range(&request.command), None, "{prefix:x?}");
-        }
+    fn t_1639_lprt__lprt_opens_nothing() {
+        assert_eq!(read("LPRT 4,4,10,0,0,7,2,200,10"), Command::Long("LPRT"));
+        assert_eq!(read("lpsv"), Command::Long("LPSV"));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::mem;
 use std::ops::Range;
 
+use super::telnet;
+
 /// The longest line that is read, its CR LF included.
 ///
 /// RFC 959 names no limit. 512 octets is what SMTP, which has the same line
@@ -45,16 +47,36 @@ enum After {
     Other,
 }
 
+impl After {
+    fn of(octets: &[u8]) -> Self {
+        match octets.last() {
+            Some(b'\r') => Self::Cr,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// A line, complete.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line<'c> {
-    /// Its text without CR LF; the first [`MAX_LINE`] octets of a longer one.
+    /// Its text without CR LF, and without Telnet sequences before it; the first [`MAX_LINE`] octets of a longer one.
     pub(super) text: Cow<'c, [u8]>,
     pub(super) extent: Extent,
-    /// How many octets of the text earlier chunks held.
+    /// How many octets of Telnet sequences were before it, which are no text.
+    skipped: usize,
+    /// How many octets of the line earlier chunks held.
     earlier: usize,
     /// Where in the chunk the rest of it begins.
     at: usize,
+}
+
+/// A line of which there is only the beginning.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Beginning<'r> {
+    /// What is there of its text, without Telnet sequences before it.
+    pub(super) text: &'r [u8],
+    /// How many octets of Telnet sequences were before it.
+    pub(super) skipped: usize,
 }
 
 /// Whether a line's text is all of it.
@@ -68,8 +90,8 @@ impl Line<'_> {
     /// Where the present chunk holds this part of the text, if it holds it
     /// from its first octet on.
     pub(super) fn in_chunk(&self, part: &Range<usize>) -> Option<Range<usize>> {
-        let start = part.start.checked_sub(self.earlier)?;
-        let end = part.end.checked_sub(self.earlier)?;
+        let start = (self.skipped + part.start).checked_sub(self.earlier)?;
+        let end = (self.skipped + part.end).checked_sub(self.earlier)?;
         Some(self.at + start..self.at + end)
     }
 
@@ -99,6 +121,36 @@ impl LineReader {
         }
     }
 
+    /// What is there of the present line, if it can still become one that is
+    /// read: not too long, and nothing in it that others may take for a line end.
+    pub(super) fn beginning(&self) -> Option<Beginning<'_>> {
+        let is_clear = match self.held.split_last() {
+            Some((b'\r', before)) => !before.iter().any(|octet| matches!(octet, b'\r' | b'\n')),
+            _ => !self.held.iter().any(|octet| matches!(octet, b'\r' | b'\n')),
+        };
+        let skipped = telnet::leading(&self.held);
+        let text = self.held.get(skipped..)?;
+        (self.place == Place::InLine && is_clear).then_some(Beginning { text, skipped })
+    }
+
+    /// Gives back the text of the present line from `place` on: it comes again
+    /// as the start of the next chunk. `chunk` is the length of the present one.
+    /// Says where in that those octets begin; nothing is given back if some of
+    /// them came before it.
+    pub(super) fn give_back(
+        &mut self,
+        place: usize,
+        skipped: usize,
+        chunk: usize,
+    ) -> Option<usize> {
+        let remaining = skipped + place;
+        let octets = self.held.len().checked_sub(remaining)?;
+        let from = chunk.checked_sub(octets)?;
+        self.held.truncate(remaining);
+        self.after = After::of(&self.held);
+        Some(from).filter(|from| *from < chunk)
+    }
+
     /// Forgets the present line: the octets to come are from within some line.
     pub(super) fn lose_place(&mut self) {
         *self = Self {
@@ -122,13 +174,7 @@ impl LineReader {
     }
 
     fn keep(&mut self, rest: &[u8]) {
-        if let Some(last) = rest.last() {
-            self.after = if *last == b'\r' {
-                After::Cr
-            } else {
-                After::Other
-            };
-        }
+        self.after = After::of(rest);
         if self.place != Place::InLine {
             return;
         }
@@ -162,17 +208,29 @@ impl LineReader {
         let mut line = Line {
             text,
             extent,
+            skipped: 0,
             earlier,
             at,
         };
         if extent == Extent::Whole {
             line.strip_end();
         }
+        line.skip_telnet();
         Some(line)
     }
 }
 
 impl Line<'_> {
+    fn skip_telnet(&mut self) {
+        self.skipped = telnet::leading(&self.text);
+        match &mut self.text {
+            Cow::Borrowed(text) => *text = text.get(self.skipped..).unwrap_or(text),
+            Cow::Owned(text) => {
+                text.drain(..self.skipped.min(text.len()));
+            }
+        }
+    }
+
     fn strip_end(&mut self) {
         let length = self.text.len().saturating_sub(2);
         match &mut self.text {

@@ -32,14 +32,20 @@
 //!   have ended TLS: what is between is not read, whatever it looks like;
 //! - LPRT and LPSV (RFC 1639): they pass unread, or are kept from the server.
 //!
+//! Telnet sequences before a line (RFC 854) are no part of it; within it they are,
+//! and fit no grammar.
+//!
 //! What is to be kept from the server leaves as a command that no server knows:
 //! its verb becomes `XXXX`. So the server says 500, the client hears of it and
 //! goes on as with any server that cannot do it, and no number in the stream
 //! changes. Dropping it would hang both.
 //!
 //! A line may come in pieces. The endpoint in it can be rewritten only if the
-//! chunk at hand holds all of it, and the line's end too; else it stands, and
-//! the data session is expected only if it would not have to be rewritten.
+//! chunk at hand holds all of it, and the line's end too. So where the session
+//! is translated, the endpoint of an announcement that is not whole is withheld,
+//! and comes again with what follows it; all else passes at once. A line that
+//! can no longer be an announcement (too long, or with a lone CR or LF in it)
+//! is let go. What may have to be kept from the server is withheld from its verb on.
 //!
 //! A packet is refused where a line in it may not pass and cannot be made
 //! harmless: no port of the translated address is free (passed on, it would
@@ -54,6 +60,7 @@ mod notation;
 mod outstanding;
 mod reply;
 mod settings;
+mod telnet;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -69,6 +76,7 @@ use outstanding::{Awaits, Outstanding};
 use reply::{Code, Outcome, ReplyReader};
 use tls::Records;
 
+use super::stream::Follow;
 use super::{
     Admits, Alg, AlgVerdict, Announcement, Chunk, Desk, Fixed, Hole, Inspection, NotOpened, Note,
     Start,
@@ -180,6 +188,7 @@ impl Alg for Ftp {
         while self.is_readable() && inspection.verdict == AlgVerdict::Pass {
             let Some(line) = self.lines[chunk.direction].next(chunk.bytes, &mut at) else {
                 self.begun(chunk.direction, desk, &mut inspection);
+                inspection.hold = self.withhold(&chunk, desk);
                 break;
             };
             match chunk.direction {
@@ -188,6 +197,14 @@ impl Alg for Ftp {
             }
         }
         inspection
+    }
+
+    fn follow(&self) -> Follow {
+        match self.reading {
+            // Where TLS ends has to be found, however the stream comes.
+            Reading::Clear | Reading::AuthAsked | Reading::Tls(_) => Follow::Strictly,
+            Reading::Never => Follow::Loosely,
+        }
     }
 
     fn skipped(&mut self, direction: Direction) {
@@ -236,6 +253,34 @@ impl Ftp {
         self.stage = Stage::LoggedIn;
         found.notes.push(Note::Readable);
         Some(at)
+    }
+
+    /// From where on the line that is not whole yet is not to leave: from where
+    /// the endpoint in it may begin that will have to be rewritten, or from its
+    /// verb on, where that may be one which the server is not to see.
+    fn withhold(&mut self, chunk: &Chunk<'_>, desk: &dyn Desk) -> Option<usize> {
+        let by = chunk.direction;
+        let settings = &desk.settings().ftp;
+        let beginning = self.lines[by].beginning()?;
+        let place = match by {
+            CLIENT if settings.may_hide(beginning.text) => 0,
+            CLIENT if desk.translates(by) => {
+                let (what, place) = command::endpoint_in(beginning.text)?;
+                self.may_announce(what, settings.strictness).ok()?;
+                place
+            }
+            SERVER if desk.translates(by) => {
+                let is_asked = self.outstanding.has(Awaits::Passive)
+                    || settings.strictness == Strictness::Lines;
+                let code = self.replies.ends_with(beginning.text).filter(|_| is_asked)?;
+                let (what, place) = reply::endpoint_in(code, beginning.text)?;
+                self.may_announce(what, settings.strictness).ok()?;
+                place
+            }
+            _ => return None,
+        };
+        let skipped = beginning.skipped;
+        self.lines[by].give_back(place, skipped, chunk.bytes.len())
     }
 
     /// A line that has not ended: one that is too long may not go on.

@@ -68,6 +68,11 @@ impl Outstanding {
         Ok(())
     }
 
+    /// Whether any such has no reply yet.
+    pub(super) fn has(&self, awaits: Awaits) -> bool {
+        self.0.iter().any(|(own, _)| *own == awaits)
+    }
+
     /// The oldest.
     pub(super) fn oldest(&self) -> Option<Awaits> {
         self.0.front().map(|(awaits, _)| *awaits)

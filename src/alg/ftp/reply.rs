@@ -83,10 +83,30 @@ impl ReplyReader {
         }
     }
 
+    /// The code of the reply that a line with this beginning ends, if it ends one
+    /// and is not only the code.
+    pub(super) fn ends_with(&self, beginning: &[u8]) -> Option<Code> {
+        beginning.get(3).filter(|octet| **octet == b' ')?;
+        self.clone().read(beginning)
+    }
+
     /// Forgets a reply that is under way.
     pub(super) fn lose_place(&mut self) {
         self.within = None;
     }
+}
+
+/// Where in a 227 or 229 that is not whole its endpoint may begin, if it may
+/// have begun.
+pub(super) fn endpoint_in(code: Code, beginning: &[u8]) -> Option<(&'static str, usize)> {
+    let begins: fn(&u8) -> bool = match code {
+        Code::PASSIVE => |octet| octet.is_ascii_digit() || *octet == b',',
+        Code::EXTENDED_PASSIVE => |octet| *octet == b'(',
+        _ => return None,
+    };
+    let what = if code == Code::PASSIVE { "227" } else { "229" };
+    let text = beginning.get(4..)?;
+    Some((what, 4 + text.iter().position(begins)?))
 }
 
 /// The endpoint in the line of a 227.
@@ -153,6 +173,27 @@ mod tests {
             found,
             [None, None, Some(Code(*b"230")), Some(Code::PASSIVE)]
         );
+    }
+
+    #[test]
+    fn the_endpoint_of_a_reply_that_is_not_whole_begins_with_its_first_digit() {
+        let begins = |text: &str| {
+            let code = ReplyReader::default().ends_with(text.as_bytes())?;
+            endpoint_in(code, text.as_bytes())
+        };
+        for (beginning, place) in [
+            ("227 Entering Passive Mode (1", Some(("227", 27))),
+            ("227 mode 2 (1", Some(("227", 9))),
+            ("227 Entering Passive Mode (", None),
+            ("227-Entering 1", None),
+            ("227", None),
+            ("229 Entering (", Some(("229", 13))),
+            ("229 Entering (|||6", Some(("229", 13))),
+            ("229 Entering 6", None),
+            ("200 1,2,3,4,5,6", None),
+        ] {
+            assert_eq!(begins(beginning), place, "{beginning:?}");
+        }
     }
 
     #[test]

@@ -177,6 +177,33 @@ impl Settings {
         self.data_ports.iter().any(|range| range.contains(&port))
     }
 
+    /// Whether a line that begins so may be one that is kept from the server.
+    #[must_use]
+    pub(super) fn may_hide(&self, beginning: &[u8]) -> bool {
+        let hides_auth = self.after_auth_tls == AfterAuth::Block;
+        let hides_long = self.long_addresses == Passage::Block;
+        let hides_third = self.third_party == ThirdParty::Block;
+        let own = [("AUTH", hides_auth), ("LPRT", hides_long), ("LPSV", hides_long)];
+        let third = [("PORT", hides_third), ("EPRT", hides_third)];
+        let own = own.into_iter().chain(third).filter(|(_, hides)| *hides);
+        let verbs = own
+            .map(|(verb, _)| verb)
+            .chain(self.denied.iter().map(String::as_str));
+        let length = beginning.iter().position(|octet| *octet == b' ');
+        let word = beginning.get(..length.unwrap_or(beginning.len()));
+        let word = word.unwrap_or_default();
+        let word = word.strip_suffix(b"\r").unwrap_or(word);
+        // The verb is whole where a space follows it.
+        let may_be = |verb: &str| match length {
+            Some(_) => word.eq_ignore_ascii_case(verb.as_bytes()),
+            None => verb
+                .as_bytes()
+                .get(..word.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(word)),
+        };
+        !word.is_empty() && verbs.into_iter().any(may_be)
+    }
+
     /// Whether this command is kept from the server.
     #[must_use]
     pub fn denies(&self, verb: &[u8]) -> bool {

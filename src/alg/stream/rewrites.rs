@@ -7,6 +7,11 @@
 //! has one fixed image in the receiver's, and any cutting, repeating or
 //! reordering of the former gives the same latter.
 //!
+//! A change may begin with *silent* octets, which the gateway itself has
+//! acknowledged: their sender never repeats them, so they carry nothing, and
+//! the octet behind them carries what they would have. Until it is known what
+//! that is, such a change is *open*: silent octets and nothing else.
+//!
 //! The kernel keeps only the newest change of a direction and its offset
 //! before and after (`nf_ct_seqadj`); a repetition from before an older one
 //! goes wrong there.
@@ -33,6 +38,9 @@ struct Change {
     at: SeqNumber,
     /// How many octets it has: at least one.
     old_len: u32,
+    /// How many of them, the first ones, carry nothing. All of them while it is
+    /// open, else fewer.
+    silent: u32,
     /// What the receiver gets in its place.
     new: Box<[u8]>,
 }
@@ -56,8 +64,32 @@ impl Change {
     fn image(&self, n: u32) -> u32 {
         if n >= self.old_len {
             self.new_len()
+        } else if n <= self.silent {
+            0
         } else {
             n.min(self.new_len())
+        }
+    }
+
+    /// Whether it waits for what its octets are to become.
+    fn is_open(&self) -> bool {
+        self.silent == self.old_len
+    }
+
+    /// The octet of the range up to which all has arrived, once `within` octets
+    /// of the replacement have, but not all.
+    fn arrived(&self, within: u32) -> u32 {
+        // All octets but the last and the one behind the silent ones have at
+        // most one octet for image.
+        within.max(self.silent).min(self.old_len.wrapping_sub(1))
+    }
+
+    /// The first octet of the range whose image begins at `within` or later.
+    fn begins(&self, within: u32) -> u32 {
+        match within {
+            0 => 0,
+            _ if self.silent == 0 => within.min(self.old_len),
+            _ => within.max(self.silent + 1).min(self.old_len),
         }
     }
 }
@@ -93,6 +125,16 @@ impl Rewrites {
         self.base == 0 && self.changes.is_empty()
     }
 
+    /// Whether another `changes` can be remembered.
+    #[must_use]
+    pub fn has_room(&self, changes: usize) -> bool {
+        let foldable = self
+            .changes
+            .iter()
+            .take_while(|change| self.is_old(change, 0));
+        self.changes.len() - foldable.count() + changes <= MAX_CHANGES
+    }
+
     /// Replaces `old_len` octets of the sender's stream from `at` on.
     ///
     /// # Errors
@@ -105,7 +147,76 @@ impl Rewrites {
         old_len: usize,
         new: &[u8],
     ) -> Result<(), Unrecordable> {
-        let (Ok(old_len), Ok(_)) = (u16::try_from(old_len), u16::try_from(new.len())) else {
+        self.insert(at, old_len, 0, new)
+    }
+
+    /// The gateway has acknowledged `octets` octets from `at` on, which are the
+    /// last that it took: nothing is sent for them, until
+    /// [`speak`](Self::speak) says what follows them. May be said again for
+    /// more octets from the same place on.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub fn silence(&mut self, at: SeqNumber, octets: usize) -> Result<(), Unrecordable> {
+        self.take_open(at);
+        self.insert(at, octets, octets, &[])
+    }
+
+    /// What the first octet behind the silent ones at `at`, and the others up to
+    /// `old_len`, become together with those.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record); also where no octet behind them is among
+    /// `old_len`.
+    pub fn speak(&mut self, at: SeqNumber, old_len: usize, new: &[u8]) -> Result<(), Unrecordable> {
+        match self.changes.back() {
+            Some(open) if open.is_open() && open.at == at && (open.silent as usize) < old_len => {
+                let silent = open.silent as usize;
+                self.take_open(at);
+                self.insert(at, old_len, silent, new)
+            }
+            _ => Err(Unrecordable::Misplaced),
+        }
+    }
+
+    /// How many octets from `at` on were acknowledged by the gateway and wait
+    /// for what follows them.
+    #[must_use]
+    pub fn silent(&self, at: SeqNumber) -> usize {
+        let open = self
+            .changes
+            .back()
+            .filter(|last| last.is_open() && last.at == at);
+        open.map_or(0, |open| open.silent as usize)
+    }
+
+    /// What waits for the octets behind silent ones will not come from here: they
+    /// took another way.
+    pub fn abandon(&mut self) {
+        if let Some(open) = self.changes.back_mut().filter(|last| last.is_open()) {
+            open.silent = open.old_len.wrapping_sub(1);
+        }
+    }
+
+    fn take_open(&mut self, at: SeqNumber) {
+        let is_that = |last: &Change| last.is_open() && last.at == at;
+        if self.changes.back().is_some_and(is_that) {
+            self.changes.pop_back();
+        }
+    }
+
+    fn insert(
+        &mut self,
+        at: SeqNumber,
+        old_len: usize,
+        silent: usize,
+        new: &[u8],
+    ) -> Result<(), Unrecordable> {
+        let (Ok(old_len), Ok(silent), Ok(_)) = (
+            u16::try_from(old_len),
+            u16::try_from(silent),
+            u16::try_from(new.len()),
+        ) else {
             return Err(Unrecordable::Misplaced);
         };
         let is_behind_all = |last: &Change| !at.is_before(last.end());
@@ -122,6 +233,7 @@ impl Rewrites {
         self.changes.push_back(Change {
             at,
             old_len: u32::from(old_len),
+            silent: u32::from(silent),
             new: new.into(),
         });
         Ok(())
@@ -148,11 +260,8 @@ impl Rewrites {
     /// then lands on octets that the receiver has and ignores, and a late
     /// acknowledgement from before it moves no further than to its end.
     fn fold_oldest(&mut self, distance: i32) -> bool {
-        let is_old = |oldest: &Change| {
-            self.acknowledged
-                .is_some_and(|known| known.since(oldest.end()) >= distance)
-        };
-        if !self.changes.front().is_some_and(is_old) {
+        let oldest = self.changes.front();
+        if !oldest.is_some_and(|oldest| self.is_old(oldest, distance)) {
             return false;
         }
         let Some(oldest) = self.changes.pop_front() else {
@@ -160,6 +269,11 @@ impl Rewrites {
         };
         self.base = self.base.wrapping_add(oldest.growth());
         true
+    }
+
+    fn is_old(&self, change: &Change, distance: i32) -> bool {
+        let known = self.acknowledged;
+        !change.is_open() && known.is_some_and(|known| known.since(change.end()) >= distance)
     }
 
     /// The receiver's number of the sender's number `seq`.
@@ -204,10 +318,9 @@ impl Rewrites {
             }
             let within = number.0.wrapping_sub(start.0);
             if number.is_before(start.advance(change.new_len())) {
-                // All octets but the last have at most one octet for image.
                 let octet = match rounding {
-                    Rounding::Down => within.min(change.old_len.wrapping_sub(1)),
-                    Rounding::Up => within.min(change.old_len),
+                    Rounding::Down => change.arrived(within),
+                    Rounding::Up => change.begins(within),
                 };
                 return change.at.advance(octet);
             }

@@ -7,12 +7,21 @@ use proptest::prelude::*;
 use super::*;
 use crate::net::SeqNumber;
 
-/// A stream with changes: `(at, old_len, new)` by offset.
+/// A stream with changes.
 #[derive(Debug, Clone)]
 struct Scene {
     start: SeqNumber,
     original: Vec<u8>,
-    changes: Vec<(usize, usize, Vec<u8>)>,
+    changes: Vec<Replaced>,
+}
+
+/// A change, its place by offset.
+#[derive(Debug, Clone)]
+struct Replaced {
+    at: usize,
+    old_len: usize,
+    silent: usize,
+    new: Vec<u8>,
 }
 
 impl Scene {
@@ -22,8 +31,16 @@ impl Scene {
 
     fn rewrites(&self) -> Rewrites {
         let mut rewrites = Rewrites::default();
-        for (at, old_len, new) in &self.changes {
-            rewrites.record(self.at(*at), *old_len, new).unwrap();
+        for change in &self.changes {
+            let at = self.at(change.at);
+            match change.silent {
+                0 => rewrites.record(at, change.old_len, &change.new).unwrap(),
+                silent => {
+                    rewrites.silence(at, silent.div_ceil(2)).unwrap();
+                    rewrites.silence(at, silent).unwrap();
+                    rewrites.speak(at, change.old_len, &change.new).unwrap();
+                }
+            }
         }
         rewrites
     }
@@ -31,12 +48,17 @@ impl Scene {
     /// The image of every octet, by the definition.
     fn images(&self) -> Vec<Vec<u8>> {
         let mut images: Vec<Vec<u8>> = self.original.iter().map(|octet| vec![*octet]).collect();
-        for (at, old_len, new) in &self.changes {
-            let mut new = new.iter().copied();
-            for n in 0..*old_len {
-                images[at + n] = new.by_ref().take(1).collect();
+        for change in &self.changes {
+            let mut new = change.new.iter().copied();
+            for n in 0..change.old_len {
+                let octets = match n {
+                    n if n < change.silent => 0,
+                    n if n == change.silent => n + 1,
+                    _ => 1,
+                };
+                images[change.at + n] = new.by_ref().take(octets).collect();
             }
-            images[at + old_len - 1].extend(new);
+            images[change.at + change.old_len - 1].extend(new);
         }
         images
     }
@@ -78,14 +100,23 @@ impl Receiver {
 
 fn scene() -> impl Strategy<Value = Scene> {
     let gap = 0_usize..30;
-    let change = (gap, 1_usize..20, prop::collection::vec(any::<u8>(), 0..25));
+    let silent = prop_oneof![Just(0_usize), 0_usize..20];
+    let new = prop::collection::vec(any::<u8>(), 0..25);
+    let change = (gap, 1_usize..20, silent, new);
     let start = prop_oneof![any::<u32>(), (u32::MAX - 300)..=u32::MAX];
     (start, prop::collection::vec(change, 0..8), 0_usize..40).prop_map(|(start, parts, tail)| {
         let mut at = 0;
         let mut changes = Vec::new();
-        for (gap, old_len, new) in parts {
-            changes.push((at + gap, old_len, new));
-            at += gap + old_len;
+        for (gap, old_len, silent, new) in parts {
+            at += gap;
+            let silent = silent.min(old_len - 1);
+            changes.push(Replaced {
+                at,
+                old_len,
+                silent,
+                new,
+            });
+            at += old_len;
         }
         let original = (0..at + tail).map(|n| u8::try_from(n % 251).unwrap());
         Scene {
@@ -173,8 +204,10 @@ proptest! {
             prop_assert_eq!(seq, scene.image_of(offset));
             prop_assert!(last <= seq);
             last = seq;
-            let is_within = |(at, len, new): &(usize, usize, Vec<u8>)| {
-                (*at < offset || (*at == offset && new.is_empty())) && offset < at + len
+            let is_within = |change: &Replaced| {
+                let is_empty = change.new.is_empty() || change.silent > 0;
+                (change.at < offset || (change.at == offset && is_empty))
+                    && offset < change.at + change.old_len
             };
             if !scene.changes.iter().any(is_within) {
                 prop_assert_eq!(rewrites.ack(rewrites.seq(scene.at(offset))), scene.at(offset));
@@ -350,6 +383,52 @@ fn a_change_has_its_place_behind_all_others() {
         assert_eq!(outcome, Err(Unrecordable::Misplaced), "{at}");
     }
     rewrites.record(SeqNumber(15), 1, b"y").unwrap();
+}
+
+#[test]
+fn silent_octets_are_acknowledged_and_carried_by_the_octet_behind_them() {
+    let mut rewrites = Rewrites::default();
+    rewrites.silence(SeqNumber(5), 3).unwrap();
+    assert_eq!(rewrites.silent(SeqNumber(5)), 3);
+    // While nobody knows what they become.
+    assert_eq!(rewrites.seq(SeqNumber(8)), SeqNumber(5));
+    assert_eq!(rewrites.ack(SeqNumber(5)), SeqNumber(8));
+    rewrites.acknowledged(SeqNumber(5));
+    assert_eq!(
+        rewrites.speak(SeqNumber(5), 3, b"x"),
+        Err(Unrecordable::Misplaced)
+    );
+    assert_eq!(
+        rewrites.speak(SeqNumber(6), 4, b"x"),
+        Err(Unrecordable::Misplaced)
+    );
+    rewrites.speak(SeqNumber(5), 5, b"longer").unwrap();
+    assert_eq!(rewrites.silent(SeqNumber(5)), 0);
+    let image = |seq: u32, octets: &[u8]| {
+        let mut out = Vec::new();
+        let at = rewrites.apply(SeqNumber(seq), octets, &mut out);
+        (at.0, String::from_utf8(out).unwrap())
+    };
+    assert_eq!(image(0, b"01234567"), (0, "01234".to_owned()));
+    assert_eq!(image(8, b"89ab"), (5, "longerab".to_owned()));
+    assert_eq!(image(9, b"9ab"), (9, "erab".to_owned()));
+    for (received, acknowledged) in [(4, 4), (5, 8), (6, 8), (8, 8), (9, 9), (10, 9), (11, 10)] {
+        assert_eq!(
+            rewrites.ack(SeqNumber(received)),
+            SeqNumber(acknowledged),
+            "{received}"
+        );
+    }
+}
+
+#[test]
+fn silent_octets_without_a_voice_are_given_up() {
+    let mut rewrites = Rewrites::default();
+    rewrites.silence(SeqNumber(5), 3).unwrap();
+    rewrites.abandon();
+    assert_eq!(rewrites.silent(SeqNumber(5)), 0);
+    rewrites.record(SeqNumber(20), 1, b"xy").unwrap();
+    assert_eq!(rewrites.seq(SeqNumber(21)), SeqNumber(19));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A packet of a session.
 
-use super::super::control::read as read_control;
+use super::super::control::{Leaves, read as read_control};
 use super::super::desk::Circumstances;
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
@@ -101,12 +101,15 @@ impl Engine {
                 }
             }
         };
+        let forward = Verdict::Forward(origin.egress[direction]);
+        let (verdict, reason) = match control.as_ref().map(|step| step.leaves) {
+            None | Some(Leaves::Segment) => (forward, Reason::Session),
+            Some(Leaves::Header) => (forward, Reason::AlgHeld),
+            Some(Leaves::Nothing | Leaves::Acknowledged) => (Verdict::Hold, Reason::AlgHeld),
+            Some(Leaves::Lost) => (Verdict::Drop, Reason::AlgOutOfOrder),
+        };
         Decision {
-            judgement: judgement(
-                Verdict::Forward(origin.egress[direction]),
-                Reason::Session,
-                next,
-            ),
+            judgement: judgement(verdict, reason, next),
             plan: Plan::Pass(
                 *case.headers,
                 Pass {

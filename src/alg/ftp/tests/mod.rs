@@ -57,6 +57,10 @@ impl Desk for MockDesk {
         }
     }
 
+    fn translates(&self, _: Direction) -> bool {
+        self.translate.is_some()
+    }
+
     fn expect(&mut self, announcement: Announcement) -> Result<Hole, NoHole> {
         if self.exhausted {
             return Err(NoHole::NoPort);
@@ -91,6 +95,8 @@ struct Dialogue {
     alg: Box<dyn Alg>,
     desk: MockDesk,
     notes: Vec<Note>,
+    /// What the ALG withholds of what client and server said.
+    withheld: [Vec<u8>; 2],
 }
 
 impl Dialogue {
@@ -109,6 +115,7 @@ impl Dialogue {
                 ..MockDesk::default()
             },
             notes: Vec::new(),
+            withheld: Default::default(),
         }
     }
 
@@ -141,22 +148,35 @@ impl Dialogue {
         self
     }
 
-    fn inspect(&mut self, direction: Direction, bytes: &[u8]) -> Inspection {
+    /// What the ALG says of the next octets, and what of them leaves before it
+    /// is edited.
+    fn read(&mut self, direction: Direction, bytes: &[u8]) -> (Inspection, Vec<u8>) {
+        let withheld = &mut self.withheld[usize::from(direction == SERVER)];
+        let before = withheld.len();
+        withheld.extend(bytes);
         let chunk = Chunk {
             direction,
             seq: SeqNumber(1),
-            bytes,
+            bytes: withheld,
         };
         let inspection = self.alg.inspect(chunk, &mut self.desk);
+        let released = inspection.hold.unwrap_or(withheld.len());
+        assert!(released == 0 || released > before, "withheld in part");
+        assert!(withheld.len() - released <= line::MAX_LINE);
         self.notes.extend(&inspection.notes);
-        inspection
+        let leaves = withheld.drain(..released).collect();
+        (inspection, leaves)
+    }
+
+    fn inspect(&mut self, direction: Direction, bytes: &[u8]) -> Inspection {
+        self.read(direction, bytes).0
     }
 
     /// What the other end gets for `text`.
     fn passes(&mut self, direction: Direction, text: &str) -> String {
-        let inspection = self.inspect(direction, text.as_bytes());
+        let (inspection, leaves) = self.read(direction, text.as_bytes());
         assert_eq!(inspection.verdict, AlgVerdict::Pass);
-        edited(text.as_bytes(), &inspection.edits)
+        edited(&leaves, &inspection.edits)
     }
 
     fn client(&mut self, text: &str) -> String {
@@ -183,6 +203,10 @@ impl Dialogue {
 }
 
 fn edited(text: &[u8], edits: &[Edit]) -> String {
+    String::from_utf8_lossy(&edited_octets(text, edits)).into_owned()
+}
+
+fn edited_octets(text: &[u8], edits: &[Edit]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut at = 0;
     for edit in edits {
@@ -192,7 +216,7 @@ fn edited(text: &[u8], edits: &[Edit]) -> String {
         at = edit.range.end;
     }
     out.extend_from_slice(&text[at..]);
-    String::from_utf8_lossy(&out).into_owned()
+    out
 }
 
 /// The client's line passes as it is and opens nothing, for this reason.

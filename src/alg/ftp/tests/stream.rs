@@ -17,36 +17,132 @@ fn t_1123_stream__a_line_cut_anywhere_is_read_without_translation() {
 }
 
 #[test]
-fn a_line_cut_before_its_endpoint_can_be_rewritten() {
-    let mut dialogue = Dialogue::v4().translated_to(TO_OUTSIDE);
-    assert_eq!(dialogue.client("PORT "), "PORT ");
-    assert_eq!(
-        dialogue.client("10,0,0,7,200,10\r\n"),
-        "203,0,113,2,156,64\r\n"
-    );
-    assert_eq!(dialogue.opened(), ["10.0.0.7:51210"]);
-}
-
-#[test]
-fn a_line_cut_within_or_behind_its_endpoint_opens_nothing_if_translated() {
-    let line = "PORT 10,0,0,7,200,10\r\n";
-    for cut in 6..line.len() {
-        let mut dialogue = Dialogue::v4().translated_to(TO_OUTSIDE);
-        let (first, second) = line.split_at(cut);
-        assert_eq!(dialogue.client(first), first);
-        let why = NotOpened::NoHole(NoHole::NeedsRewrite);
-        assert_opens_nothing(&mut dialogue, CLIENT, second, why);
+fn t_1123_stream__a_line_cut_anywhere_is_rewritten_as_if_whole() {
+    for (asked, by, line, becomes) in [
+        (
+            "",
+            CLIENT,
+            "PORT 10,0,0,7,200,10\r\n",
+            "PORT 203,0,113,2,156,64\r\n",
+        ),
+        (
+            "",
+            CLIENT,
+            "EPRT |1|10.0.0.7|51210|\r\n",
+            "EPRT |1|203.0.113.2|40000|\r\n",
+        ),
+        (
+            "PASV\r\n",
+            SERVER,
+            "227 Mode 2 (10,0,9,21,200,10).\r\n",
+            "227 Mode 2 (203,0,113,2,156,64).\r\n",
+        ),
+        (
+            "EPSV\r\n",
+            SERVER,
+            "229 Mode (|||51210|)\r\n",
+            "229 Mode (|||40000|)\r\n",
+        ),
+    ] {
+        for cut in 1..line.len() {
+            let mut dialogue = Dialogue::v4().translated_to(TO_OUTSIDE);
+            dialogue.client(asked);
+            let (first, second) = line.split_at(cut);
+            let heard = [first, second].map(|part| dialogue.passes(by, part));
+            assert_eq!(heard.concat(), becomes, "cut at {cut}");
+            assert_eq!(dialogue.opened().len(), 1, "cut at {cut}");
+            // Only the endpoint waits, or part of it.
+            let verb = first.len().min(if by == CLIENT { 5 } else { 9 });
+            assert!(heard[0].starts_with(&line[..verb]), "cut at {cut}");
+        }
     }
 }
 
 #[test]
-fn a_229_whose_port_has_left_needs_that_port_only() {
-    for (translated, opened) in [("203.0.113.2:51210", 1), ("203.0.113.2:51211", 0)] {
-        let mut dialogue = Dialogue::v4().translated_to(translated);
-        dialogue.client("EPSV\r\n");
-        dialogue.server("229 ok (|||51210|)");
-        dialogue.server("\r\n");
-        assert_eq!(dialogue.opened().len(), opened, "{translated}");
+fn nothing_but_an_endpoint_that_will_have_to_be_rewritten_waits() {
+    let mut dialogue = Dialogue::v4().translated_to(TO_OUTSIDE);
+    for part in [
+        "USE",
+        "R x\r",
+        "\nPO",
+        "RT",
+        " ",
+        "\r\nSITE PORT 10,0",
+        "\r\n",
+        "LPRT 4,4",
+    ] {
+        assert_eq!(dialogue.client(part), part);
+    }
+    // No PASV has asked for it.
+    for part in [
+        "227 Mode (10,0,9",
+        ",21,200,10)\r\n",
+        "230-x\r\n227 (1",
+        "\r\n230 x\r\n",
+    ] {
+        assert_eq!(dialogue.server(part), part);
+    }
+    // Nor where nothing is translated.
+    let mut dialogue = Dialogue::v4();
+    assert_eq!(dialogue.client("PASV\r\nPORT 10,0"), "PASV\r\nPORT 10,0");
+    assert_eq!(dialogue.server("227 Mode (10,0,9"), "227 Mode (10,0,9");
+    // Nor what is encrypted.
+    let mut dialogue = Dialogue::v4().translated_to(TO_OUTSIDE);
+    dialogue.client("AUTH TLS\r\n");
+    dialogue.server("234 go on\r\n");
+    assert_eq!(dialogue.client("PORT 10,0"), "PORT 10,0");
+}
+
+#[test]
+fn t_ftp_hold__a_line_that_can_no_longer_be_an_announcement_is_let_go() {
+    for rest in ["\n", "\rx", "\u{1}", &"1".repeat(line::MAX_LINE)] {
+        let mut dialogue = Dialogue::v4().translated_to(TO_OUTSIDE);
+        assert_eq!(dialogue.client("PORT 10,0"), "PORT ");
+        assert_eq!(dialogue.client(rest), format!("10,0{rest}"));
+        assert_eq!(dialogue.client(",\r\nNOOP\r\n"), ",\r\nNOOP\r\n");
+        assert_eq!(dialogue.opened(), [""; 0]);
+    }
+}
+
+#[test]
+fn t_854_iac__a_command_behind_telnet_sequences_is_read_and_they_stay() {
+    let sent = b"\xff\xf4\xff\xf2PORT 10,0,0,7,200,10\r\n";
+    for cut in 0..sent.len() {
+        let mut dialogue = Dialogue::v4().translated_to(TO_OUTSIDE);
+        let (first, second) = sent.split_at(cut);
+        let mut heard: Vec<u8> = Vec::new();
+        for part in [first, second] {
+            let (inspection, leaves) = dialogue.read(CLIENT, part);
+            heard.extend(edited_octets(&leaves, &inspection.edits));
+        }
+        assert_eq!(
+            heard, b"\xff\xf4\xff\xf2PORT 203,0,113,2,156,64\r\n",
+            "{cut}"
+        );
+        assert_eq!(dialogue.opened(), ["10.0.0.7:51210"], "{cut}");
+    }
+}
+
+#[test]
+fn t_854_iac_in__a_telnet_sequence_within_an_endpoint_opens_nothing() {
+    for (asked, by, before, after) in [
+        ("", CLIENT, "PORT 10,0,", "0,7,200,10\r\n"),
+        ("", CLIENT, "EPRT |1|10.0.", "0.7|51210|\r\n"),
+        ("PASV\r\n", SERVER, "227 (10,0,9,", "21,200,10)\r\n"),
+        ("EPSV\r\n", SERVER, "229 (|||51", "210|)\r\n"),
+    ] {
+        for sequence in [&b"\xff\xf4"[..], b"\xff\xfb\x01", b"\xff\xff", b"\xff"] {
+            for cut in 0..=sequence.len() {
+                let mut dialogue = Dialogue::v4();
+                dialogue.client(asked);
+                let first = [before.as_bytes(), &sequence[..cut]].concat();
+                let second = [&sequence[cut..], after.as_bytes()].concat();
+                dialogue.inspect(by, &first);
+                dialogue.inspect(by, &second);
+                assert_eq!(dialogue.opened(), [""; 0], "{before}");
+                assert_eq!(dialogue.refusals(), [NotOpened::Malformed]);
+            }
+        }
     }
 }
 
