@@ -8,6 +8,7 @@ mod explain;
 mod export;
 mod replay;
 mod run;
+mod words;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

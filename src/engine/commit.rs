@@ -7,7 +7,7 @@ use super::fragments::Late;
 use super::rates::AnswerKind;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
 use crate::alg::Note;
-use crate::net::{Direction, Family, SeqNumber, TcpFlags, Timestamp, Tuple, ZoneId};
+use crate::net::{Direction, Family, NatRows, SeqNumber, TcpFlags, Timestamp, Tuple, ZoneId};
 use crate::packet::{self, Complaint, Cuts, Cutting, Headers, Numbers, Speech};
 use crate::session::{Handle, Session, SessionId, Tracked};
 
@@ -320,6 +320,15 @@ impl Engine {
                 parent.holes.retain(|own| *own != tuple);
             }
         }
+        match by {
+            Admission::Permit(_) => self.counters.count_translated(origin.nat),
+            // Where it leads was said when the mapping was made.
+            Admission::Mapped => self.counters.count_translated(NatRows {
+                destination: None,
+                ..origin.nat
+            }),
+            Admission::Expected(..) => {}
+        }
         let handle = self.sessions.insert(origin, now, &first);
         if let Admission::Expected(_, parent) = by
             && let Some(parent) = self.controls.get_mut(&parent.id())
@@ -337,7 +346,7 @@ impl Engine {
             control.synchronize(direction, headers, frame);
             self.controls.insert(handle.id(), control);
         }
-        out.events.push(Event::Began(handle.id()));
+        out.events.push(Event::Began(handle));
         if let Some(mut step) = control {
             self.carry_on(now, handle, &mut step, out);
             if let Some(control) = self.controls.get_mut(&handle.id()) {

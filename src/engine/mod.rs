@@ -32,7 +32,7 @@ pub use counters::Counters;
 pub use far_end::FarEnd;
 pub use fragments::Unfinished;
 pub use judgement::{CtState, Judgement, Verdict};
-pub use observer::{Observer, Silent, Step, Unread};
+pub use observer::{Lease, Moved, Observer, Silent, Step, Unread};
 pub use output::{Ending, Event, Made, Output};
 pub use policy::Policy;
 pub use rates::{AnswerKind, AnswerRates, Rate};
@@ -106,7 +106,7 @@ impl Engine {
     #[must_use]
     pub fn new(policy: Arc<Policy>, options: Options, now: Timestamp) -> Self {
         let hash = TupleHash::from_seed(options.seed);
-        let counters = Counters::new(policy.rules.iter().count());
+        let counters = Counters::new(&policy);
         Self {
             policy,
             options,
@@ -131,6 +131,12 @@ impl Engine {
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// The latest moment that it was given.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// What was counted so far.

@@ -3,7 +3,7 @@
 use super::Unfinished;
 use crate::alg::Note;
 use crate::net::{Timestamp, ZoneId};
-use crate::session::{Expectation, Session, SessionId};
+use crate::session::{Expectation, Handle, Session, SessionId};
 
 /// A packet that the gateway itself made: an RST, a keep-alive, an ICMP error, an
 /// echo reply.
@@ -36,7 +36,7 @@ pub enum Ending {
 )]
 pub enum Event {
     /// A session began.
-    Began(SessionId),
+    Began(Handle),
     /// A session ended.
     Ended {
         /// When it was due.

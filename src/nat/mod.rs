@@ -26,4 +26,3 @@ pub use policy::{
 };
 pub use pool::{AddressRange, Pool, same_host};
 pub use ports::{ports_from, unique_source};
-pub use row::NatRow;

@@ -17,9 +17,9 @@ use hashbrown::hash_map::Entry;
 
 use super::hash::TupleHash;
 use super::port_map::PortMap;
-use super::table::Origin;
+use super::record::Origin;
 use crate::net::{
-    Dependence, Direction, Endpoint, Far, LifetimeId, Port, Protocol, ServiceId, ZoneId,
+    Dependence, Direction, Endpoint, Far, LifetimeId, NatRow, Port, Protocol, ServiceId, ZoneId,
 };
 
 /// What a session holds of the public endpoint of one of its ends, and for
@@ -97,6 +97,8 @@ pub struct Permission {
     pub home: ZoneId,
     /// The place of the rule.
     pub rule: Option<u16>,
+    /// The row that made the mapping.
+    pub row: Option<NatRow>,
     /// The service.
     pub service: Option<ServiceId>,
     /// How long it lives.
@@ -335,6 +337,10 @@ impl Mappings {
             first: Permission {
                 home: held.home,
                 rule: origin.rule,
+                row: match end {
+                    Direction::Original => origin.nat.source,
+                    Direction::Reply => origin.nat.destination,
+                },
                 service: origin.service,
                 lifetime: origin.lifetime,
             },

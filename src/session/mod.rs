@@ -10,6 +10,7 @@
 //! its time runs out ([`Sessions::pop_expired`]). States, names and defaults
 //! are Linux conntrack's.
 
+mod bindings;
 mod census;
 mod expectation;
 mod hash;
@@ -19,6 +20,7 @@ mod lists;
 mod mappings;
 mod port_map;
 mod probing;
+mod record;
 mod room;
 mod sctp;
 mod state;
@@ -28,6 +30,7 @@ mod timeouts;
 mod tracker;
 mod wheel;
 
+pub use bindings::Binding;
 pub use census::{Census, Standing};
 pub use expectation::{Expectation, Expectations, ExpectedTuple, Readiness};
 pub use hash::TupleHash;
@@ -35,10 +38,11 @@ pub use lifetime::{Between, Lifetime, LifetimeName, Lifetimes, OnExpiry, Refresh
 pub use limits::{Limit, Limits, WhenFull};
 pub use mappings::{Behaviour, Claim, Mapping, Mappings, Permission, QuotaId, Usage};
 pub use probing::Probing;
+pub use record::{Counter, Origin, Session, Update};
 pub use room::Newcomer;
 pub use sctp::Association;
 pub use state::{FlowState, Handle, SctpState, SessionId, State, TcpState};
-pub use table::{Counter, Origin, Session, Sessions, Update};
+pub use table::Sessions;
 pub use tcp::{Connection, Heard, Life, PickUp, Resets, TcpChecks, Windows};
 pub use timeouts::Timeouts;
 pub use tracker::{CannotBegin, Invalid, Seen, Track, Tracked, answers_probe, begin, track};

@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::dialogue::Dialogues;
 use super::json::JsonLines;
 use super::outputs::ZoneFiles;
 use super::summary::Summary;
 use crate::capture::{CaptureError, PacketReport, Sink};
-use crate::engine::{Engine, Event, Made};
+use crate::engine::{Engine, Event, Made, Step};
 
 /// All that is done with what a replay gives.
 pub(super) struct Sinks<'a, W: Write> {
     pub(super) json: Option<JsonLines<'a, W>>,
     pub(super) files: Option<ZoneFiles>,
     pub(super) summary: Summary,
+    pub(super) dialogues: Option<Dialogues>,
     pub(super) progress: ProgressBar,
 }
 
@@ -31,12 +33,25 @@ pub(super) enum Trouble {
 impl<W: Write> Sink for Sinks<'_, W> {
     type Error = Trouble;
 
+    fn wants_arrivals(&self) -> bool {
+        self.dialogues.is_some()
+    }
+
+    fn step(&mut self, step: Step<'_>) {
+        if let Some(dialogues) = &mut self.dialogues {
+            dialogues.step(step);
+        }
+    }
+
     fn event(&mut self, engine: &Engine, event: &Event, made: &[Made]) -> Result<(), Trouble> {
         if let Some(json) = &mut self.json {
             json.event(engine, event, made).map_err(Trouble::Output)?;
         }
         if let Some(files) = &mut self.files {
             files.event(event, made).map_err(Trouble::File)?;
+        }
+        if let Some(dialogues) = &mut self.dialogues {
+            dialogues.event(engine, event);
         }
         self.summary.event(event, made);
         Ok(())
@@ -48,6 +63,9 @@ impl<W: Write> Sink for Sinks<'_, W> {
         }
         if let Some(files) = &mut self.files {
             files.packet(report).map_err(Trouble::File)?;
+        }
+        if let Some(dialogues) = &mut self.dialogues {
+            dialogues.packet(report);
         }
         self.summary.packet(report);
         // The bar redraws by time; telling it of every packet would cost more

@@ -63,7 +63,11 @@ impl Engine {
             Direction::Original => parent.origin.claims.original.and_then(Claim::quota),
             Direction::Reply => None,
         };
-        let Some(leaving) = self.leaving_from(tuple, wanted, (egress, quota)) else {
+        let nat = match expectation.direction {
+            Direction::Original => parent.origin.nat,
+            Direction::Reply => parent.origin.nat.reversed(),
+        };
+        let Some(leaving) = self.leaving_from(tuple, wanted, (egress, quota), nat.source) else {
             let unmapped = judgement(Verdict::Drop, Reason::NatPortsExhausted, None);
             return self.without_mapping(case, unmapped);
         };
@@ -79,6 +83,7 @@ impl Engine {
                 reply: case.arrival.zone,
             },
             rule: parent.origin.rule,
+            nat,
             service: None,
             lifetime: self.lifetime_of(parent_rule, None, case.arrival.zone, egress),
             alg: None,

@@ -5,10 +5,9 @@ use std::net::IpAddr;
 
 use super::super::observer::{Observer, Step};
 use super::super::{Engine, Reason};
-use crate::nat::{
-    Inward, NatRow, Pooling, PortChoice, Quota, SourceChoice, SourceNat, unique_source,
-};
-use crate::net::{Asking, Dependence, Endpoint, Port, Protocol, Tuple, ZoneId};
+use super::lease::Found;
+use crate::nat::{Inward, Pooling, PortChoice, Quota, SourceChoice, SourceNat, unique_source};
+use crate::net::{Asking, Dependence, Endpoint, NatRow, Port, Protocol, Tuple, ZoneId};
 use crate::session::{Behaviour, Claim, Handle, QuotaId, Usage};
 
 /// How many ranges of reserved ports are stepped over in search of a free one.
@@ -19,6 +18,8 @@ const RESERVED_RANGES: usize = 256;
 pub(super) struct Leaving {
     pub(super) tuple: Tuple,
     pub(super) claim: Option<Claim>,
+    /// The row that says so.
+    pub(super) row: Option<NatRow>,
 }
 
 /// What the search for a public endpoint has to know besides.
@@ -29,6 +30,16 @@ pub(super) struct Aside {
     /// The socket behind the public endpoint that is addressed, where the packet
     /// goes to a mapping: the answers come from there.
     pub(super) leads_to: Option<Endpoint>,
+}
+
+impl Aside {
+    /// The answers as they come.
+    pub(super) fn answers(self, reply: &Tuple) -> Tuple {
+        Tuple {
+            source: self.leads_to.unwrap_or(reply.source),
+            ..*reply
+        }
+    }
 }
 
 impl Engine {
@@ -87,8 +98,20 @@ impl Engine {
         if let Some(claim) = &claim {
             why.step(Step::Claims(claim));
         }
+        if why.listens() && matches!(outward.choice, SourceChoice::From(..)) {
+            let found = Found {
+                socket: asking.tuple.source,
+                wanted: &wanted,
+                leaves: &tuple,
+                claim,
+            };
+            if let Some(lease) = self.lease(&found, ports, (known_in, aside)) {
+                why.step(Step::Lease(lease));
+            }
+        }
         why.step(Step::Leaves(&tuple));
-        Ok(Leaving { tuple, claim })
+        let row = outward.choice.row();
+        Ok(Leaving { tuple, claim, row })
     }
 
     /// Whether this public endpoint would be one too many for the client.
@@ -147,7 +170,7 @@ impl Engine {
 
     /// Whether strangers' packets like this one lead elsewhere by the file: a
     /// client may not have for itself what a forward or a static row gives out.
-    fn is_published(&self, known_in: ZoneId, reply: &Tuple) -> bool {
+    pub(super) fn is_published(&self, known_in: ZoneId, reply: &Tuple) -> bool {
         let policy = &self.policy;
         policy.nat.is_published(known_in, reply, &policy.zones)
     }
@@ -205,7 +228,7 @@ impl Engine {
 
     /// The last port of the range of reserved ones that the public endpoint of
     /// these answers lies in, if it does.
-    fn reserved_to(&self, reply: &Tuple, known_in: ZoneId) -> Option<Port> {
+    pub(super) fn reserved_to(&self, reply: &Tuple, known_in: ZoneId) -> Option<Port> {
         let (nat, zones) = (&self.policy.nat, &self.policy.zones);
         nat.reserved_to(reply.protocol, reply.destination, known_in, zones)
     }
@@ -217,6 +240,7 @@ impl Engine {
         arrives: &Tuple,
         wanted: Tuple,
         (known_in, quota): (ZoneId, Option<QuotaId>),
+        row: Option<NatRow>,
     ) -> Option<Leaving> {
         let is_translated = wanted.source.address != arrives.source.address;
         let claim = (is_translated && wanted.protocol.has_ports()).then_some(Claim::Shared(quota));
@@ -225,7 +249,7 @@ impl Engine {
             Some(_) => self.shared(arrives, wanted, &PortChoice::default(), (known_in, aside))?,
             None => self.unshared(arrives, wanted, aside)?,
         };
-        Some(Leaving { tuple, claim })
+        Some(Leaving { tuple, claim, row })
     }
 
     /// The leaving tuple with a source port that no other session's answers
@@ -241,10 +265,7 @@ impl Engine {
 
     /// Whether answers of this tuple are somebody's.
     fn is_taken(&self, reply: &Tuple, aside: Aside) -> bool {
-        let reply = Tuple {
-            source: aside.leads_to.unwrap_or(reply.source),
-            ..*reply
-        };
+        let reply = aside.answers(reply);
         match self.sessions.lookup(&reply) {
             Some((handle, _, _)) => Some(handle) != aside.replaces,
             None => self.sessions.is_taken(&reply),
@@ -258,7 +279,7 @@ fn claim_of(choice: SourceChoice, row: Option<&SourceNat>, known_in: ZoneId) -> 
     let quota = match choice {
         SourceChoice::From(NatRow::Source(place), _) => row
             .and_then(|row| row.quota)
-            .and_then(|_| QuotaId::of_row(place)),
+            .and_then(|_| QuotaId::of_row(usize::from(place))),
         _ => None,
     };
     match row {
