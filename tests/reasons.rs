@@ -40,7 +40,9 @@ fn checks_of(page: &str) -> &str {
 fn every_check_of_an_alg_is_explained_once_and_in_order() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reasons.md");
     let text = fs::read_to_string(page).unwrap();
-    let rows = checks_of(&text).lines().filter(|line| line.starts_with("| `"));
+    let rows = checks_of(&text)
+        .lines()
+        .filter(|line| line.starts_with("| `"));
     let explained: Vec<_> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
     assert_eq!(explained, NotOpened::CHECKS);
 }

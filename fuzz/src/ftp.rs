@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use spigate::alg::ftp::{Strictness, ThirdParty};
 use spigate::alg::{
-    self, Admits, Announcement, Chunk, Desk, Fixed, Hole, Inspection, NoHole, Note, Settings, Start,
-    Whose,
+    self, Admits, Announcement, Chunk, Desk, Fixed, Hole, Inspection, NoHole, Note, Settings,
+    Start, Whose,
 };
 use spigate::net::{AlgKind, Direction, Endpoint, Port, Protocol, SeqNumber};
 

@@ -28,16 +28,28 @@ static OFFICE: LazyLock<Arc<Policy>> = LazyLock::new(|| {
 const LINES: [(&[u8], &str); 12] = [
     (b"NOOP\r\n", "200 ok\r\n"),
     (b"PORT 10,0,0,7,200,10\r\n", "200 ok\r\n"),
-    (b"PORT 10,0,0,7,200,11\r\nLIST\r\n", "200 ok\r\n150 here\r\n226 there\r\n"),
+    (
+        b"PORT 10,0,0,7,200,11\r\nLIST\r\n",
+        "200 ok\r\n150 here\r\n226 there\r\n",
+    ),
     (b"port   10,0,0,7,200,12\r\n", "200 ok\r\n"),
     (b"EPRT |1|10.0.0.7|51213|\r\n", "200 ok\r\n"),
     (b"\xff\xf4\xff\xf2PORT 10,0,0,7,200,14\r\n", "200 ok\r\n"),
     (b"PORT 10,0,0,8,200,15\r\n", "500 no\r\n"),
     (b"PORT 10,0,0,7,200\r\nPORT 1\n\r\n", "500 no\r\n500 no\r\n"),
-    (b"PASV\r\n", "227 Entering Passive Mode 1 (10,0,9,21,200,16).\r\n"),
+    (
+        b"PASV\r\n",
+        "227 Entering Passive Mode 1 (10,0,9,21,200,16).\r\n",
+    ),
     (b"PASV\r\nNOOP\r\n", "227 =10,0,9,21,200,17\r\n200 ok\r\n"),
-    (b"EPSV\r\n", "229 Entering Extended Passive Mode (|||51218|)\r\n"),
-    (b"HELP\r\n", "214-As in:\r\n227 (10,0,9,21,200,19)\r\n214 end\r\n"),
+    (
+        b"EPSV\r\n",
+        "229 Entering Extended Passive Mode (|||51218|)\r\n",
+    ),
+    (
+        b"HELP\r\n",
+        "214-As in:\r\n227 (10,0,9,21,200,19)\r\n214 end\r\n",
+    ),
 ];
 
 /// How every session begins.
@@ -283,7 +295,9 @@ impl<'a> World<'a> {
         };
         let foreseen = self.engine.explain(arrival, &packet, &mut Silent);
         let (mut frame, mut out) = (packet, Output::default());
-        let judgement = self.engine.packet(self.now, arrival, &mut frame, &mut out, &mut Silent);
+        let judgement = self
+            .engine
+            .packet(self.now, arrival, &mut frame, &mut out, &mut Silent);
         assert_eq!(foreseen.reason, judgement.reason);
         for made in out.made {
             let to = usize::from(made.zone == self.ends[SERVER].zone);
@@ -304,7 +318,9 @@ impl<'a> World<'a> {
     /// Who has heard all that was said before says the next.
     fn speak(&mut self) {
         let [client, server] = &mut self.ends;
-        let is_done = |end: &End, peer: &End| end.acknowledged == end.said.len() && peer.sent == peer.said.len();
+        let is_done = |end: &End, peer: &End| {
+            end.acknowledged == end.said.len() && peer.sent == peer.said.len()
+        };
         if self.said[CLIENT] == self.said[SERVER] {
             if let Some((line, _)) = self.rounds.get(self.said[CLIENT])
                 && is_done(server, client)
@@ -339,9 +355,8 @@ impl<'a> World<'a> {
     fn happens(&mut self, choice: u8, how: usize) {
         let end = usize::from(choice & 1);
         let other = 1 - end;
-        let take = |queue: &mut Vec<Vec<u8>>| {
-            (!queue.is_empty()).then(|| queue.remove(how % queue.len()))
-        };
+        let take =
+            |queue: &mut Vec<Vec<u8>>| (!queue.is_empty()).then(|| queue.remove(how % queue.len()));
         match choice >> 1 & 7 {
             0 | 1 => {
                 let segment = self.ends[end].next(1 + how % 24);

@@ -30,9 +30,7 @@ impl Excerpt {
     /// Its octets, as they were sent.
     #[must_use]
     pub fn octets(&self) -> &[u8] {
-        self.octets
-            .get(..usize::from(self.len))
-            .unwrap_or_default()
+        self.octets.get(..usize::from(self.len)).unwrap_or_default()
     }
 }
 
@@ -55,7 +53,10 @@ mod tests {
 
     #[test]
     fn a_line_is_cut_and_what_a_terminal_would_obey_is_escaped() {
-        assert_eq!(Excerpt::of(b"PORT 1\x1b[2J\xff").to_string(), r"PORT 1\x1b[2J\xff");
+        assert_eq!(
+            Excerpt::of(b"PORT 1\x1b[2J\xff").to_string(),
+            r"PORT 1\x1b[2J\xff"
+        );
         let long = Excerpt::of(&[b'x'; 1000]);
         assert_eq!(long.octets().len(), LONGEST);
         assert_eq!(Excerpt::of(b"").to_string(), "");

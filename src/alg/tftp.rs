@@ -8,9 +8,7 @@
 //! A session of datagrams has no order to keep, and the transfer is a session of
 //! its own: what else goes to port 69 announces nothing.
 
-use super::{
-    Admits, Alg, Announcement, Chunk, Desk, Excerpt, Fixed, Inspection, Note, NotOpened,
-};
+use super::{Admits, Alg, Announcement, Chunk, Desk, Excerpt, Fixed, Inspection, NotOpened, Note};
 use crate::net::{AlgKind, Direction, Protocol};
 
 /// The longest request that is one: RFC 1350 section 5 knows no longer packet

@@ -36,8 +36,10 @@ const FTP_KEYS: [&str; 12] = [
 
 const THIRD_PARTY: [(&str, ThirdParty); 2] =
     [("ignore", ThirdParty::Ignore), ("block", ThirdParty::Block)];
-const PASSIVE_HOST: [(&str, PassiveHost); 2] =
-    [("named", PassiveHost::Named), ("server", PassiveHost::Server)];
+const PASSIVE_HOST: [(&str, PassiveHost); 2] = [
+    ("named", PassiveHost::Named),
+    ("server", PassiveHost::Server),
+];
 const AFTER_AUTH: [(&str, AfterAuth); 3] = [
     ("pass", AfterAuth::Pass),
     ("block", AfterAuth::Block),
@@ -65,14 +67,22 @@ pub(super) fn read<'t>(
     let Some(section) = section else {
         return settings;
     };
-    let row = Row::of(section.get_ref(), section.span(), "`[alg]`", &KEYS, problems);
+    let row = Row::of(
+        section.get_ref(),
+        section.span(),
+        "`[alg]`",
+        &KEYS,
+        problems,
+    );
     let Some(value) = row.get("ftp") else {
         return settings;
     };
     if let Some(ftp) = Row::read(value, "`[alg.ftp]`", &FTP_KEYS, problems) {
         read_ftp(&ftp, &mut settings.ftp, problems);
     }
-    let is_used = services.iter().any(|(_, service)| service.alg == Some(AlgKind::Ftp));
+    let is_used = services
+        .iter()
+        .any(|(_, service)| service.alg == Some(AlgKind::Ftp));
     if let (false, Some(key)) = (is_used, row.key_span("ftp")) {
         problems.push(
             Diagnostic::new(Code::NoEffect, key, "no service has this ALG")
@@ -107,12 +117,36 @@ fn read_ftp(row: &Row<'_>, ftp: &mut ftp::Settings, problems: &mut Problems) {
         };
         ftp.refused_ports = ranges(items, problems);
     }
-    choose(row, "third-party", &THIRD_PARTY, &mut ftp.third_party, problems);
-    choose(row, "passive-host", &PASSIVE_HOST, &mut ftp.passive_host, problems);
-    choose(row, "after-auth-tls", &AFTER_AUTH, &mut ftp.after_auth_tls, problems);
+    choose(
+        row,
+        "third-party",
+        &THIRD_PARTY,
+        &mut ftp.third_party,
+        problems,
+    );
+    choose(
+        row,
+        "passive-host",
+        &PASSIVE_HOST,
+        &mut ftp.passive_host,
+        problems,
+    );
+    choose(
+        row,
+        "after-auth-tls",
+        &AFTER_AUTH,
+        &mut ftp.after_auth_tls,
+        problems,
+    );
     choose(row, "lprt", &PASSAGE, &mut ftp.long_addresses, problems);
     choose(row, "long-lines", &PASSAGE, &mut ftp.long_lines, problems);
-    choose(row, "active-from", &ACTIVE_FROM, &mut ftp.active_from, problems);
+    choose(
+        row,
+        "active-from",
+        &ACTIVE_FROM,
+        &mut ftp.active_from,
+        problems,
+    );
     if let Some(most) = row
         .get("max-expected")
         .and_then(|value| limits::number(value, &EXPECTED, problems))
@@ -153,10 +187,17 @@ fn denied(value: &Value<'_>, problems: &mut Problems) -> Vec<String> {
     let mut verbs = Vec::new();
     for text in table::texts(value, "a command such as \"SITE\"", problems) {
         let verb: &str = text.get_ref();
-        let is_verb = (1..=16).contains(&verb.len()) && verb.bytes().all(|b| b.is_ascii_alphanumeric());
+        let is_verb =
+            (1..=16).contains(&verb.len()) && verb.bytes().all(|b| b.is_ascii_alphanumeric());
         let wrong = if !is_verb {
-            Some(("is no command of FTP", "a command is one word, such as `SITE`"))
-        } else if NEEDED.iter().any(|needed| needed.eq_ignore_ascii_case(verb)) {
+            Some((
+                "is no command of FTP",
+                "a command is one word, such as `SITE`",
+            ))
+        } else if NEEDED
+            .iter()
+            .any(|needed| needed.eq_ignore_ascii_case(verb))
+        {
             Some((
                 "is a command without which there is no session",
                 "to refuse the service, leave it out of the rules that allow it",

@@ -154,7 +154,9 @@ fn third_parties<'t>(
     let value = row.get("third-party")?;
     let named = known.sets.addresses(Some(value), problems);
     let services = &known.services.services;
-    let is_read = services.iter().any(|(_, service)| service.alg == Some(AlgKind::Ftp));
+    let is_read = services
+        .iter()
+        .any(|(_, service)| service.alg == Some(AlgKind::Ftp));
     let idle = match lets_in {
         LetsIn::Nothing => Some("a rule that lets no session in has none that names anybody"),
         LetsIn::Sessions if !is_read => Some("no service has `alg = \"ftp\"`"),
@@ -169,12 +171,7 @@ fn third_parties<'t>(
 /// What a SYN may announce: Linux takes no less than 88 octets for any.
 const MSS: RangeInclusive<u32> = 88..=65_495;
 
-fn mss(
-    row: &Row<'_>,
-    lets_in: LetsIn,
-    known: &Known<'_>,
-    problems: &mut Problems,
-) -> Option<Mss> {
+fn mss(row: &Row<'_>, lets_in: LetsIn, known: &Known<'_>, problems: &mut Problems) -> Option<Mss> {
     let value = row.get("mss")?;
     let mss = match value.get_ref() {
         DeValue::String(_) => {
@@ -189,9 +186,7 @@ fn mss(
     let has_mtu = known.zones.zones.iter().any(|(_, zone)| zone.mtu.is_some());
     let idle = match (lets_in, mss) {
         (LetsIn::Nothing, _) => Some("a rule that lets no session in has no segments to shorten"),
-        (_, Mss::Mtu) if !has_mtu => {
-            Some("no zone has an `mtu` that segments would have to fit")
-        }
+        (_, Mss::Mtu) if !has_mtu => Some("no zone has an `mtu` that segments would have to fit"),
         _ => None,
     };
     if let (Some(why), Some(key)) = (idle, row.key_span("mss")) {
@@ -201,11 +196,7 @@ fn mss(
 }
 
 /// How many sessions a rule may have let in: one that lets none in needs no limit.
-fn max_sessions(
-    row: &Row<'_>,
-    lets_in: LetsIn,
-    problems: &mut Problems,
-) -> Option<u32> {
+fn max_sessions(row: &Row<'_>, lets_in: LetsIn, problems: &mut Problems) -> Option<u32> {
     let most = limits::sessions(row.get("max-sessions")?, problems);
     if let (LetsIn::Nothing, Some(span)) = (lets_in, row.key_span("max-sessions")) {
         problems.push(

@@ -334,7 +334,9 @@ impl Engine {
             && let Some(parent) = self.controls.get_mut(&parent.id())
         {
             let sessions = &self.sessions;
-            parent.children.retain(|child| sessions.get(*child).is_some());
+            parent
+                .children
+                .retain(|child| sessions.get(*child).is_some());
             parent.children.push(handle);
         }
         if makes_room {

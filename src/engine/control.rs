@@ -318,7 +318,10 @@ pub(super) fn read(
     why: &mut impl Observer,
 ) -> Result<Option<Box<ControlStep>>, Refused> {
     let origin = &session.origin;
-    if origin.alg.is_some_and(|kind| kind.protocol() == Protocol::UDP) {
+    if origin
+        .alg
+        .is_some_and(|kind| kind.protocol() == Protocol::UDP)
+    {
         let known = (control, circumstances);
         return read_datagram(known, (origin, direction), (headers, frame), why);
     }

@@ -15,9 +15,7 @@ use super::Policy;
 use super::decide::is_a_hosts;
 use crate::alg::{Admits, Announcement, Desk, Fixed, Hole, NoHole, Settings, Whose};
 use crate::nat::ports_from;
-use crate::net::{
-    Asking, Direction, Endpoint, Place, Port, Protocol, Timestamp, Tuple, ZoneId,
-};
+use crate::net::{Asking, Direction, Endpoint, Place, Port, Protocol, Timestamp, Tuple, ZoneId};
 use crate::rules::RuleId;
 use crate::session::{
     Expectation, ExpectedTuple, Handle, Origin, Readiness, Sessions, TupleHash, Usage,
@@ -187,7 +185,9 @@ impl<'a> EngineDesk<'a> {
         let start = self.circumstances.hash.of(&(own, expected_at(announced)));
         let is_public = self.translates(announcement.by);
         let range = self.drawn_from(announcement.by).filter(|_| is_public);
-        let keeps = range.as_ref().is_none_or(|range| range.contains(&announced.0));
+        let keeps = range
+            .as_ref()
+            .is_none_or(|range| range.contains(&announced.0));
         let drawn = ports_from(range.unwrap_or(1024..=65535), start);
         let settings = &self.circumstances.policy.algs.ftp;
         let fits = |port: &Port| settings.allows(*port);
@@ -266,7 +266,10 @@ impl Desk for EngineDesk<'_> {
 
     fn whose(&self, address: IpAddr) -> Whose {
         let policy = self.circumstances.policy;
-        let rule = self.origin.rule.and_then(|rule| policy.rules.get(RuleId(rule)));
+        let rule = self
+            .origin
+            .rule
+            .and_then(|rule| policy.rules.get(RuleId(rule)));
         let friends = rule.and_then(|rule| rule.third_parties.as_ref());
         if !is_a_hosts(address) || policy.zones.is_broadcast(address) {
             Whose::NoHosts

@@ -27,7 +27,10 @@ impl Writer<'_> {
         );
         for service in &services {
             let Some(kind) = service.alg else { continue };
-            let own = service.traffic.iter().filter(|traffic| is_read(traffic, kind));
+            let own = service
+                .traffic
+                .iter()
+                .filter(|traffic| is_read(traffic, kind));
             let own: Vec<_> = all_of([traffic(own)])
                 .into_iter()
                 .filter(|alternative| alternative.protocol == Some(kind.protocol()))
@@ -48,7 +51,10 @@ impl Writer<'_> {
             let by_port = services.iter().find(served).and_then(|service| service.alg);
             let kind = by_port.or_else(|| self.admitted_service(forward)?.alg);
             if let Some(kind) = kind {
-                let public = forward.traffic.iter().filter(|traffic| is_read(traffic, kind));
+                let public = forward
+                    .traffic
+                    .iter()
+                    .filter(|traffic| is_read(traffic, kind));
                 let conditions = all_of([self.arrives_for(forward), traffic(public)]);
                 self.rules(&forward.name, &conditions, &set(kind));
             }
@@ -92,9 +98,8 @@ impl Writer<'_> {
             ("max-expected", own.most_expected != usual.most_expected),
         ];
         let keys = differs.into_iter().filter(|(_, differs)| *differs);
-        let keys = keys.map(|(key, _)| {
-            format!("alg.ftp.{key}: the kernel's FTP helper has no such setting")
-        });
+        let keys = keys
+            .map(|(key, _)| format!("alg.ftp.{key}: the kernel's FTP helper has no such setting"));
         let named = self.policy.rules.iter();
         let named = named.filter(|(_, rule)| rule.third_parties.is_some());
         let rules = named.map(|(_, rule)| {

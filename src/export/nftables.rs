@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{Exported, algs};
 use super::conditions::{Alternative, addresses, all_of, elements, family_word, traffic};
 use super::lifetimes::{self, Differing, Said};
 use super::limits;
 use super::zones::{Side, ZoneNames, zone_set};
+use super::{Exported, algs};
 use crate::config::Compiled;
 use crate::engine::Policy;
 use crate::nat::{Forward, Server, ServerPort};
@@ -229,7 +229,10 @@ impl Writer<'_> {
     fn objects(&mut self) {
         let services = &self.policy.services;
         for kind in AlgKind::ALL {
-            if services.iter().any(|(_, service)| service.alg == Some(kind)) {
+            if services
+                .iter()
+                .any(|(_, service)| service.alg == Some(kind))
+            {
                 self.text.push_str(&algs::object(kind));
             }
         }

@@ -602,6 +602,7 @@ fn narrow(when_full: WhenFull) -> Arc<Policy> {
         half_open: Some(1),
         per_source: Some(2),
         when_full,
+        ..Limits::default()
     };
     Arc::new(policy)
 }

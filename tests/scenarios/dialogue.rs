@@ -87,12 +87,7 @@ impl Dialogue {
     }
 
     /// Shakes hands, and has the client log in: from here on FTP may announce.
-    pub(crate) fn ftp(
-        lab: &mut Lab,
-        at: f64,
-        client: (&'static str, &str),
-        server: &str,
-    ) -> Self {
+    pub(crate) fn ftp(lab: &mut Lab, at: f64, client: (&'static str, &str), server: &str) -> Self {
         let mut dialogue = Self::open(lab, at, client, server);
         dialogue.logs_in(lab, at);
         dialogue

@@ -28,7 +28,9 @@ impl Observer for Steps {
             Step::Inward(None) => "not forwarded".into(),
             Step::Routed(place) => format!("routed: {}", place.is_some()),
             Step::Invalid(check) => format!("invalid: {check}"),
-            Step::RuledRelated(rule, action) => format!("rule {} about data sessions: {action:?}", rule.0),
+            Step::RuledRelated(rule, action) => {
+                format!("rule {} about data sessions: {action:?}", rule.0)
+            }
             Step::RuledInvalid(rule, _) => format!("judged by {}", rule.0),
             Step::Spoofed(lies_in) => format!("its source lies in {lies_in:?}"),
             Step::PassedOver(rule, mismatch) => {

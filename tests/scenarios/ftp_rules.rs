@@ -3,6 +3,7 @@
 
 use spigate::alg::Note;
 use spigate::engine::{Event, Reason};
+use spigate::net::{AlgKind, Protocol};
 
 use super::dialogue::Dialogue;
 use super::ftp_active::{CLIENT, DATA, SERVER, data_syn};
@@ -41,16 +42,25 @@ fn t_ftp_policy__a_rule_about_data_sessions_that_refuses_wins() {
         ),
         (
             r#"{ id = "other", ct = "related", to = "dmz", action = "drop" },"#,
-            forward_to(LAN).destination("10.0.0.7:51210").ct("related").rule("lan-out"),
+            forward_to(LAN)
+                .destination("10.0.0.7:51210")
+                .ct("related")
+                .rule("lan-out"),
         ),
         (
             r#"{ id = "this", ct = "related", to = "lan", action = "allow" },
                { id = "none", ct = "related", action = "drop" },"#,
-            forward_to(LAN).destination("10.0.0.7:51210").ct("related").rule("lan-out"),
+            forward_to(LAN)
+                .destination("10.0.0.7:51210")
+                .ct("related")
+                .rule("lan-out"),
         ),
         (
             r#"{ id = "no-lan", from = "wan", to = "lan", action = "drop" },"#,
-            forward_to(LAN).destination("10.0.0.7:51210").ct("related").rule("lan-out"),
+            forward_to(LAN)
+                .destination("10.0.0.7:51210")
+                .ct("related")
+                .rule("lan-out"),
         ),
     ] {
         let (mut lab, mut ftp) = masqueraded(ruled(rule));
@@ -79,7 +89,10 @@ fn a_third_party_that_the_rule_names_may_be_announced_and_no_other() {
     let mut ftp = Dialogue::ftp(&mut lab, 0.0, client, "203.0.113.2:21");
     let line = "PORT 192,0,2,77,200,10\r\n";
     assert_eq!(ftp.announces(&mut lab, 1.0, line), line);
-    assert_eq!(lab.expected(), ["10.0.9.21 > 192.0.2.77:51210 = 192.0.2.77:51210"]);
+    assert_eq!(
+        lab.expected(),
+        ["10.0.9.21 > 192.0.2.77:51210 = 192.0.2.77:51210"]
+    );
     let syn = tcp("10.0.9.21:20", "192.0.2.77:51210").syn();
     let want = forward_to(WAN).source("203.0.113.2:20").ct("related");
     let _ = lab.at(2.0).from(DMZ).send(syn).expect(want);
@@ -96,7 +109,10 @@ fn a_third_party_that_the_rule_names_may_be_announced_and_no_other() {
 #[test]
 fn t_slip_reply__a_masqueraded_hole_is_closed_until_the_server_says_200() {
     let (mut lab, mut ftp) = masqueraded(Lab::new(OFFICE));
-    assert_eq!(ftp.client_says(&mut lab, 1.0, LINE), "PORT 203,0,113,2,200,10\r\n");
+    assert_eq!(
+        ftp.client_says(&mut lab, 1.0, LINE),
+        "PORT 203,0,113,2,200,10\r\n"
+    );
     let early = data_syn(&mut lab, 1.0, DATA, PUBLIC_DATA);
     let _ = early.expect(drop_for(Reason::DefaultPolicy).ct("new"));
     ftp.server_says(&mut lab, 1.0, "200 fine\r\n");
@@ -156,7 +172,10 @@ fn t_959_defport__by_option_the_server_reaches_the_port_of_the_control_session()
 fn t_2577_low__single_low_ports_can_be_admitted() {
     let (mut lab, mut ftp) = masqueraded(office(r#"data-ports = [989, "1024-65535"]"#));
     ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,3,221\r\n");
-    assert_eq!(lab.expected(), ["198.51.100.21 > 203.0.113.2:989 = 10.0.0.7:989"]);
+    assert_eq!(
+        lab.expected(),
+        ["198.51.100.21 > 203.0.113.2:989 = 10.0.0.7:989"]
+    );
     ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,3,222\r\n");
     assert_eq!(lab.expected().len(), 1);
 }
@@ -169,7 +188,10 @@ fn t_ftp_expire__as_many_at_a_time_as_the_file_allows() {
     }
     let found: Vec<_> = lab.expected();
     assert_eq!(found.len(), 3);
-    assert!(found[0].contains(":51217") && found[2].contains(":51219"), "{found:?}");
+    assert!(
+        found[0].contains(":51217") && found[2].contains(":51219"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -186,7 +208,10 @@ fn t_2577_rand__the_port_that_is_drawn_follows_no_order() {
         drawn.push(public.rsplit(':').next().unwrap().parse().unwrap());
     }
     assert_eq!(drawn[0], 51210, "the announced one is free at first");
-    let steps: Vec<i32> = drawn.windows(2).map(|w| i32::from(w[1]) - i32::from(w[0])).collect();
+    let steps: Vec<i32> = drawn
+        .windows(2)
+        .map(|w| i32::from(w[1]) - i32::from(w[0]))
+        .collect();
     let mut different = steps.clone();
     different.sort_unstable();
     different.dedup();
@@ -221,7 +246,11 @@ fn t_slip_filter__a_mapping_that_lets_everybody_in_lets_nobody_into_a_hole() {
     let before = lab.expected();
     for stranger in ["192.0.2.9:20", "198.51.100.22:20"] {
         let syn = tcp(stranger, PUBLIC_DATA).syn();
-        let _ = lab.at(2.0).from(WAN).send(syn).expect(drop_for(Reason::DefaultPolicy));
+        let _ = lab
+            .at(2.0)
+            .from(WAN)
+            .send(syn)
+            .expect(drop_for(Reason::DefaultPolicy));
     }
     assert_eq!(lab.expected(), before);
     let _ = data_syn(&mut lab, 3.0, DATA, PUBLIC_DATA)
@@ -235,7 +264,10 @@ fn t_slip_hijack__a_socket_keeps_the_public_endpoint_that_is_its_own() {
         r#"as = "masquerade", mapping = "endpoint-independent", filtering = "endpoint-independent" }"#,
     );
     let (mut lab, mut ftp) = masqueraded(Lab::new(&rules));
-    let other = lab.at(0.0).from(LAN).send(tcp("10.0.0.8:51210", "192.0.2.9:80").syn());
+    let other = lab
+        .at(0.0)
+        .from(LAN)
+        .send(tcp("10.0.0.8:51210", "192.0.2.9:80").syn());
     assert_eq!(other.forwarded.unwrap().1.source, PUBLIC_DATA);
     let heard = ftp.announces(&mut lab, 1.0, LINE);
     assert_ne!(heard, "PORT 203,0,113,2,200,10\r\n");
@@ -249,7 +281,10 @@ fn t_959_227_other__by_option_a_server_may_name_the_gateways_address() {
     ftp.client_says(&mut lab, 1.0, "PASV\r\n");
     let reply = "227 Entering Passive Mode (203,0,113,2,195,80).\r\n";
     assert_eq!(ftp.server_says(&mut lab, 1.0, reply), reply);
-    assert_eq!(lab.expected(), ["198.51.100.9 > 203.0.113.2:50000 = 10.0.9.21:50000"]);
+    assert_eq!(
+        lab.expected(),
+        ["198.51.100.9 > 203.0.113.2:50000 = 10.0.9.21:50000"]
+    );
 }
 
 #[test]
@@ -259,15 +294,28 @@ fn t_slip_log__a_refused_opening_is_told_with_session_line_and_check() {
     let line = ftp.client.segment().data("PORT 10,0,0,8,200,10\r\n");
     let sent = lab.at(1.0).from(LAN).send(line);
     let told = sent.events.iter().find_map(|event| match event {
-        Event::Alg { session, note: Note::NotOpened { why, line, .. }, .. } => {
-            Some((*session, why.check(), line.to_string()))
-        }
+        Event::Alg {
+            session,
+            note: Note::NotOpened { why, line, .. },
+            ..
+        } => Some((*session, why.check(), line.to_string())),
         _ => None,
     });
     let line = "PORT 10,0,0,8,200,10".to_owned();
     assert_eq!(told, Some((Some(id), "third-party", line)));
     let counted: Vec<_> = lab.engine.counters().not_opened().collect();
     assert_eq!(counted, [("third-party", 1)]);
+}
+
+#[test]
+fn t_5382_req_6__no_tcp_session_has_an_alg_but_those_of_services_that_say_ftp() {
+    let of_tcp = AlgKind::ALL
+        .into_iter()
+        .filter(|kind| kind.protocol() == Protocol::TCP);
+    assert_eq!(of_tcp.collect::<Vec<_>>(), [AlgKind::Ftp]);
+    let mut lab = Lab::new(&OFFICE.replace(r#", alg = "ftp""#, ""));
+    let _ = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    assert_eq!(lab.session().origin.alg, None);
 }
 
 const HOUR: f64 = 3600.0;
@@ -280,15 +328,27 @@ fn t_ftp_idle__a_running_transfer_keeps_its_control_session() {
     let inside = "10.0.0.7:51210";
     let _ = data_syn(&mut lab, 0.0, DATA, PUBLIC_DATA).expect(forward_to(LAN).destination(inside));
     let answer = tcp(inside, DATA).syn().seq(9).ack(2);
-    let _ = lab.at(0.0).from(LAN).send(answer).expect(forward_to(WAN).source(PUBLIC_DATA));
+    let _ = lab
+        .at(0.0)
+        .from(LAN)
+        .send(answer)
+        .expect(forward_to(WAN).source(PUBLIC_DATA));
     let mut octets = 2;
     for minute in 0..60 {
         let now = f64::from(minute) * 60.0;
         let data = tcp(DATA, PUBLIC_DATA).seq(octets).ack(10).data("more");
-        let _ = lab.at(now).from(WAN).send(data).expect(forward_to(LAN).destination(inside));
+        let _ = lab
+            .at(now)
+            .from(WAN)
+            .send(data)
+            .expect(forward_to(LAN).destination(inside));
         octets += 4;
         let ack = tcp(inside, DATA).seq(10).ack(octets);
-        let _ = lab.at(now).from(LAN).send(ack).expect(forward_to(WAN).source(PUBLIC_DATA));
+        let _ = lab
+            .at(now)
+            .from(LAN)
+            .send(ack)
+            .expect(forward_to(WAN).source(PUBLIC_DATA));
     }
     // An hour later it is still there, and says that the transfer is done.
     assert_eq!(lab.table().len(), 2);

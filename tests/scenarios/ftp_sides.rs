@@ -147,11 +147,20 @@ fn talk(side: &Side) -> (Lab, Dialogue) {
     };
     let mut lab = Lab::new(&format!("{NETWORKS}{nat}"));
     let (zone, client) = side.client;
-    let ends = Dialogue::ftp(&mut lab, 0.0, (zone, &at(client, 51000)), &at(side.server_seen, 21));
+    let ends = Dialogue::ftp(
+        &mut lab,
+        0.0,
+        (zone, &at(client, 51000)),
+        &at(side.server_seen, 21),
+    );
     let (zone, server) = side.server;
     assert_eq!(ends.server.zone, zone, "{}", side.name);
     assert_eq!(ends.server.own, at(server, 21), "{}", side.name);
-    assert!(ends.server.peer.starts_with(at(side.client_seen, 0).trim_end_matches('0')));
+    assert!(
+        ends.server
+            .peer
+            .starts_with(at(side.client_seen, 0).trim_end_matches('0'))
+    );
     (lab, ends)
 }
 
@@ -190,7 +199,12 @@ fn a_passive_data_session_reaches_the_server_on_every_side() {
             ends.client_says(&mut lab, 1.0, if is_long { "EPSV\r\n" } else { "PASV\r\n" });
             let said = passive(side.server.1, 50_000, is_long);
             let heard = ends.server_says(&mut lab, 1.0, &said);
-            assert_eq!(heard, passive(side.server_seen, 50_000, is_long), "{}", side.name);
+            assert_eq!(
+                heard,
+                passive(side.server_seen, 50_000, is_long),
+                "{}",
+                side.name
+            );
             let from = at(side.client.1, 51001);
             let syn = tcp(&from, &at(side.server_seen, 50_000)).syn().seq(1);
             let want = forward_to(side.server.0)

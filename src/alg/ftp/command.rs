@@ -58,9 +58,10 @@ impl Command {
     /// As what it is spoken of.
     pub(super) fn what(&self) -> &'static str {
         match self {
-            Self::Active(what, _) | Self::Passive(what) | Self::Long(what) | Self::Transfer(what) => {
-                what
-            }
+            Self::Active(what, _)
+            | Self::Passive(what)
+            | Self::Long(what)
+            | Self::Transfer(what) => what,
             Self::EpsvAll => "EPSV ALL",
             Self::Auth => "AUTH",
             Self::Rein => "REIN",
@@ -77,9 +78,7 @@ impl Request {
         let is_clear = line.extent == Extent::Whole && !line.is_ambiguous();
         let Self { verb, command } = Self::read_text(&line.text);
         let command = match command {
-            Command::Active(what, written) => {
-                Command::Active(what, written.filter(|_| is_clear))
-            }
+            Command::Active(what, written) => Command::Active(what, written.filter(|_| is_clear)),
             Command::Passive(_) | Command::EpsvAll | Command::Transfer(_) if !is_clear => {
                 Command::Other
             }

@@ -54,11 +54,13 @@
 //! operator has such blocked.
 
 mod announce;
+mod client;
 mod command;
 mod line;
 mod notation;
 mod outstanding;
 mod reply;
+mod server;
 mod settings;
 mod telnet;
 #[cfg(test)]
@@ -66,14 +68,12 @@ mod tests;
 mod tls;
 
 pub use settings::{
-    ActiveFrom, AfterAuth, DefaultPort, PassiveHost, Passage, Settings, Strictness, ThirdParty,
+    ActiveFrom, AfterAuth, DefaultPort, Passage, PassiveHost, Settings, Strictness, ThirdParty,
 };
 
-use announce::{announce, keep_from_server};
-use command::{Command, Request};
-use line::{Extent, Line, LineReader};
+use line::{Line, LineReader};
 use outstanding::{Awaits, Outstanding};
-use reply::{Code, Outcome, ReplyReader};
+use reply::ReplyReader;
 use tls::Records;
 
 use super::stream::Follow;
@@ -272,7 +272,10 @@ impl Ftp {
             SERVER if desk.translates(by) => {
                 let is_asked = self.outstanding.has(Awaits::Passive)
                     || settings.strictness == Strictness::Lines;
-                let code = self.replies.ends_with(beginning.text).filter(|_| is_asked)?;
+                let code = self
+                    .replies
+                    .ends_with(beginning.text)
+                    .filter(|_| is_asked)?;
                 let (what, place) = reply::endpoint_in(code, beginning.text)?;
                 self.may_announce(what, settings.strictness).ok()?;
                 place
@@ -289,245 +292,6 @@ impl Ftp {
         if is_blocked && self.lines[by].is_beyond_limit() {
             found.refuses(by, "a line", NotOpened::LongLine, &[]);
         }
-    }
-
-    fn command(&mut self, line: &Line<'_>, desk: &mut dyn Desk, found: &mut Inspection) {
-        let request = Request::read(line);
-        if line.text.get(request.verb.start..).is_none_or(<[u8]>::is_empty) {
-            return; // an empty line has no answer that all servers agree on
-        }
-        let settings = &desk.settings().ftp;
-        if settings.long_lines == Passage::Block && line.extent == Extent::TooLong {
-            found.refuses(CLIENT, "a line", NotOpened::LongLine, &[]);
-            return;
-        }
-        let is_first = std::mem::replace(&mut self.first_line, FirstLine::Heard);
-        if is_first == FirstLine::Awaited
-            && settings.strictness == Strictness::Dialogue
-            && request.command == Command::Unknown
-        {
-            self.let_go("the first line", NotOpened::NotFtp, line, desk, found);
-            return;
-        }
-        let verb = line.text.get(request.verb.clone()).unwrap_or_default();
-        let is_denied = desk.settings().ftp.denies(verb)
-            || match request.command {
-                Command::Auth => settings.after_auth_tls == AfterAuth::Block,
-                Command::Long(_) => settings.long_addresses == Passage::Block,
-                _ => false,
-            };
-        let awaits = if is_denied {
-            let what = request.command.what();
-            found.opens_nothing(CLIENT, what, NotOpened::Denied, &line.text);
-            keep_from_server(&request.verb, line, found);
-            Awaits::Other
-        } else {
-            self.asked(request, line, desk, found)
-        };
-        if self.outstanding.push(awaits).is_err() {
-            self.let_go("a command", NotOpened::Crowded, line, desk, found);
-        }
-    }
-
-    /// What a command changes, and what its reply will mean.
-    fn asked(
-        &mut self,
-        request: Request,
-        line: &Line<'_>,
-        desk: &mut dyn Desk,
-        found: &mut Inspection,
-    ) -> Awaits {
-        match request.command {
-            Command::Active(what, written) => {
-                self.data_port = DataPort::Named;
-                let announced = self
-                    .may_announce(what, desk.settings().ftp.strictness)
-                    .and(written.ok_or(NotOpened::Malformed));
-                let hole = announce(CLIENT, what, announced, line, desk, found);
-                if let Err(NotOpened::ThirdParty(_) | NotOpened::Gateway(_) | NotOpened::NoHost(_)) = hole
-                    && desk.settings().ftp.third_party == ThirdParty::Block
-                {
-                    keep_from_server(&request.verb, line, found);
-                    return Awaits::Other;
-                }
-                Awaits::Active(hole.ok())
-            }
-            Command::Passive(what) => {
-                self.data_port = DataPort::Named;
-                let strictness = desk.settings().ftp.strictness;
-                match self.may_announce(what, strictness) {
-                    Ok(()) => Awaits::Passive,
-                    Err(why) => {
-                        found.opens_nothing(CLIENT, what, why, &line.text);
-                        Awaits::Other
-                    }
-                }
-            }
-            Command::EpsvAll => {
-                self.epsv_all = EpsvAll::Asked;
-                Awaits::EpsvAll
-            }
-            Command::Auth => {
-                self.reading = Reading::AuthAsked;
-                Awaits::Auth
-            }
-            Command::Transfer(what) => Awaits::Transfer(self.default_port(what, line, desk, found)),
-            Command::Login => Awaits::Login,
-            Command::Rein => Awaits::Rein,
-            Command::Quit => Awaits::Quit,
-            Command::Long(_) | Command::Other | Command::Unknown => Awaits::Other,
-        }
-    }
-
-    /// A transfer for which nobody has named a port: RFC 959 section 3.3 has the
-    /// server connect from the port below its own to where the client's control
-    /// session comes from.
-    fn default_port(
-        &self,
-        what: &'static str,
-        line: &Line<'_>,
-        desk: &mut dyn Desk,
-        found: &mut Inspection,
-    ) -> Option<Hole> {
-        let settings = &desk.settings().ftp;
-        if settings.default_port == DefaultPort::Unused || self.data_port == DataPort::Named {
-            return None;
-        }
-        let endpoint = desk.end_of(CLIENT);
-        let announcement = Announcement {
-            by: CLIENT,
-            protocol: Protocol::TCP,
-            endpoint,
-            fixed: Fixed::ToControl,
-            from: Some(below(desk.end_of(SERVER).port)),
-            admits: Admits::AtOnce,
-        };
-        let asked = self
-            .may_announce(what, settings.strictness)
-            .and(announce::allowed(endpoint.port, settings));
-        let asked = asked.and_then(|()| desk.expect(announcement).map_err(NotOpened::NoHole));
-        match asked {
-            Ok(hole) => {
-                found.opened(announcement, hole);
-                Some(hole)
-            }
-            Err(why) => {
-                found.opens_nothing(CLIENT, what, why, &line.text);
-                None
-            }
-        }
-    }
-
-    fn reply(&mut self, line: &Line<'_>, desk: &mut dyn Desk, found: &mut Inspection) {
-        if desk.settings().ftp.long_lines == Passage::Block && line.extent == Extent::TooLong {
-            found.refuses(SERVER, "a line", NotOpened::LongLine, &[]);
-            return;
-        }
-        let Some(code) = self.replies.read(&line.text) else {
-            return;
-        };
-        let is_clear = line.extent == Extent::Whole && !line.is_ambiguous();
-        let (what, written) = match code {
-            // By its code, not by the command that it answers: servers that
-            // answer EPSV with 227, or PASV with 229, exist.
-            Code::PASSIVE => ("227", reply::passive(&line.text)),
-            Code::EXTENDED_PASSIVE => ("229", reply::extended_passive(&line.text)),
-            _ => return self.answered(code, desk, found),
-        };
-        let strictness = desk.settings().ftp.strictness;
-        let is_passive = |awaits| awaits == Awaits::Passive;
-        let asked = match (self.take(is_passive, desk, found), strictness) {
-            (None, Strictness::Dialogue) => Err(NotOpened::Unasked),
-            (Some(_), _) | (None, Strictness::Lines) => Ok(()),
-        };
-        let announced = asked.and_then(|()| self.may_announce(what, strictness));
-        let written = written.filter(|_| is_clear).ok_or(NotOpened::Malformed);
-        let _ = announce(SERVER, what, announced.and(written), line, desk, found);
-    }
-
-    /// A reply without an endpoint: what it means for the command that it
-    /// answers.
-    fn answered(&mut self, code: Code, desk: &mut dyn Desk, found: &mut Inspection) {
-        let outcome = code.outcome();
-        if outcome == Outcome::Preliminary {
-            return; // the final one is still to come
-        }
-        match code {
-            // At any time, and the last of all.
-            Code::NOT_AVAILABLE => {
-                self.outstanding.clear();
-                desk.withdraw_all();
-                return;
-            }
-            Code::GREETING if self.stage == Stage::Connected => {
-                self.stage = Stage::Greeted;
-                return;
-            }
-            _ => {}
-        }
-        let answers = match code {
-            Code::SECURITY_ACCEPTED | Code::SECURITY_DATA => {
-                self.take(|awaits| awaits == Awaits::Auth, desk, found)
-            }
-            Code::LOGGED_IN | Code::AUTHORIZED => {
-                self.take(|awaits| awaits == Awaits::Login, desk, found)
-            }
-            // That a transfer has ended is no answer to a PORT: it ends one that
-            // its client had given up.
-            _ if code.ends_transfer()
-                && matches!(self.outstanding.oldest(), Some(Awaits::Active(_))) =>
-            {
-                None
-            }
-            _ => self.outstanding.pop(),
-        };
-        match (answers, outcome) {
-            (Some(Awaits::Active(Some(hole))), _) => match code {
-                Code::DONE => found.admitted(hole, desk),
-                _ => found.withdrawn(hole, desk),
-            },
-            (Some(Awaits::Transfer(Some(hole))), Outcome::Refused) => found.withdrawn(hole, desk),
-            (Some(Awaits::EpsvAll), Outcome::Done) => self.epsv_all = EpsvAll::Accepted,
-            (Some(Awaits::EpsvAll), _) => self.epsv_all = EpsvAll::No,
-            (Some(Awaits::Auth), Outcome::Refused) => {
-                if self.reading == Reading::AuthAsked {
-                    self.reading = Reading::Clear;
-                }
-            }
-            (Some(Awaits::Auth), _) => {
-                self.reading = match desk.settings().ftp.after_auth_tls {
-                    AfterAuth::Ccc => Reading::Tls(PerDirection::default()),
-                    AfterAuth::Pass | AfterAuth::Block => Reading::Never,
-                };
-                found.notes.push(Note::Encrypted);
-            }
-            (Some(Awaits::Login), Outcome::Done) => {
-                if matches!(code, Code::LOGGED_IN | Code::AUTHORIZED) && self.stage == Stage::Greeted
-                {
-                    self.stage = Stage::LoggedIn;
-                }
-            }
-            (Some(Awaits::Rein), Outcome::Done) => {
-                desk.withdraw_all();
-                self.stage = Stage::Greeted;
-                self.epsv_all = EpsvAll::No;
-                self.data_port = DataPort::Default;
-            }
-            (Some(Awaits::Quit), Outcome::Done) => desk.withdraw_all(),
-            _ => {}
-        }
-    }
-
-    /// Takes out the command that a reply of this kind answers. Holes of
-    /// commands before it, which have gone without a reply, are closed.
-    fn take(
-        &mut self,
-        is_meant: impl Fn(Awaits) -> bool,
-        desk: &mut dyn Desk,
-        found: &mut Inspection,
-    ) -> Option<Awaits> {
-        let passed = |hole| found.withdrawn(hole, desk);
-        self.outstanding.pop_to(is_meant, passed)
     }
 
     /// Whether this command or reply may announce anything in this state.

@@ -183,7 +183,11 @@ impl Settings {
         let hides_auth = self.after_auth_tls == AfterAuth::Block;
         let hides_long = self.long_addresses == Passage::Block;
         let hides_third = self.third_party == ThirdParty::Block;
-        let own = [("AUTH", hides_auth), ("LPRT", hides_long), ("LPSV", hides_long)];
+        let own = [
+            ("AUTH", hides_auth),
+            ("LPRT", hides_long),
+            ("LPSV", hides_long),
+        ];
         let third = [("PORT", hides_third), ("EPRT", hides_third)];
         let own = own.into_iter().chain(third).filter(|(_, hides)| *hides);
         let verbs = own

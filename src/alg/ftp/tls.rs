@@ -156,7 +156,12 @@ mod tests {
 
     #[test]
     fn what_is_no_record_is_never_read_again() {
-        for junk in [[23_u8, 9, 9, 0, 1], [23, 3, 3, 0xff, 0xff], [0; 5], [0x80; 5]] {
+        for junk in [
+            [23_u8, 9, 9, 0, 1],
+            [23, 3, 3, 0xff, 0xff],
+            [0; 5],
+            [0x80; 5],
+        ] {
             let mut records = Records::default();
             assert_eq!(records.follow(&junk), None);
             assert_eq!(records.follow(b"PORT 10,0,0,7,200,10\r\n"), None);

@@ -17,8 +17,6 @@ use crate::session::Handle;
 pub(super) struct JsonLines<'a, W: Write> {
     to: &'a mut W,
     bytes: bool,
-    /// What ALGs have told of the packet to come.
-    notes: Vec<String>,
     /// The session that the packet to come has begun.
     begun: Option<Handle>,
 }
@@ -46,9 +44,6 @@ struct PacketLine<'a> {
     cut: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     readdressed: Option<bool>,
-    /// What its ALG has read in it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    alg: Vec<String>,
     out: Vec<OutLine<'a>>,
 }
 
@@ -86,7 +81,6 @@ impl<'a, W: Write> JsonLines<'a, W> {
         Self {
             to,
             bytes,
-            notes: Vec::new(),
             begun: None,
         }
     }
@@ -115,7 +109,6 @@ impl<'a, W: Write> JsonLines<'a, W> {
             nat: begun.and_then(|session| NatObject::of(session, policy)),
             cut: (report.extent == Extent::Cut).then_some(true),
             readdressed: (report.readdressed == Readdressed::Yes).then_some(true),
-            alg: std::mem::take(&mut self.notes),
             out: out.collect(),
         };
         self.write(&line)
@@ -129,10 +122,6 @@ impl<'a, W: Write> JsonLines<'a, W> {
         event: &Event,
         made: &[Made],
     ) -> io::Result<()> {
-        if let Event::Alg { note, .. } = event {
-            self.notes.push(note.to_string());
-            return Ok(()); // told with the packet that it is about
-        }
         let zones = &engine.policy().zones;
         let out = made.iter().map(|Made { zone, bytes }| OutLine {
             zone: zones.name(*zone),

@@ -2,8 +2,8 @@
 
 use super::super::observer::{Observer, Step};
 use super::super::{Arrival, CtState, Engine, Judgement, Reason, Verdict};
-use super::plan::{Admission, Decision, Opening};
 use super::fresh::refused_by_rule;
+use super::plan::{Admission, Decision, Opening};
 use super::{Case, invalid, ttl_expired};
 use crate::net::{Asking, Direction, PerDirection, Place, Tuple};
 use crate::rules::{Action, RuleId};

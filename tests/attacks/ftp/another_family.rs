@@ -4,7 +4,10 @@ use super::Talk;
 
 #[test]
 fn an_address_of_another_family_is_never_opened() {
-    for line in ["EPRT |2|::ffff:10.0.0.7|51210|\r\n", "EPRT |2|2001:db8:10::7|51210|\r\n"] {
+    for line in [
+        "EPRT |2|::ffff:10.0.0.7|51210|\r\n",
+        "EPRT |2|2001:db8:10::7|51210|\r\n",
+    ] {
         let mut talk = Talk::outward();
         talk.comes_to_nothing("other-family", |talk| {
             assert_eq!(talk.client(line), line);

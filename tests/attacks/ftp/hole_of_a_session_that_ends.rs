@@ -22,9 +22,30 @@ fn t_959_rein__a_hole_ends_with_its_session_however_that_ends() {
                 talk.client("REIN\r\n");
                 talk.server("220 ready\r\n");
             }
-            "FIN" => assert!(talk.lab.at(1.0).from(LAN).send(client.fin()).forwarded.is_some()),
-            "RST" => assert!(talk.lab.at(1.0).from(LAN).send(client.rst()).forwarded.is_some()),
-            _ => assert!(talk.lab.at(1.0).from(WAN).send(server.fin()).forwarded.is_some()),
+            "FIN" => assert!(
+                talk.lab
+                    .at(1.0)
+                    .from(LAN)
+                    .send(client.fin())
+                    .forwarded
+                    .is_some()
+            ),
+            "RST" => assert!(
+                talk.lab
+                    .at(1.0)
+                    .from(LAN)
+                    .send(client.rst())
+                    .forwarded
+                    .is_some()
+            ),
+            _ => assert!(
+                talk.lab
+                    .at(1.0)
+                    .from(WAN)
+                    .send(server.fin())
+                    .forwarded
+                    .is_some()
+            ),
         }
         assert!(talk.lab.expected().is_empty(), "{end}");
         talk.knocks_in_vain(WAN, "198.51.100.21:20", "203.0.113.2:51210");

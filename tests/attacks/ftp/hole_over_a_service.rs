@@ -16,5 +16,10 @@ fn t_slip_hijack__a_forward_keeps_its_port() {
     talk.server("200 fine\r\n");
     let ssh = tcp("198.51.100.21:20", "203.0.113.2:2222").syn();
     let want = forward_to(DMZ).destination("10.0.9.22:22");
-    let _ = talk.lab.at(1.0).from(WAN).send(ssh).expect(want.because(Reason::Rule));
+    let _ = talk
+        .lab
+        .at(1.0)
+        .from(WAN)
+        .send(ssh)
+        .expect(want.because(Reason::Rule));
 }

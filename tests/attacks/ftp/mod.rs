@@ -100,7 +100,9 @@ impl Talk {
     fn comes_to_nothing(&mut self, check: &str, trick: impl FnOnce(&mut Self)) {
         let count = |talk: &Self| {
             let mut counts = talk.lab.engine.counters().not_opened();
-            counts.find(|(own, _)| *own == check).map_or(0, |(_, count)| count)
+            counts
+                .find(|(own, _)| *own == check)
+                .map_or(0, |(_, count)| count)
         };
         self.settle();
         let (before, counted) = (self.table(), count(self));
@@ -114,7 +116,11 @@ impl Talk {
     fn knocks_in_vain(&mut self, zone: &'static str, from: &str, to: &str) {
         let before = self.table();
         let sent = self.lab.at(1.0).from(zone).send(tcp(from, to).syn());
-        assert!(sent.forwarded.is_none(), "{from} > {to}: {:?}", sent.judgement);
+        assert!(
+            sent.forwarded.is_none(),
+            "{from} > {to}: {:?}",
+            sent.judgement
+        );
         assert_eq!(self.table(), before);
     }
 }
