@@ -105,7 +105,7 @@ mod tests {
         for (datagram, request) in [
             (&b"\0\x01file\0octet\0"[..], Some(Request::Read)),
             (b"\0\x02a/b c\0NetASCII\0", Some(Request::Write)),
-            (b"\0\x01file\0octet\0blksize\01428\0", Some(Request::Read)),
+            (b"\0\x01file\0octet\0blksize\x001428\0", Some(Request::Read)),
             (b"\0\x01file\0octet", None),
             (b"\0\x01file\0", None),
             (b"\0\x01\0octet\0", None),

@@ -27,6 +27,8 @@ mod output;
 mod policy;
 mod rates;
 mod reason;
+mod unsolicited;
+mod voice;
 
 pub use counters::Counters;
 pub use far_end::FarEnd;
@@ -34,9 +36,10 @@ pub use fragments::Unfinished;
 pub use judgement::{CtState, Judgement, Verdict};
 pub use observer::{Lease, Moved, Observer, Silent, Step, Unread};
 pub use output::{Ending, Event, Made, Output};
-pub use policy::Policy;
+pub use policy::{Passage, Policy, RouteOptions};
 pub use rates::{AnswerKind, AnswerRates, Rate};
 pub use reason::Reason;
+pub use unsolicited::{Holding, Unanswered, UnsolicitedSyn};
 
 use std::sync::Arc;
 
@@ -45,7 +48,9 @@ use hashbrown::HashMap;
 use self::control::Control;
 use self::fragments::Fragments;
 use self::rates::Limiter;
+use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
+use crate::packet::Checksum;
 use crate::session::{Session, SessionId, Sessions, TupleHash};
 
 /// How an engine is set up besides its policy.
@@ -73,6 +78,21 @@ pub struct Arrival {
     pub zone: ZoneId,
     /// Whether all its bytes are there.
     pub extent: Extent,
+    /// Whether the checksum of its transport is complete, or was left to the
+    /// hardware.
+    pub checksum: Checksum,
+}
+
+impl Arrival {
+    /// A packet whose bytes are all there, its checksums included.
+    #[must_use]
+    pub const fn whole(zone: ZoneId) -> Self {
+        Self {
+            zone,
+            extent: Extent::Whole,
+            checksum: Checksum::Complete,
+        }
+    }
 }
 
 /// Whether all bytes of a packet are at hand.
@@ -93,6 +113,7 @@ pub struct Engine {
     sessions: Sessions,
     controls: HashMap<SessionId, Control, TupleHash>,
     fragments: Fragments,
+    held_syns: HeldSyns,
     limiter: Limiter,
     counters: Counters,
     /// The latest moment that was given: time never runs backwards here.
@@ -114,6 +135,7 @@ impl Engine {
             sessions: Sessions::new(options.seed),
             controls: HashMap::with_hasher(hash),
             fragments: Fragments::new(hash),
+            held_syns: HeldSyns::new(hash),
             limiter: Limiter::new(hash),
             counters,
             now,

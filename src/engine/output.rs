@@ -1,8 +1,9 @@
 //! What the engine gives back besides the verdict.
 
-use super::Unfinished;
+use super::{Unanswered, Unfinished};
 use crate::alg::Note;
 use crate::net::{Timestamp, ZoneId};
+use crate::packet::Checksum;
 use crate::session::{Expectation, Handle, Session, SessionId};
 
 /// A packet that the gateway itself made: an RST, a keep-alive, an ICMP error, an
@@ -71,6 +72,9 @@ pub enum Event {
     Unmet(Expectation),
     /// A datagram never became whole, or had to make room for others.
     Unfinished(Unfinished),
+    /// A SYN from outside was held for long enough, and nobody inside had asked
+    /// for it.
+    Unanswered(Unanswered),
 }
 
 impl Event {
@@ -81,6 +85,7 @@ impl Event {
         match self {
             Self::Ended { packets, .. } | Self::Probed { packets, .. } => *packets,
             Self::Unfinished(unfinished) => unfinished.packets,
+            Self::Unanswered(unanswered) => unanswered.packets,
             Self::Began(_) | Self::Unmet(_) | Self::Alg { .. } => 0,
         }
     }
@@ -98,6 +103,10 @@ pub struct Output {
     pub made: Vec<Made>,
     /// What happened to sessions, in order.
     pub events: Vec<Event>,
+    /// Whether the checksum of the forwarded packet's transport is complete: one that
+    /// was left to the hardware when it came is still so, unless it was cut. What the
+    /// gateway makes itself is always complete.
+    pub checksum: Checksum,
 }
 
 impl Output {
@@ -106,5 +115,6 @@ impl Output {
         self.more.clear();
         self.made.clear();
         self.events.clear();
+        self.checksum = Checksum::Complete;
     }
 }

@@ -16,6 +16,7 @@ mod conditions;
 mod lifetimes;
 mod limits;
 mod nftables;
+mod segments;
 mod translations;
 mod zones;
 

@@ -15,6 +15,7 @@ mod options;
 mod parse;
 mod reply;
 mod rewrite;
+mod routing_header;
 mod sctp;
 mod segments;
 mod source_route;
@@ -24,13 +25,14 @@ mod tcp;
 pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, ecn};
 pub use icmp_error::{quoted, translate_error};
 pub use options::broken_option;
-pub use parse::{BadPacket, Fragment, Headers, Quoted, Transport};
+pub use parse::{BadPacket, Checksum, Fragment, Headers, Quoted, Transport};
 pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
-    Renumber, decrement_ttl, lower_mss, renumber, repair_checksums, replace_payload, translate,
+    Renumber, complete_checksum, decrement_ttl, lower_mss, renumber, repair_checksums,
+    replace_payload, translate,
 };
 pub use sctp::{Chunk, ChunkTypes, Chunks, SctpHeader};
 pub use segments::{announced_mss, clear_flags, default_mss, put_urgent, split, urgent};
-pub use source_route::{is_source_routed, quotes_source_route};
+pub use source_route::{RouteOption, quotes_source_route, route_option};
 pub use speech::{Numbers, Speech, in_the_name_of};
 pub use tcp::{TcpHeader, TcpOptions};

@@ -4,7 +4,7 @@
 use super::bytes::{put, u8_at, u16_at};
 use super::checksum::Sum;
 use super::parse::Headers;
-use super::rewrite::{replace_payload, update_transport_checksum};
+use super::rewrite::{Change, replace_payload, update_transport_checksum};
 use super::tcp;
 use crate::net::{SeqNumber, TcpFlags};
 
@@ -67,7 +67,7 @@ fn put_word(frame: &mut [u8], headers: &Headers, at: usize, new: impl Fn(u16) ->
     if new != old {
         put(frame, at, &new.to_be_bytes());
         let change = Sum::default().change(&old.to_be_bytes(), &new.to_be_bytes());
-        update_transport_checksum(frame, headers, change);
+        update_transport_checksum(frame, headers, Change::of_octets(change));
     }
 }
 

@@ -32,6 +32,7 @@ mod invalid;
 mod limits;
 mod listed;
 mod meant;
+mod nat;
 mod others;
 mod packets;
 mod ports;
@@ -135,6 +136,18 @@ fn ftp_opens_the_same_doors() {
         script: subjects::ftp::script,
         seeds: 40,
         most: u64::MAX,
+    }
+    .compare();
+}
+
+#[test]
+fn recorded_dialogues_of_real_programs_leave_alike() {
+    Subject {
+        test: "recorded_dialogues_of_real_programs_leave_alike",
+        rules: RULES,
+        script: subjects::recorded::script,
+        seeds: 2,
+        most: 2,
     }
     .compare();
 }

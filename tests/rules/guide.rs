@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use spigate::config;
-use spigate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict};
+use spigate::engine::{Arrival, Checksums, Engine, Options, Output, Silent, Verdict};
 use spigate::expression::PacketExpression;
 use spigate::net::Timestamp;
 
@@ -50,7 +50,7 @@ fn every_file_of_the_guide_to_ftp_loads_and_has_its_ftp_read() {
         let ftp = policy.services.iter().find(|(_, it)| it.name == "ftp");
         assert!(ftp.unwrap().1.alg.is_some(), "{name}");
     }
-    assert_eq!(names, ["none", "masquerade", "forward", "both"]);
+    assert_eq!(names, ["none", "masquerade", "forward", "both", "tls"]);
 }
 
 fn follow(file: &str, flow: &str) {
@@ -99,10 +99,7 @@ fn wanted(text: &str) -> Outcome {
 
 fn outcome(engine: &mut Engine, now: Timestamp, text: &str) -> Outcome {
     let (zone, expression) = read(text);
-    let arrival = Arrival {
-        zone: engine.policy().zones.by_name(&zone).unwrap(),
-        extent: Extent::Whole,
-    };
+    let arrival = Arrival::whole(engine.policy().zones.by_name(&zone).unwrap());
     let mut frame = expression.packet.build();
     let mut out = Output::default();
     let judgement = engine.packet(now, arrival, &mut frame, &mut out, &mut Silent);

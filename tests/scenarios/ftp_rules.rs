@@ -3,7 +3,6 @@
 
 use spigate::alg::Note;
 use spigate::engine::{Event, Reason};
-use spigate::net::{AlgKind, Protocol};
 
 use super::dialogue::Dialogue;
 use super::ftp_active::{CLIENT, DATA, SERVER, data_syn};
@@ -305,17 +304,6 @@ fn t_slip_log__a_refused_opening_is_told_with_session_line_and_check() {
     assert_eq!(told, Some((Some(id), "third-party", line)));
     let counted: Vec<_> = lab.engine.counters().not_opened().collect();
     assert_eq!(counted, [("third-party", 1)]);
-}
-
-#[test]
-fn t_5382_req_6__no_tcp_session_has_an_alg_but_those_of_services_that_say_ftp() {
-    let of_tcp = AlgKind::ALL
-        .into_iter()
-        .filter(|kind| kind.protocol() == Protocol::TCP);
-    assert_eq!(of_tcp.collect::<Vec<_>>(), [AlgKind::Ftp]);
-    let mut lab = Lab::new(&OFFICE.replace(r#", alg = "ftp""#, ""));
-    let _ = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
-    assert_eq!(lab.session().origin.alg, None);
 }
 
 const HOUR: f64 = 3600.0;

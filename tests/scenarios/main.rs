@@ -28,6 +28,7 @@ mod seen;
 mod wants;
 
 mod answer_rates;
+mod checksums;
 mod expiry;
 mod explain;
 mod forwards;
@@ -69,3 +70,4 @@ mod tcp_segments;
 mod tcp_windows;
 mod tftp;
 mod udp;
+mod unsolicited;

@@ -22,7 +22,7 @@ fn office() -> Lab {
 
 #[test]
 fn the_answer_to_a_request_comes_from_any_port_of_its_server_once() {
-    for request in [READ, "\0\u{2}upload\0netascii\0blksize\01428\0"] {
+    for request in [READ, "\0\u{2}upload\0netascii\0blksize\u{0}1428\0"] {
         let mut lab = office();
         let asked = udp(CLIENT, SERVER).data(request);
         let _ = lab

@@ -82,9 +82,10 @@ impl Ftp {
             (Some(Awaits::EpsvAll), Outcome::Done) => self.epsv_all = EpsvAll::Accepted,
             (Some(Awaits::EpsvAll), _) => self.epsv_all = EpsvAll::No,
             (Some(Awaits::Auth), Outcome::Refused) => {
-                if self.reading == Reading::AuthAsked {
-                    self.reading = Reading::Clear;
-                }
+                self.reading = match self.reading {
+                    Reading::AuthAsked => Reading::Clear,
+                    other => other,
+                };
             }
             (Some(Awaits::Auth), _) => {
                 self.reading = match desk.settings().ftp.after_auth_tls {
@@ -93,12 +94,11 @@ impl Ftp {
                 };
                 found.notes.push(Note::Encrypted);
             }
-            (Some(Awaits::Login), Outcome::Done) => {
+            (Some(Awaits::Login), Outcome::Done)
                 if matches!(code, Code::LOGGED_IN | Code::AUTHORIZED)
-                    && self.stage == Stage::Greeted
-                {
-                    self.stage = Stage::LoggedIn;
-                }
+                    && self.stage == Stage::Greeted =>
+            {
+                self.stage = Stage::LoggedIn;
             }
             (Some(Awaits::Rein), Outcome::Done) => {
                 desk.withdraw_all();

@@ -5,7 +5,7 @@ use super::super::desk::Circumstances;
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{After, Answered, Decision, Pass, Plan};
-use super::{Case, told, ttl_expired};
+use super::{Case, refused_by_alg, ttl_expired};
 use crate::net::{Direction, Timestamp, Tuple};
 use crate::rules::RuleId;
 use crate::session::{
@@ -96,7 +96,7 @@ impl Engine {
                     Ok(step) => step,
                     Err(refused) => {
                         let dropped = judgement(Verdict::Drop, refused.reason, state);
-                        return told(dropped, refused.notes);
+                        return refused_by_alg(dropped, refused.notes);
                     }
                 }
             }

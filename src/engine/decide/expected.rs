@@ -47,7 +47,8 @@ impl Engine {
             return self.decide_invalid(case, invalid(Reason::NoSession), why);
         };
         if let Some(refused) = self.refused_as_related(case, tuple, expectation, why) {
-            return refused_by_rule(case, refused);
+            let refusal = self.refusal(case.arrival.zone, case.headers);
+            return refused_by_rule(case, refused, refusal);
         }
         if case.headers.ttl <= 1 {
             return ttl_expired(case, judgement(Verdict::Reject, Reason::TtlExpired, None));

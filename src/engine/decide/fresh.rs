@@ -8,7 +8,7 @@ use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::leaving::Aside;
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
-use super::{Case, answered, invalid, nothing, told, ttl_expired};
+use super::{Case, answered, invalid, nothing, refused_by_alg, ttl_expired};
 use crate::nat::NoMapping;
 use crate::net::{
     Asking, Direction, Family, LifetimeId, NatRows, PerDirection, Place, Protocol, Service,
@@ -65,6 +65,10 @@ impl Engine {
             translated.map(|found| (found.row, found.tuple)),
         ));
         let inward = translated.map_or(*tuple, |found| found.tuple);
+        let refusal = match (translated, self.refusal(from, case.headers)) {
+            (Some(_), Answer::Refusal) => Answer::RefusalAsAddressed,
+            (_, usual) => usual,
+        };
 
         let to = policy.zones.route(inward.destination.address);
         why.step(Step::Routed(to));
@@ -89,10 +93,13 @@ impl Engine {
         };
         let permit = match self.permit(&asking, why) {
             Ok(permit) => permit,
-            Err(refused) => return refused_by_rule(case, refused),
+            Err(refused) if self.is_unsolicited(case, tuple, &asking) => {
+                return self.decide_unsolicited(case, tuple, refused, why);
+            }
+            Err(refused) => return refused_by_rule(case, refused, refusal),
         };
         let Place::Zone(egress) = to else {
-            return self.decide_local(case, permit);
+            return self.decide_local(case, permit, refusal);
         };
 
         let aside = Aside {
@@ -151,7 +158,7 @@ impl Engine {
             Ok(control) => control,
             Err(refused) => {
                 let dropped = judgement(Verdict::Drop, refused.reason, permit.rule(), None);
-                return told(dropped, refused.notes);
+                return refused_by_alg(dropped, refused.notes);
             }
         };
         let opening = Opening {
@@ -212,26 +219,17 @@ impl Engine {
 
     /// What becomes of a connection for which there is no public endpoint.
     pub(super) fn without_mapping(&self, case: &Case<'_>, dropped: Judgement) -> Decision {
-        let complaint = match self.policy.nat.no_mapping {
-            NoMapping::Silent => return nothing(dropped),
-            NoMapping::HostUnreachable => Complaint::HostUnreachable,
-            NoMapping::Prohibited => Complaint::Prohibited,
-        };
-        let rejected = Judgement {
-            verdict: Verdict::Reject,
-            ..dropped
-        };
-        answered(case, rejected, Answer::Error(complaint))
+        told(case, dropped, self.policy.nat.no_mapping)
     }
 
     /// What the rules allow to the gateway itself: it answers pings, and has
     /// no other service.
-    fn decide_local(&self, case: &Case<'_>, permit: Permit) -> Decision {
+    fn decide_local(&self, case: &Case<'_>, permit: Permit, refusal: Answer) -> Decision {
         let (verdict, reason, answer) = match case.headers.transport {
             Transport::Query(query, ..) if query.is_echo_request() => {
                 (Verdict::Answer, Reason::GatewayEcho, Answer::Echo)
             }
-            _ => (Verdict::Reject, Reason::GatewayService, Answer::Refusal),
+            _ => (Verdict::Reject, Reason::GatewayService, refusal),
         };
         let judgement = Judgement {
             verdict,
@@ -276,14 +274,13 @@ impl Engine {
             Ok(evicts) => evicts,
             Err(limit) => {
                 why.step(Step::NoRoom(limit));
-                // No RST and no error: whoever floods is told nothing, and an
-                // honest client tries again (RFC 3360 section 4).
-                return nothing(Judgement {
+                let dropped = Judgement {
                     verdict: Verdict::Drop,
                     reason: reason_of_limit(limit),
                     state: None,
                     ..judgement
-                });
+                };
+                return told(case, dropped, self.policy.no_room);
             }
         };
         if let Some(victim) = evicts.and_then(|handle| self.sessions.get(handle)) {
@@ -378,12 +375,27 @@ impl Engine {
     }
 }
 
-/// What becomes of a connection that a rule refuses.
-pub(super) fn refused_by_rule(case: &Case<'_>, refused: Judgement) -> Decision {
+/// What becomes of a connection that a rule refuses, and how its sender is told.
+pub(super) fn refused_by_rule(case: &Case<'_>, refused: Judgement, refusal: Answer) -> Decision {
     match refused.verdict {
-        Verdict::Reject => answered(case, refused, Answer::Refusal),
+        Verdict::Reject => answered(case, refused, refusal),
         _ => nothing(refused),
     }
+}
+
+/// Whoever finds no place is told so where the file wants it; never by an RST, so
+/// that an honest client tries again (RFC 3360 section 4).
+fn told(case: &Case<'_>, dropped: Judgement, word: NoMapping) -> Decision {
+    let complaint = match word {
+        NoMapping::Silent => return nothing(dropped),
+        NoMapping::HostUnreachable => Complaint::HostUnreachable,
+        NoMapping::Prohibited => Complaint::Prohibited,
+    };
+    let rejected = Judgement {
+        verdict: Verdict::Reject,
+        ..dropped
+    };
+    answered(case, rejected, Answer::Error(complaint))
 }
 
 fn reason_of(rule: Option<RuleId>) -> Reason {

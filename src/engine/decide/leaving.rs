@@ -6,12 +6,18 @@ use std::net::IpAddr;
 use super::super::observer::{Observer, Step};
 use super::super::{Engine, Reason};
 use super::lease::Found;
-use crate::nat::{Inward, Pooling, PortChoice, Quota, SourceChoice, SourceNat, unique_source};
+use crate::nat::{
+    Inward, Pooling, PortChoice, Quota, SourceChoice, SourceNat, SourceTarget, unique_source,
+};
 use crate::net::{Asking, Dependence, Endpoint, NatRow, Port, Protocol, Tuple, ZoneId};
 use crate::session::{Behaviour, Claim, Handle, QuotaId, Usage};
 
 /// How many ranges of reserved ports are stepped over in search of a free one.
 const RESERVED_RANGES: usize = 256;
+
+/// How many other addresses of a pool are tried for a client whose own has no port
+/// left.
+const OTHER_ADDRESSES: usize = 8;
 
 /// A connection as it leaves, and what it holds of its public endpoint.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +63,7 @@ impl Engine {
         let mut wanted = asking.tuple;
         let (client, server) = (wanted.source.address, wanted.destination.address);
         let draw = |pooling| match pooling {
-            Pooling::Paired => self.hash.of(&client),
+            Pooling::Paired | Pooling::Preferred => self.hash.of(&client),
             Pooling::Arbitrary => self.hash.of(&(client, server)),
         };
         let places = (&policy.services, &policy.zones);
@@ -76,7 +82,7 @@ impl Engine {
         };
         let usual = PortChoice::default();
         let ports = outward.row.map_or(&usual, |row| &row.ports);
-        let found = match claim {
+        let at_endpoint = |wanted| match claim {
             Some(Claim::Mapped(behaviour, ..)) => {
                 let socket = asking.tuple.source;
                 self.mapped(
@@ -89,7 +95,17 @@ impl Engine {
             Some(Claim::Shared(_)) => self.shared(arrives, wanted, ports, (known_in, aside)),
             None => self.unshared(arrives, wanted, aside),
         };
-        let tuple = found.ok_or(Reason::NatPortsExhausted)?;
+        let elsewhere = || {
+            let from = |address| Tuple {
+                source: Endpoint::new(address, wanted.source.port),
+                ..wanted
+            };
+            let others = others(outward.row, wanted.source.address);
+            others.map(from).find_map(at_endpoint)
+        };
+        let tuple = at_endpoint(wanted)
+            .or_else(elsewhere)
+            .ok_or(Reason::NatPortsExhausted)?;
         if let (Some(quota), Some(claim)) = (outward.row.and_then(|row| row.quota), claim)
             && self.is_over(quota, claim, client, &tuple)
         {
@@ -99,6 +115,8 @@ impl Engine {
             why.step(Step::Claims(claim));
         }
         if why.listens() && matches!(outward.choice, SourceChoice::From(..)) {
+            // The address may be another than the first that was wanted.
+            wanted.source.address = tuple.source.address;
             let found = Found {
                 socket: asking.tuple.source,
                 wanted: &wanted,
@@ -271,6 +289,17 @@ impl Engine {
             None => self.sessions.is_taken(&reply),
         }
     }
+}
+
+/// The addresses that a client may have besides the one that it is to have, where
+/// that has no port left.
+fn others(row: Option<&SourceNat>, own: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let pool = row.and_then(|row| match &row.target {
+        SourceTarget::Pool(pool, Pooling::Preferred) => Some(pool),
+        _ => None,
+    });
+    let all = pool.into_iter().flat_map(move |pool| pool.after(own));
+    all.take(OTHER_ADDRESSES)
 }
 
 /// What a connection that this row translates holds of its public endpoint.

@@ -64,7 +64,10 @@ impl Engine {
                 };
                 let permit = match self.permit(&asking, why) {
                     Ok(permit) => permit,
-                    Err(refused) => return Some(refused_by_rule(case, refused)),
+                    Err(refused) => {
+                        let refusal = self.refusal(from, case.headers);
+                        return Some(refused_by_rule(case, refused, refusal));
+                    }
                 };
                 let aside = Aside {
                     replaces,

@@ -17,6 +17,7 @@ mod mapped;
 mod pieces;
 mod plan;
 mod refuse;
+mod unsolicited;
 
 pub(super) use plan::{
     Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan,
@@ -29,7 +30,7 @@ use super::rates::AnswerKind;
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
 use crate::alg::Note;
 use crate::net::{IcmpErrors, Timestamp, ZoneId};
-use crate::packet::{BadPacket, Complaint, Headers, Piece, Transport};
+use crate::packet::{BadPacket, Checksum, Complaint, Headers, Piece, Transport};
 
 /// A packet under decision.
 #[derive(Clone, Copy)]
@@ -79,7 +80,7 @@ impl Engine {
     }
 
     /// Whether a zone gets no answers of this kind at all.
-    fn is_silent(&self, zone: ZoneId, kind: AnswerKind) -> bool {
+    pub(in crate::engine) fn is_silent(&self, zone: ZoneId, kind: AnswerKind) -> bool {
         let errors = self.policy.zones.get(zone).map(|zone| zone.errors);
         errors == Some(IcmpErrors::Withheld)
             && matches!(kind, AnswerKind::Error | AnswerKind::TooBig)
@@ -120,7 +121,7 @@ impl Engine {
             .parse(arrival, frame)
             .map_err(|reason| (CtState::Invalid, reason))?;
         why.step(Step::Read(&headers));
-        if let Some(reason) = refused_unseen(frame, &headers) {
+        if let Some(reason) = refused_unseen(frame, &headers, self.policy.route_options) {
             return Err((CtState::Untracked, reason));
         }
         let zones = &self.policy.zones;
@@ -182,6 +183,10 @@ impl Engine {
             BadPacket::IpChecksum | BadPacket::TransportChecksum => Reason::BadChecksum,
         };
         let headers = Headers::read(frame, arrival.extent == Extent::Cut).map_err(reason)?;
+        let headers = match arrival.checksum {
+            Checksum::Complete => headers,
+            Checksum::Partial => headers.with_partial_checksum(),
+        };
         if self.options.checksums == Checksums::Verify {
             let is_allowed = |tuple| self.policy.services.may_be_unsummed(&tuple);
             match headers.verify_checksums(frame) {
@@ -213,7 +218,7 @@ fn nothing(judgement: Judgement) -> Decision {
 }
 
 /// Nothing happens to the packet, but for what an ALG has to tell.
-fn told(judgement: Judgement, notes: Vec<Note>) -> Decision {
+fn refused_by_alg(judgement: Judgement, notes: Vec<Note>) -> Decision {
     Decision {
         judgement,
         plan: match notes.is_empty() {
