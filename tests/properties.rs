@@ -27,6 +27,8 @@ mod seen;
 mod any_cutting;
 #[path = "properties/any_packet.rs"]
 mod any_packet;
+#[path = "properties/any_segments.rs"]
+mod any_segments;
 #[path = "properties/any_sequence.rs"]
 mod any_sequence;
 #[path = "properties/any_translation.rs"]

@@ -377,8 +377,8 @@ fn t_slip_overlap__other_octets_under_the_same_numbers_are_dropped() {
     assert_eq!(heard.text(), format!("NOOP x\r\n{LONGER}"));
     // What the server has acknowledged can be said no other way: it has it.
     heard.server_acknowledges(8);
-    let late = heard.segment(0, "QUIT y\r\n");
-    let sent = heard.lab.at(1.0).from(LAN).send(late);
+    let again = heard.segment(0, "QUIT y\r\n");
+    let sent = heard.lab.at(1.0).from(LAN).send(again);
     assert!(sent.forwarded.is_some(), "a keep-alive may have any octet");
 }
 
