@@ -16,7 +16,7 @@ use spigate::engine::{
     Arrival, Checksums, Engine, Extent, Options, Output, Policy, Silent, Verdict,
 };
 use spigate::net::{SeqNumber, TcpFlags, Timestamp, ZoneId};
-use spigate::packet::{Headers, repair_checksums};
+use spigate::packet::{Checksum, Headers, repair_checksums};
 
 static OFFICE: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     let text = include_str!("../../rules/office.toml");
@@ -292,6 +292,7 @@ impl<'a> World<'a> {
         let arrival = Arrival {
             zone: self.ends[from].zone,
             extent: Extent::Whole,
+            checksum: Checksum::Complete,
         };
         let foreseen = self.engine.explain(arrival, &packet, &mut Silent);
         let (mut frame, mut out) = (packet, Output::default());

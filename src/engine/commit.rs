@@ -30,7 +30,11 @@ impl Engine {
                 let checksum = plan.checksum();
                 self.carry_out(now, arrival, frame, plan, out);
                 if let Verdict::Forward(zone) = verdict {
-                    out.checksum = checksum;
+                    // What became several segments was completed before.
+                    out.checksum = match out.more.is_empty() {
+                        true => checksum,
+                        false => Checksum::Complete,
+                    };
                     if arrival.extent == Extent::Whole {
                         self.cut_to_fit(zone, frame, out);
                     }
@@ -503,6 +507,12 @@ impl Rewriting<'_> {
             .min(fits)
             .max(came);
         if payload.len() > limit {
+            // The hardware could finish no checksum over several segments.
+            if headers.checksum == Checksum::Partial
+                && let Ok(headers) = Headers::read(frame, false)
+            {
+                packet::complete_checksum(frame, &headers.with_partial_checksum());
+            }
             more.extend(packet::split(frame, limit));
         }
     }

@@ -74,7 +74,7 @@ fn put_word(frame: &mut [u8], headers: &Headers, at: usize, new: impl Fn(u16) ->
 /// Cuts a segment into some with at most `limit` octets of payload each. The
 /// first stays in `frame`; gives the others, in order. All have its options;
 /// the last has its PSH and FIN, and none points at urgent data that lie
-/// before it.
+/// before it. Its checksum must be complete.
 #[must_use]
 pub fn split(frame: &mut Vec<u8>, limit: usize) -> Vec<Vec<u8>> {
     let Ok(headers) = Headers::read(frame, false) else {
