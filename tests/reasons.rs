@@ -10,12 +10,14 @@
 use std::fs;
 use std::path::Path;
 
+use spigate::alg::NotOpened;
 use spigate::engine::{CtState, Reason, Verdict};
 
 /// The cells of every row about a reason.
 fn rows() -> Vec<[String; 5]> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reasons.md");
     let text = fs::read_to_string(page).unwrap();
+    let text = text.replace(checks_of(&text), "");
     let rows = text.lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| {
         let cells: Vec<_> = row.trim_matches('|').split(" | ").collect();
@@ -25,6 +27,24 @@ fn rows() -> Vec<[String; 5]> {
         cells.map(|cell| cell.trim().trim_matches('`').to_owned())
     })
     .collect()
+}
+
+/// The part of the page about what ALGs did not open.
+fn checks_of(page: &str) -> &str {
+    let start = page.find("### What an ALG did not open").unwrap();
+    let rest = &page[start..];
+    &rest[..rest.find("\n## ").unwrap()]
+}
+
+#[test]
+fn every_check_of_an_alg_is_explained_once_and_in_order() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reasons.md");
+    let text = fs::read_to_string(page).unwrap();
+    let rows = checks_of(&text)
+        .lines()
+        .filter(|line| line.starts_with("| `"));
+    let explained: Vec<_> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
+    assert_eq!(explained, NotOpened::CHECKS);
 }
 
 #[test]

@@ -5,7 +5,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use spigate::alg::{self, Announcement, Chunk, Desk, Fixed, Inspection, NoHole, Note};
+use spigate::alg::ftp::{Strictness, ThirdParty};
+use spigate::alg::{
+    self, Admits, Announcement, Chunk, Desk, Fixed, Hole, Inspection, NoHole, Note, Settings,
+    Start, Whose,
+};
 use spigate::net::{AlgKind, Direction, Endpoint, Port, Protocol, SeqNumber};
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
@@ -71,8 +75,11 @@ struct Heard {
 
 /// Gives all pieces to a fresh ALG.
 fn converse(pieces: &[(Direction, &[u8])], reached_at: impl Fn(Announcement) -> Endpoint) -> Heard {
-    let mut ftp = alg::attach(AlgKind::Ftp);
-    let mut desk = Ends { reached_at };
+    let mut ftp = alg::attach(AlgKind::Ftp, Start::Beginning);
+    let mut desk = Ends {
+        reached_at,
+        settings: by_lines(),
+    };
     let mut seq = [SeqNumber(u32::MAX - 20), SeqNumber(7)];
     let mut withheld = [Vec::new(), Vec::new()];
     let mut heard = Heard::default();
@@ -123,38 +130,66 @@ fn check_edits(found: &Inspection, len: usize) {
 /// The engine's side: both ends, and where the other one finds them.
 struct Ends<F> {
     reached_at: F,
+    settings: Settings,
+}
+
+/// Each line counts, whatever was said before: random dialogues do not get far.
+fn by_lines() -> Settings {
+    let mut settings = Settings::default();
+    settings.ftp.strictness = Strictness::Lines;
+    settings.ftp.third_party = ThirdParty::Block;
+    settings.ftp.denied = vec!["SITE".to_owned()];
+    settings
 }
 
 impl<F: Fn(Announcement) -> Endpoint> Desk for Ends<F> {
-    fn address_of(&self, direction: Direction) -> IpAddr {
+    fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn end_of(&self, direction: Direction) -> Endpoint {
         match direction {
-            Direction::Original => CLIENT,
-            Direction::Reply => SERVER,
+            Direction::Original => Endpoint::new(CLIENT, Port(51000)),
+            Direction::Reply => Endpoint::new(SERVER, Port(21)),
         }
     }
 
+    fn whose(&self, _: IpAddr) -> Whose {
+        Whose::Hosts
+    }
+
     fn translates(&self, by: Direction) -> bool {
-        let own = self.address_of(by);
+        let own = self.end_of(by).address;
         let announcement = Announcement {
             by,
             protocol: Protocol::TCP,
             endpoint: Endpoint::new(own, Port(2000)),
             fixed: Fixed::Nothing,
+            from: None,
+            admits: Admits::AtOnce,
         };
         (self.reached_at)(announcement).address != own
     }
 
-    fn expect(&mut self, announcement: Announcement) -> Result<Endpoint, NoHole> {
-        assert_eq!(
-            announcement.endpoint.address,
-            self.address_of(announcement.by)
-        );
+    fn expect(&mut self, announcement: Announcement) -> Result<Hole, NoHole> {
+        let own = self.end_of(announcement.by).address;
+        assert_eq!(announcement.endpoint.address, own);
         assert!(announcement.endpoint.port >= Port(1024));
         let reached_at = (self.reached_at)(announcement);
         if announcement.allows(reached_at) {
-            Ok(reached_at)
+            Ok(Hole {
+                by: announcement.by,
+                protocol: announcement.protocol,
+                reached_at,
+            })
         } else {
             Err(NoHole::NeedsRewrite)
         }
     }
+
+    fn admit(&mut self, _: Hole) {}
+
+    fn withdraw(&mut self, _: Hole) {}
+
+    fn withdraw_all(&mut self) {}
 }

@@ -11,7 +11,8 @@
 //! An announcement counts only if it names the announcing end's own address,
 //! as in the kernel's `nf_nat_follow_master` with `loose=0`: all else is a
 //! third party (the FTP bounce of RFC 2577 section 3), opens nothing, and its
-//! text stays as it is.
+//! text stays as it is; unless the rule that let the control session in names
+//! that host.
 //!
 //! Life cycle: the engine [`attach`]es an ALG to a session when it is made,
 //! gives it every octet of either direction once and in order (but for octets
@@ -29,6 +30,13 @@
 
 pub mod ftp;
 pub mod stream;
+pub mod tftp;
+
+mod excerpt;
+mod not_opened;
+
+pub use excerpt::Excerpt;
+pub use not_opened::{NoHole, NotOpened};
 
 use std::fmt;
 use std::net::IpAddr;
@@ -37,11 +45,28 @@ use std::ops::Range;
 use self::stream::Follow;
 use crate::net::{AlgKind, Direction, Endpoint, Port, Protocol, SeqNumber};
 
+/// What an operator says about each of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// FTP.
+    pub ftp: ftp::Settings,
+}
+
+/// From where on a control session is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// From its first packet.
+    Beginning,
+    /// From somewhere: what was said before is not known.
+    Middle,
+}
+
 /// A fresh ALG for one control session.
 #[must_use]
-pub fn attach(kind: AlgKind) -> Box<dyn Alg> {
+pub fn attach(kind: AlgKind, start: Start) -> Box<dyn Alg> {
     match kind {
-        AlgKind::Ftp => Box::new(ftp::Ftp::default()),
+        AlgKind::Ftp => Box::new(ftp::Ftp::new(start)),
+        AlgKind::Tftp => Box::new(tftp::Tftp),
     }
 }
 
@@ -58,7 +83,8 @@ pub trait Alg: fmt::Debug + Send + Sync {
 
     /// Reads the next octets of one direction; asks `desk` for the holes that
     /// they announce. Octets that it wants to [hold](Inspection::hold) come
-    /// again, as the first of the next chunk; all others never do.
+    /// again, as the first of the next chunk; all others never do. Of a session of
+    /// datagrams it gets each whole, repetitions too.
     fn inspect(&mut self, chunk: Chunk<'_>, desk: &mut dyn Desk) -> Inspection;
 
     /// Octets of this direction went by unread: what came before them and
@@ -88,23 +114,61 @@ pub struct Chunk<'a> {
 
 /// What an ALG may ask of the engine.
 pub trait Desk {
-    /// The address of the end that sends in `direction`, as that end itself
-    /// knows it.
-    fn address_of(&self, direction: Direction) -> IpAddr;
+    /// What the operator says.
+    fn settings(&self) -> &Settings;
+
+    /// The end that sends in `direction`, as that end itself knows it.
+    fn end_of(&self, direction: Direction) -> Endpoint;
+
+    /// Whose this address is that an end has named, its own aside.
+    fn whose(&self, address: IpAddr) -> Whose;
 
     /// Whether the other end finds what this end announces elsewhere, so that
     /// an announcement has to be rewritten. Only then is anything to be withheld.
     fn translates(&self, by: Direction) -> bool;
 
     /// Asks for a hole for the one data session that the other end will open
-    /// to what was announced. The answer is where the other end finds it: its
-    /// translated address and port.
+    /// to what was announced.
     ///
     /// # Errors
     /// Why there is no hole; then nothing was opened or leased. An endpoint
     /// that the announcement does not [`allow`](Announcement::allows) is
     /// [`NoHole::NeedsRewrite`].
-    fn expect(&mut self, announcement: Announcement) -> Result<Endpoint, NoHole>;
+    fn expect(&mut self, announcement: Announcement) -> Result<Hole, NoHole>;
+
+    /// What was announced has been accepted: its hole admits from now on.
+    fn admit(&mut self, hole: Hole);
+
+    /// What was announced has been refused: its hole is closed, if nobody has
+    /// used it.
+    fn withdraw(&mut self, hole: Hole);
+
+    /// Closes all holes of the session that nobody has used.
+    fn withdraw_all(&mut self);
+}
+
+/// Whose an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// Nobody's in particular: unspecified, loopback, multicast, broadcast.
+    NoHosts,
+    /// The gateway's.
+    Gateways,
+    /// Some host's.
+    Hosts,
+    /// That of a host which the operator lets this session name.
+    Friends,
+}
+
+/// A hole that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// The direction in which the end sends that has announced it.
+    pub by: Direction,
+    /// The protocol of the data session.
+    pub protocol: Protocol,
+    /// Where the other end finds it: the translated address and port.
+    pub reached_at: Endpoint,
 }
 
 /// An end of a control session says where it awaits a data session.
@@ -118,6 +182,19 @@ pub struct Announcement {
     pub endpoint: Endpoint,
     /// What of this can no longer be told otherwise.
     pub fixed: Fixed,
+    /// From which port the other end will come; `None`: from any.
+    pub from: Option<Port>,
+    /// When it may come.
+    pub admits: Admits,
+}
+
+/// When an announced data session may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Admits {
+    /// From now on.
+    AtOnce,
+    /// When the other end has [accepted](Desk::admit) the announcement.
+    OnceAccepted,
 }
 
 impl Announcement {
@@ -127,7 +204,7 @@ impl Announcement {
     pub fn allows(&self, reached_at: Endpoint) -> bool {
         reached_at.family() == self.endpoint.family()
             && match self.fixed {
-                Fixed::Nothing => true,
+                Fixed::Nothing | Fixed::ToControl => true,
                 Fixed::Port => reached_at.port == self.endpoint.port,
                 Fixed::Endpoint => reached_at == self.endpoint,
             }
@@ -143,18 +220,9 @@ pub enum Fixed {
     Port,
     /// Address and port.
     Endpoint,
-}
-
-/// Why the engine opened no hole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoHole {
-    /// No port of the translated address is free.
-    NoPort,
-    /// The translated endpoint would have to be written into octets that have
-    /// already left.
-    NeedsRewrite,
-    /// The session has, or all together have, as many holes as they may.
-    Limit,
+    /// Nothing was said: the other end will come to the endpoint that it knows
+    /// the control session's by.
+    ToControl,
 }
 
 /// What an ALG found in one chunk.
@@ -202,6 +270,10 @@ pub enum Note {
         /// Where the other end finds it.
         reached_at: Endpoint,
     },
+    /// An announcement was accepted: its data session may come.
+    Admitted(Hole),
+    /// An announcement was refused: its hole is closed.
+    Withdrawn(Hole),
     /// Something that looks like an announcement opened nothing.
     NotOpened {
         /// The direction of the line.
@@ -210,55 +282,13 @@ pub enum Note {
         what: &'static str,
         /// Why it opened nothing.
         why: NotOpened,
+        /// The start of the line.
+        line: Excerpt,
     },
-    /// The rest of the session is encrypted, and passes unread.
+    /// The session is encrypted, and passes unread.
     Encrypted,
-}
-
-/// Why an announcement opened nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotOpened {
-    /// It does not follow its grammar.
-    Malformed,
-    /// It names another host than its sender (RFC 2577 section 3).
-    ThirdParty(IpAddr),
-    /// It names an address of another family than the control session's.
-    OtherFamily,
-    /// Its port is below 1024 (RFC 2577 section 3).
-    PrivilegedPort(Port),
-    /// No command asked for this reply.
-    Unasked,
-    /// The client has promised to use nothing but EPSV (RFC 2428 section 4).
-    AfterEpsvAll,
-    /// The client has asked for encryption and has no answer yet (RFC 4217).
-    AfterAuth,
-    /// The engine opened no hole.
-    NoHole(NoHole),
-}
-
-impl fmt::Display for NoHole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoPort => "no port is free",
-            Self::NeedsRewrite => "what would have to be rewritten has already left",
-            Self::Limit => "too many data sessions are expected",
-        })
-    }
-}
-
-impl fmt::Display for NotOpened {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed => f.write_str("malformed"),
-            Self::ThirdParty(address) => write!(f, "{address} is not its sender"),
-            Self::OtherFamily => f.write_str("of another address family than the session"),
-            Self::PrivilegedPort(port) => write!(f, "port {port} is privileged"),
-            Self::Unasked => f.write_str("no command asked for it"),
-            Self::AfterEpsvAll => f.write_str("EPSV ALL was sent before"),
-            Self::AfterAuth => f.write_str("AUTH was sent before"),
-            Self::NoHole(why) => why.fmt(f),
-        }
-    }
+    /// Both ends have gone back to clear text, which is read again.
+    Readable,
 }
 
 impl fmt::Display for Note {
@@ -272,8 +302,11 @@ impl fmt::Display for Note {
                 "{} data session to {} expected at {reached_at}",
                 announcement.protocol, announcement.endpoint
             ),
+            Self::Admitted(hole) => write!(f, "{} is accepted, and admits", hole.reached_at),
+            Self::Withdrawn(hole) => write!(f, "{} is refused, and closed", hole.reached_at),
             Self::NotOpened { what, why, .. } => write!(f, "{what} opens nothing: {why}"),
             Self::Encrypted => f.write_str("encrypted from here on, and unread"),
+            Self::Readable => f.write_str("clear text again, and read"),
         }
     }
 }

@@ -183,7 +183,7 @@ impl Steps<'_> {
         self.at(compiled.locations.of_rule(rule));
     }
 
-    fn ruled_invalid(&mut self, rule: RuleId, action: Action) {
+    fn ruled_by(&mut self, rule: RuleId, action: Action) {
         let found = self.policy().rules.get(rule);
         let name = found.map_or("", |rule| rule.name.as_str());
         let text = format!("{name}: {}", word_of(action));
@@ -325,7 +325,9 @@ impl Observer for Steps<'_> {
             Step::Inward(inward) => self.inward(inward),
             Step::Routed(place) => self.routed(place),
             Step::Invalid(check) => self.say("track", format!("invalid: {check}")),
-            Step::RuledInvalid(rule, action) => self.ruled_invalid(rule, action),
+            Step::RuledRelated(rule, action) | Step::RuledInvalid(rule, action) => {
+                self.ruled_by(rule, action);
+            }
             Step::Spoofed(lies_in) => self.spoofed(lies_in),
             Step::PassedOver(rule, mismatch) => self.passed_over(rule, mismatch),
             Step::Ruled(ruling) => self.ruled(ruling),

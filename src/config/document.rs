@@ -17,12 +17,12 @@ use super::names::{self, MOST_ENTRIES, too_many};
 use super::services::ServiceTable;
 use super::table::{self, Row, shortened};
 use super::zones::ZoneTable;
-use super::{Compiled, limits, lint, nat, rules, syntax, timeouts};
+use super::{Compiled, alg, limits, lint, nat, rules, syntax, timeouts};
 use crate::engine::{FragmentLimits, Policy};
 use crate::net::Profile;
 use crate::rules::RuleSet;
 
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "version",
     "profile",
     "zones",
@@ -31,6 +31,7 @@ const SECTIONS: [&str; 10] = [
     "lifetimes",
     "timeouts",
     "limits",
+    "alg",
     "policy",
     "nat",
 ];
@@ -78,6 +79,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     let lifetimes = section("lifetimes", "`[lifetimes]`").map(Spanned::into_inner);
     let timeouts = section("timeouts", "`[timeouts]`").map(Spanned::into_inner);
     let limits = section("limits", "`[limits]`").map(Spanned::into_inner);
+    let alg = section("alg", "`[alg]`");
     let policy = section("policy", "`[policy]`");
     let nat = section("nat", "`[nat]`");
 
@@ -93,6 +95,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     let between = lifetimes::between(general.between, &known, problems);
     known.lifetimes.lifetimes.set_between(between);
     let devices = devices::gather(&mut known.zones, problems);
+    let algs = alg::read(alg.as_ref(), &known.services.services, problems);
     let limits = limits::read(limits, profile, problems);
     let (mut ids, mut spans) = (Ids::default(), Spans::default());
     let policy = rules::read(policy.as_ref(), &known, &mut ids, &mut spans, problems);
@@ -125,6 +128,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
         route_options: policy.route_options,
         tcp: general.checks,
         lifetimes: known.lifetimes.lifetimes,
+        algs,
     };
     if problems.is_empty() {
         lint::across(&compiled, written, &spans, problems);

@@ -251,5 +251,6 @@ pub(super) fn admitting(forward: &Forward, services: Option<Vec<ServiceId>>) -> 
         action: Action::Allow,
         max_sessions: None,
         mss: None,
+        third_parties: None,
     }
 }

@@ -14,7 +14,7 @@ use crate::nat::NoMapping;
 use crate::net::Profile;
 use crate::session::{Limits, WhenFull};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "sessions",
     "half-open",
     "per-source",
@@ -23,6 +23,7 @@ const KEYS: [&str; 14] = [
     "fragment-memory-per-source",
     "fragment-datagrams",
     "fragment-datagrams-per-source",
+    "expectations",
     "no-room",
     "errors-per-second",
     "errors-burst",
@@ -98,6 +99,12 @@ pub(super) fn read<'t>(
                 problems,
             );
         }
+    }
+    if let Some(most) = row
+        .get("expectations")
+        .and_then(|value| number(value, &COUNTS, problems))
+    {
+        limits.expectations = most as usize;
     }
     let word = row.get("when-full").and_then(|value| {
         let word = table::text(value, "\"evict-idle\" or \"refuse\"", problems)?;

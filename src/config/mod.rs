@@ -17,6 +17,7 @@
 //! counts as declared: one mistake gives one diagnostic, not one for each use.
 
 mod addresses;
+mod alg;
 mod code;
 mod devices;
 mod diagnostic;

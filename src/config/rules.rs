@@ -15,7 +15,7 @@ use super::locations::Spans;
 use super::names;
 use super::table::{self, Row, Value};
 use crate::engine::{Passage, RouteOptions, UnsolicitedSyn};
-use crate::net::{Profile, Selector};
+use crate::net::{AddressSet, AlgKind, Profile, Selector};
 use crate::rules::{Action, Judges, Mss, Rule};
 
 const KEYS: [&str; 5] = [
@@ -26,7 +26,7 @@ const KEYS: [&str; 5] = [
     "record-route",
 ];
 const PASSAGES: [(&str, Passage); 2] = [("pass", Passage::Pass), ("drop", Passage::Drop)];
-const RULE_KEYS: [&str; 11] = [
+const RULE_KEYS: [&str; 12] = [
     "id",
     "from",
     "to",
@@ -38,8 +38,13 @@ const RULE_KEYS: [&str; 11] = [
     "lifetime",
     "max-sessions",
     "mss",
+    "third-party",
 ];
-const CLASSES: [(&str, Judges); 2] = [("new", Judges::Connections), ("invalid", Judges::Invalid)];
+const CLASSES: [(&str, Judges); 3] = [
+    ("new", Judges::Connections),
+    ("related", Judges::Related),
+    ("invalid", Judges::Invalid),
+];
 const UNSOLICITED: [(&str, UnsolicitedSyn); 2] = [
     ("refuse", UnsolicitedSyn::Refuse),
     ("hold", UnsolicitedSyn::Hold),
@@ -145,29 +150,67 @@ fn rule<'t>(row: &Row<'t>, known: &Known<'t>, ids: &mut Ids<'t>, problems: &mut 
         );
     }
     let class = row.get("ct").and_then(|value| {
-        let word = table::text(value, "\"new\" or \"invalid\"", problems)?;
+        let word = table::text(value, "\"new\", \"related\" or \"invalid\"", problems)?;
         names::choose(&word, &CLASSES, "class of packets", problems)
     });
+    let lets_in = LetsIn::of(action, class);
     Rule {
         name,
         judges: class.unwrap_or_default(),
         selector: selector(row, known, problems),
         action: action.unwrap_or(Action::Drop),
-        max_sessions: max_sessions(row, action, class, problems),
+        max_sessions: max_sessions(row, lets_in, problems),
         lifetime,
-        mss: mss(row, (action, class), known, problems),
+        mss: mss(row, lets_in, known, problems),
+        third_parties: third_parties(row, lets_in, known, problems),
     }
+}
+
+/// Whether sessions begin by a rule's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LetsIn {
+    Sessions,
+    Nothing,
+}
+
+impl LetsIn {
+    fn of(action: Option<Action>, class: Option<Judges>) -> Self {
+        match (action, class) {
+            (Some(Action::Drop | Action::Reject), _)
+            | (_, Some(Judges::Invalid | Judges::Related)) => Self::Nothing,
+            (_, _) => Self::Sessions,
+        }
+    }
+}
+
+/// Reads whom control sessions may name beside their own two ends.
+fn third_parties<'t>(
+    row: &Row<'t>,
+    lets_in: LetsIn,
+    known: &Known<'t>,
+    problems: &mut Problems,
+) -> Option<AddressSet> {
+    let value = row.get("third-party")?;
+    let named = known.sets.addresses(Some(value), problems);
+    let services = &known.services.services;
+    let is_read = services
+        .iter()
+        .any(|(_, service)| service.alg == Some(AlgKind::Ftp));
+    let idle = match lets_in {
+        LetsIn::Nothing => Some("a rule that lets no session in has none that names anybody"),
+        LetsIn::Sessions if !is_read => Some("no service has `alg = \"ftp\"`"),
+        LetsIn::Sessions => None,
+    };
+    if let (Some(why), Some(key)) = (idle, row.key_span("third-party")) {
+        problems.push(Diagnostic::new(Code::NoEffect, key, why).label("no effect"));
+    }
+    named
 }
 
 /// What a SYN may announce: Linux takes no less than 88 octets for any.
 const MSS: RangeInclusive<u32> = 88..=65_495;
 
-fn mss(
-    row: &Row<'_>,
-    (action, class): (Option<Action>, Option<Judges>),
-    known: &Known<'_>,
-    problems: &mut Problems,
-) -> Option<Mss> {
+fn mss(row: &Row<'_>, lets_in: LetsIn, known: &Known<'_>, problems: &mut Problems) -> Option<Mss> {
     let value = row.get("mss")?;
     let mss = match value.get_ref() {
         DeValue::String(_) => {
@@ -180,13 +223,9 @@ fn mss(
         }
     };
     let has_mtu = known.zones.zones.iter().any(|(_, zone)| zone.mtu.is_some());
-    let idle = match (action, class, mss) {
-        (Some(Action::Drop | Action::Reject), ..) | (_, Some(Judges::Invalid), _) => {
-            Some("a rule that lets no session in has no segments to shorten")
-        }
-        (_, _, Mss::Mtu) if !has_mtu => {
-            Some("no zone has an `mtu` that segments would have to fit")
-        }
+    let idle = match (lets_in, mss) {
+        (LetsIn::Nothing, _) => Some("a rule that lets no session in has no segments to shorten"),
+        (_, Mss::Mtu) if !has_mtu => Some("no zone has an `mtu` that segments would have to fit"),
         _ => None,
     };
     if let (Some(why), Some(key)) = (idle, row.key_span("mss")) {
@@ -196,16 +235,9 @@ fn mss(
 }
 
 /// How many sessions a rule may have let in: one that lets none in needs no limit.
-fn max_sessions(
-    row: &Row<'_>,
-    action: Option<Action>,
-    class: Option<Judges>,
-    problems: &mut Problems,
-) -> Option<u32> {
+fn max_sessions(row: &Row<'_>, lets_in: LetsIn, problems: &mut Problems) -> Option<u32> {
     let most = limits::sessions(row.get("max-sessions")?, problems);
-    let lets_none_in =
-        matches!(action, Some(Action::Drop | Action::Reject)) || class == Some(Judges::Invalid);
-    if let (true, Some(span)) = (lets_none_in, row.key_span("max-sessions")) {
+    if let (LetsIn::Nothing, Some(span)) = (lets_in, row.key_span("max-sessions")) {
         problems.push(
             Diagnostic::new(
                 Code::NoEffect,

@@ -207,12 +207,20 @@ fn has_effect(row: &Row<'_>, service: &Service, problems: &mut Problems) {
             );
         }
     };
-    if !service.traffic.iter().any(is_tcp) {
-        report(
+    match service.alg.map(AlgKind::protocol) {
+        Some(Protocol::TCP) if !service.traffic.iter().any(is_tcp) => report(
             "alg",
-            "an ALG reads TCP, and this service has none",
+            "this ALG reads TCP, and this service has none",
             "give the service `tcp` ports, or leave `alg` out",
-        );
+        ),
+        Some(Protocol::UDP) if !service.traffic.iter().any(is_udp) => report(
+            "alg",
+            "this ALG reads UDP, and this service has none",
+            "give the service `udp` ports, or leave `alg` out",
+        ),
+        _ => {}
+    }
+    if !service.traffic.iter().any(is_tcp) {
         report(
             "on-expiry",
             "only TCP has ends that could be told, and this service has none",

@@ -1,14 +1,15 @@
 //! Committing: carrying out what was decided. Nothing here decides.
 
-use super::control::Control;
-use super::control::Leaves;
+use super::control::{Control, ControlStep, Leaves};
 use super::decide::{Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan};
+use super::desk::HoleChange;
 use super::fragments::Late;
 use super::rates::AnswerKind;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
+use crate::alg::Note;
 use crate::net::{Direction, NatRows, SeqNumber, TcpFlags, Timestamp, Tuple, ZoneId};
 use crate::packet::{self, Checksum, Complaint, Cuts, Cutting, Headers, Numbers, Speech};
-use crate::session::{Handle, Session, Tracked};
+use crate::session::{Handle, Session, SessionId, Tracked};
 
 impl Engine {
     /// Carries out a decision about the packet in `frame`.
@@ -119,13 +120,14 @@ impl Engine {
                 packet::complete_checksum(frame, &headers);
                 self.answer(now, arrival, frame, &headers, answer, out);
             }
+            Plan::Told(session, notes) => self.tell(now, session, notes, out),
             Plan::HoldSyn(headers) => {
                 packet::complete_checksum(frame, &headers);
                 self.held_syns.hold(now, arrival.zone, &headers, frame);
             }
             Plan::Withheld(kind) => self.counters.count_withheld(kind),
             Plan::Pass(headers, pass) => self.pass(now, frame, &headers, pass, out),
-            Plan::Open(headers, opening) => self.open_session(now, frame, &headers, &opening, out),
+            Plan::Open(headers, opening) => self.open_session(now, frame, &headers, opening, out),
             Plan::Error(headers, pass) => forward_error(frame, &headers, &pass),
             Plan::Answered(answered) => {
                 self.sessions
@@ -212,26 +214,22 @@ impl Engine {
             leaves,
             mss,
             alg,
-            control,
+            mut control,
         } = pass;
         let direction = update.direction;
         self.sessions.update(handle, &update);
         let leaves_what = control.as_ref().map(|step| step.leaves);
-        if let Some(step) = &control
-            && let Some(expectation) = step.expectation
-        {
-            let parent = self.controls.get_mut(&handle.id());
-            let old = parent.and_then(|parent| parent.pending.replace(expectation.tuple));
-            if let Some(old) = old {
-                self.sessions.unexpect(&old);
-            }
-            self.sessions.expect(expectation);
+        if let Some(step) = &mut control {
+            self.carry_on(now, handle, step, out);
         }
         let mut merged = None;
         if alg.is_some()
             && let Some(parent) = self.controls.get_mut(&handle.id())
         {
             merged = parent.go_on(direction, headers, frame, control.map(|step| *step));
+        }
+        if alg.is_some() && update.tracked.state().is_closing() {
+            self.close_holes(handle.id());
         }
         match leaves_what {
             Some(Leaves::Nothing | Leaves::Lost) => return,
@@ -306,12 +304,13 @@ impl Engine {
         now: Timestamp,
         frame: &mut Vec<u8>,
         headers: &Headers,
-        opening: &Opening,
+        opening: Opening,
         out: &mut Output,
     ) {
         let Opening {
             origin,
             first,
+            control,
             replaces,
             evicts,
             by,
@@ -319,7 +318,7 @@ impl Engine {
         // A mapping that lives by the session which makes room lives on.
         let makes_room = replaces.is_some() || evicts.is_some();
         if makes_room {
-            self.sessions.reserve(origin);
+            self.sessions.reserve(&origin);
         }
         if let Some(old) = replaces.and_then(|handle| self.end(handle)) {
             out.events.push(Event::Ended {
@@ -339,9 +338,9 @@ impl Engine {
             });
         }
         if let Admission::Expected(tuple, parent) = by {
-            self.sessions.unexpect(tuple);
+            self.sessions.unexpect(&tuple);
             if let Some(parent) = self.controls.get_mut(&parent.id()) {
-                parent.pending = None;
+                parent.holes.retain(|own| *own != tuple);
             }
         }
         match by {
@@ -353,13 +352,22 @@ impl Engine {
             }),
             Admission::Expected(..) => {}
         }
-        let handle = self.sessions.insert(*origin, now, first);
+        let handle = self.sessions.insert(origin, now, &first);
+        if let Admission::Expected(_, parent) = by
+            && let Some(parent) = self.controls.get_mut(&parent.id())
+        {
+            let sessions = &self.sessions;
+            parent
+                .children
+                .retain(|child| sessions.get(*child).is_some());
+            parent.children.push(handle);
+        }
         if makes_room {
-            self.sessions.release(origin);
+            self.sessions.release(&origin);
         }
         let direction = first.direction;
         if let Some(kind) = origin.alg {
-            let mut control = Control::new(kind);
+            let mut control = Control::new(kind, headers);
             control.synchronize(direction, headers, frame);
             self.controls.insert(handle.id(), control);
         }
@@ -367,6 +375,12 @@ impl Engine {
             self.held_syns.forget(tuple);
         }
         out.events.push(Event::Began(handle));
+        if let Some(mut step) = control {
+            self.carry_on(now, handle, &mut step, out);
+            if let Some(control) = self.controls.get_mut(&handle.id()) {
+                control.go_on(direction, headers, frame, Some(*step));
+            }
+        }
         frame.truncate(headers.length);
         packet::translate(frame, headers, &origin.outgoing(direction));
         packet::decrement_ttl(frame, headers);
@@ -385,9 +399,56 @@ impl Engine {
     pub(super) fn forget_control(&mut self, session: &Session) {
         if session.origin.alg.is_some()
             && let Some(control) = self.controls.remove(&session.id)
-            && let Some(pending) = control.pending
         {
-            self.sessions.unexpect(&pending);
+            for hole in &control.holes {
+                self.sessions.unexpect(hole);
+            }
+        }
+    }
+
+    /// What an ALG has asked for comes to be, and what it has to tell is told.
+    fn carry_on(
+        &mut self,
+        now: Timestamp,
+        handle: Handle,
+        step: &mut ControlStep,
+        out: &mut Output,
+    ) {
+        for change in step.changes.drain(..) {
+            match change {
+                HoleChange::Expect(expected) => self.sessions.expect(expected.of(handle)),
+                HoleChange::Admit(tuple) => self.sessions.admit(&tuple),
+                HoleChange::Withdraw(tuple) => {
+                    self.sessions.unexpect(&tuple);
+                }
+            }
+        }
+        let notes = std::mem::take(&mut step.notes);
+        self.tell(now, Some(handle.id()), notes, out);
+    }
+
+    /// Counts and passes on what an ALG has to tell.
+    fn tell(
+        &mut self,
+        at: Timestamp,
+        session: Option<SessionId>,
+        notes: Vec<Note>,
+        out: &mut Output,
+    ) {
+        for note in notes {
+            if let Note::NotOpened { why, .. } = note {
+                self.counters.count_not_opened(why);
+            }
+            out.events.push(Event::Alg { at, session, note });
+        }
+    }
+
+    /// A control session that is ending announces nothing any more.
+    fn close_holes(&mut self, control: SessionId) {
+        if let Some(control) = self.controls.get_mut(&control) {
+            for hole in control.holes.drain(..) {
+                self.sessions.unexpect(&hole);
+            }
         }
     }
 }

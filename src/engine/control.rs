@@ -1,24 +1,17 @@
-//! A control session's reader and the desk it asks at.
+//! A control session's reader.
 //!
 //! The ALG reads a copy of its state while the engine decides; only a
-//! committed packet stores the copy, with the hole that it asked for and the
+//! committed packet stores the copy, with the holes that it asked for and the
 //! changes to the stream.
 
-use std::net::IpAddr;
-
 use super::Reason;
+use super::desk::{Circumstances, EngineDesk, HoleChange};
 use super::observer::{Observer, Step, Unread};
 use crate::alg::stream::{Follow, Follower, Place, Progress, Reading, Segment, Unreadable};
-use crate::alg::{Alg, AlgVerdict, Announcement, Chunk, Desk, NoHole, attach};
-use crate::nat::{NatPolicy, ports_from};
-use crate::net::{
-    AlgKind, Direction, Endpoint, PerDirection, Port, SeqNumber, TcpFlags, Timestamp, Tuple,
-};
+use crate::alg::{Alg, AlgVerdict, Chunk, NotOpened, Note, Start, attach};
+use crate::net::{AlgKind, Direction, PerDirection, Protocol, SeqNumber, TcpFlags};
 use crate::packet::{self, Headers, Renumber};
-use crate::session::{
-    Expectation, ExpectedTuple, Handle, Origin, Session, Sessions, State, TcpState, Timeouts,
-    TupleHash,
-};
+use crate::session::{ExpectedTuple, Handle, Origin, Session, State, TcpState};
 
 /// What the engine keeps of one control session.
 #[derive(Debug, Clone)]
@@ -30,9 +23,11 @@ pub(super) struct Control {
     /// The longest segment that the sender of each direction takes, if its SYN
     /// has said so.
     mss: PerDirection<Option<u16>>,
-    /// The data session that it announced and that has not come: one at a
-    /// time, as the kernel's helper (`max_expected = 1`).
-    pub(super) pending: Option<ExpectedTuple>,
+    /// The data sessions that it announced and that have not come, the oldest
+    /// first: as many as the settings let it have.
+    pub(super) holes: Vec<ExpectedTuple>,
+    /// Those that have come: while one runs, the control session lives.
+    pub(super) children: Vec<Handle>,
 }
 
 /// What a segment says besides its payload, as it came.
@@ -52,7 +47,7 @@ impl Said {
     }
 }
 
-/// What one segment does to its control session.
+/// What one packet does to its control session.
 #[derive(Debug)]
 pub(super) struct ControlStep {
     /// The reader, if it has read something.
@@ -61,7 +56,11 @@ pub(super) struct ControlStep {
     syn: Option<SeqNumber>,
     follow: Follow,
     progress: Progress,
-    pub(super) expectation: Option<Expectation>,
+    /// The holes that it has from now on, and how that comes about.
+    holes: Vec<ExpectedTuple>,
+    pub(super) changes: Vec<HoleChange>,
+    /// What there is to tell of it.
+    pub(super) notes: Vec<Note>,
     pub(super) leaves: Leaves,
     /// Where the octets begin that leave with this segment, having been
     /// withheld before.
@@ -96,13 +95,19 @@ fn segment_of<'a>(headers: &Headers, frame: &'a [u8]) -> Option<Segment<'a>> {
 }
 
 impl Control {
-    pub(super) fn new(kind: AlgKind) -> Self {
+    /// What is kept of a session that begins with this packet.
+    pub(super) fn new(kind: AlgKind, first: &Headers) -> Self {
+        let start = match first.tcp() {
+            Some(tcp) if !tcp.flags.has(TcpFlags::SYN) => Start::Middle,
+            _ => Start::Beginning,
+        };
         Self {
-            alg: attach(kind),
+            alg: attach(kind, start),
             streams: PerDirection::default(),
             said: PerDirection::default(),
             mss: PerDirection::default(),
-            pending: None,
+            holes: Vec::new(),
+            children: Vec::new(),
         }
     }
 
@@ -141,6 +146,7 @@ impl Control {
             if let Some(alg) = step.alg {
                 self.alg = alg;
             }
+            self.holes = step.holes;
             if let Some(syn) = step.syn {
                 self.streams[direction].synchronize(syn);
                 self.note_mss(direction, headers, frame);
@@ -231,16 +237,72 @@ impl Renumber for StreamNumbers<'_> {
     }
 }
 
-/// Why a control segment may not pass.
-pub(super) struct Refused(pub(super) Reason);
+/// Why a control packet may not pass, and what there is to tell of it.
+pub(super) struct Refused {
+    pub(super) reason: Reason,
+    pub(super) notes: Vec<Note>,
+}
 
-/// What the control session's state is consulted and asked with.
-pub(super) struct Circumstances<'a> {
-    pub(super) sessions: &'a Sessions,
-    pub(super) nat: &'a NatPolicy,
-    pub(super) hash: TupleHash,
-    pub(super) timeouts: &'a Timeouts,
-    pub(super) now: Timestamp,
+impl From<Reason> for Refused {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl Refused {
+    fn by(check: NotOpened, notes: Vec<Note>) -> Self {
+        let reason = match check {
+            NotOpened::LongLine => Reason::AlgLongLine,
+            _ => Reason::AlgRefused,
+        };
+        Self { reason, notes }
+    }
+}
+
+/// Lets the ALG read the datagram that begins its session, or goes on with it.
+///
+/// # Errors
+/// The ALG refuses it.
+pub(super) fn read_datagram(
+    (control, circumstances): (&Control, &Circumstances<'_>),
+    (origin, direction): (&Origin, Direction),
+    (headers, frame): (&Headers, &[u8]),
+    why: &mut impl Observer,
+) -> Result<Option<Box<ControlStep>>, Refused> {
+    let Some(payload) = frame.get(headers.payload_range()) else {
+        why.step(Step::Unread(Unread::Cut));
+        return Ok(None);
+    };
+    let mut alg = control.alg.boxed_clone();
+    let mut desk = EngineDesk::new(circumstances, origin, &control.holes);
+    let chunk = Chunk {
+        direction,
+        seq: SeqNumber(0),
+        bytes: payload,
+    };
+    let inspection = alg.inspect(chunk, &mut desk);
+    for note in &inspection.notes {
+        why.step(Step::Alg(note));
+    }
+    debug_assert!(inspection.edits.is_empty(), "a datagram is not rewritten");
+    if let AlgVerdict::Refuse(check) = inspection.verdict {
+        return Err(Refused::by(check, inspection.notes));
+    }
+    let (holes, changes) = desk.outcome();
+    Ok(Some(Box::new(ControlStep {
+        alg: Some(alg),
+        syn: None,
+        follow: Follow::Loosely,
+        progress: Progress::None,
+        holes,
+        changes,
+        notes: inspection.notes,
+        leaves: Leaves::Segment,
+        merged: None,
+    })))
 }
 
 /// What a segment does to its control session. `None`: nothing in it concerns
@@ -249,13 +311,20 @@ pub(super) struct Circumstances<'a> {
 /// # Errors
 /// The segment is to be dropped, and leaves no trace.
 pub(super) fn read(
-    control: &Control,
-    circumstances: &Circumstances<'_>,
-    (handle, session, direction): (Handle, &Session, Direction),
-    headers: &Headers,
-    frame: &[u8],
+    (control, circumstances): (&Control, &Circumstances<'_>),
+    session: &Session,
+    direction: Direction,
+    (headers, frame): (&Headers, &[u8]),
     why: &mut impl Observer,
 ) -> Result<Option<Box<ControlStep>>, Refused> {
+    let origin = &session.origin;
+    if origin
+        .alg
+        .is_some_and(|kind| kind.protocol() == Protocol::UDP)
+    {
+        let known = (control, circumstances);
+        return read_datagram(known, (origin, direction), (headers, frame), why);
+    }
     let Some(tcp) = headers.tcp() else {
         return Ok(None);
     };
@@ -295,21 +364,17 @@ pub(super) fn read(
             syn: is_syn.then_some(tcp.seq),
             follow: control.alg.follow(),
             progress: Progress::None,
-            expectation: None,
+            holes: Vec::new(),
+            changes: Vec::new(),
+            notes: Vec::new(),
             leaves: Leaves::Segment,
             merged: None,
         },
     };
-    let mut desk = EngineDesk {
-        circumstances,
-        parent: handle,
-        origin: &session.origin,
-        pending: control.pending,
-        asked: None,
-    };
+    let mut desk = EngineDesk::new(circumstances, origin, &control.holes);
     reader.read(&mut desk, why)?;
     let mut step = reader.step;
-    step.expectation = desk.asked;
+    (step.holes, step.changes) = desk.outcome();
     if step.leaves == Leaves::Header && Said::of(headers) == control.said[direction] {
         step.leaves = Leaves::Nothing;
     }
@@ -349,8 +414,8 @@ impl Reader<'_> {
                 self.step.progress = Progress::Skipped;
                 self.skip();
             }
-            Reading::Contradicts => return Err(Refused(Reason::AlgOverlap)),
-            Reading::Full => return Err(Refused(Reason::AlgUnacknowledged)),
+            Reading::Contradicts => return Err(Reason::AlgOverlap.into()),
+            Reading::Full => return Err(Reason::AlgUnacknowledged.into()),
             Reading::End => self.let_go()?,
             Reading::New(new) => self.inspect(new, desk, why)?,
         }
@@ -387,7 +452,7 @@ impl Reader<'_> {
         self.step.progress = Progress::Taken {
             new: end..end,
             withheld: 0,
-            changes: changes.map_err(|_| Refused(Reason::AlgRefused))?,
+            changes: changes.map_err(|_| Refused::from(Reason::AlgRefused))?,
         };
         Ok(())
     }
@@ -412,9 +477,10 @@ impl Reader<'_> {
         for note in &inspection.notes {
             why.step(Step::Alg(note));
         }
-        if let AlgVerdict::Refuse(_) = inspection.verdict {
-            return Err(Refused(Reason::AlgRefused));
+        if let AlgVerdict::Refuse(check) = inspection.verdict {
+            return Err(Refused::by(check, inspection.notes));
         }
+        self.step.notes = inspection.notes;
         // A stream that ends keeps nothing back, nor one that is not followed.
         let may_hold = !self.segment.fin && self.step.follow == Follow::Strictly;
         let hold = inspection
@@ -438,7 +504,7 @@ impl Reader<'_> {
             withheld: bytes.len() - released,
             // Changes that cannot be remembered could not be repeated: the
             // segment is dropped, and finds room when it comes again.
-            changes: changes.map_err(|_| Refused(Reason::AlgRefused))?,
+            changes: changes.map_err(|_| Refused::from(Reason::AlgRefused))?,
         };
         if released < bytes.len() {
             why.step(Step::Withholds(bytes.len() - released));
@@ -447,88 +513,5 @@ impl Reader<'_> {
             self.step.leaves = Leaves::Header;
         }
         Ok(())
-    }
-}
-
-/// The engine's side of an ALG's request.
-struct EngineDesk<'a> {
-    circumstances: &'a Circumstances<'a>,
-    parent: Handle,
-    origin: &'a Origin,
-    /// What the control session expects now; a new expectation replaces it.
-    pending: Option<ExpectedTuple>,
-    asked: Option<Expectation>,
-}
-
-impl EngineDesk<'_> {
-    /// Whether another data session might be meant by this tuple.
-    fn is_taken(&self, tuple: &ExpectedTuple) -> bool {
-        let sessions = self.circumstances.sessions;
-        // A live session of the very same two ends would swallow the data
-        // session; active servers speak from port 20.
-        let from_ftp_data = Tuple::new(
-            tuple.protocol,
-            Endpoint::new(tuple.source, Port(20)),
-            tuple.destination,
-        );
-        (sessions.expectations().is_taken(tuple) && self.pending != Some(*tuple))
-            || sessions.lookup(&from_ftp_data).is_some()
-    }
-
-    /// Whether this would be a port that the operator keeps. One that a forward
-    /// leads inside by may well be this server's data port.
-    fn is_kept(&self, tuple: &ExpectedTuple) -> bool {
-        let nat = self.circumstances.nat;
-        nat.keeps(tuple.protocol, tuple.destination)
-    }
-}
-
-impl Desk for EngineDesk<'_> {
-    fn address_of(&self, direction: Direction) -> IpAddr {
-        self.origin.tuples[direction].source.address
-    }
-
-    fn translates(&self, by: Direction) -> bool {
-        self.origin.tuples[!by].destination.address != self.address_of(by)
-    }
-
-    /// The data session is translated as the control session is
-    /// (`nf_nat_follow_master`): what travels its way in the control session
-    /// arrives at, and leaves with, these addresses. Of several announcements
-    /// in one segment the last one counts, as it does of several segments.
-    fn expect(&mut self, announcement: Announcement) -> Result<Endpoint, NoHole> {
-        let direction = !announcement.by;
-        let arriving = &self.origin.tuples[direction];
-        let leaving = self.origin.outgoing(direction);
-        let expected_at = |port| ExpectedTuple {
-            protocol: announcement.protocol,
-            source: arriving.source.address,
-            destination: Endpoint::new(arriving.destination.address, port),
-        };
-        let announced = announcement.endpoint.port;
-        let is_public = arriving.destination.address != self.address_of(announcement.by);
-        // Each control session searches from a place of its own.
-        let own = self.origin.tuples.original;
-        let start = self.circumstances.hash.of(&(own, expected_at(announced)));
-        let tuple = std::iter::once(announced)
-            .chain(ports_from(1024..=65535, start))
-            .map(expected_at)
-            .find(|tuple| !(self.is_taken(tuple) || is_public && self.is_kept(tuple)))
-            .ok_or(NoHole::NoPort)?;
-        if !announcement.allows(tuple.destination) {
-            return Err(NoHole::NeedsRewrite);
-        }
-        self.asked = Some(Expectation {
-            tuple,
-            parent: self.parent,
-            direction,
-            to: announcement.endpoint,
-            source: leaving.source.address,
-            deadline: self
-                .circumstances
-                .now
-                .after(self.circumstances.timeouts.expectation),
-        });
-        Ok(tuple.destination)
     }
 }

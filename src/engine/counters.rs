@@ -1,6 +1,7 @@
 //! What the engine counts.
 
 use super::{AnswerKind, Judgement, Policy, Reason, Unfinished, Verdict};
+use crate::alg::NotOpened;
 use crate::net::{NatRow, NatRows};
 use crate::rules::RuleId;
 use crate::session::Standing;
@@ -16,6 +17,7 @@ pub struct Counters {
     statics: Vec<u64>,
     evicted: [u64; Standing::ALL.len()],
     withheld: [u64; AnswerKind::ALL.len()],
+    not_opened: [u64; NotOpened::CHECKS.len()],
 }
 
 impl Counters {
@@ -30,6 +32,7 @@ impl Counters {
             statics: vec![0; nat.statics.len()],
             evicted: [0; Standing::ALL.len()],
             withheld: [0; AnswerKind::ALL.len()],
+            not_opened: [0; NotOpened::CHECKS.len()],
         }
     }
 
@@ -92,6 +95,19 @@ impl Counters {
         if let Some(count) = self.withheld.get_mut(kind as usize) {
             *count += 1;
         }
+    }
+
+    /// Counts an announcement that opened nothing.
+    pub(super) fn count_not_opened(&mut self, why: NotOpened) {
+        if let Some(count) = self.not_opened.get_mut(why.index()) {
+            *count += 1;
+        }
+    }
+
+    /// How many announcements in control dialogues each check has refused.
+    pub fn not_opened(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let all = NotOpened::CHECKS.into_iter().zip(self.not_opened);
+        all.filter(|(_, count)| *count > 0)
     }
 
     /// How many sessions of each standing made room for others.

@@ -37,8 +37,8 @@ impl Engine {
                 self.run_out(handle, out);
             } else if let Some(unmet) = self.sessions.pop_unmet(until) {
                 let parent = self.controls.get_mut(&unmet.parent.id());
-                if let Some(parent) = parent.filter(|parent| parent.pending == Some(unmet.tuple)) {
-                    parent.pending = None;
+                if let Some(parent) = parent {
+                    parent.holes.retain(|own| *own != unmet.tuple);
                 }
                 out.events.push(Event::Unmet(unmet));
             } else if let Some(unfinished) = self.fragments.pop_due(until) {
@@ -82,6 +82,10 @@ impl Engine {
         let Some(session) = self.sessions.get(handle) else {
             return;
         };
+        if let Some(until) = self.until_of_children(session) {
+            self.sessions.prolong(handle, until, session.probing);
+            return;
+        }
         let lifetime = self.policy.lifetimes.get(session.origin.lifetime);
         let on_expiry = match session.state() {
             State::Tcp(TcpState::Established) => lifetime.on_expiry,
@@ -131,6 +135,19 @@ impl Engine {
             packets: made.len(),
         });
         out.made.extend(made);
+    }
+
+    /// Until when a control session lives though nothing is said in it: while a
+    /// transfer that it announced runs, its ends have nothing to say.
+    fn until_of_children(&self, session: &Session) -> Option<Timestamp> {
+        if session.state() != State::Tcp(TcpState::Established) {
+            return None;
+        }
+        let children = self.control_of(session)?.children.iter();
+        let running = children
+            .filter_map(|child| self.sessions.get(*child))
+            .filter(|child| !child.state().is_over() && child.deadline > session.deadline);
+        running.map(|child| child.deadline).max()
     }
 
     /// Segments in the name of the ends, each travelling in one of `directions`.

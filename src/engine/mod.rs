@@ -17,6 +17,7 @@ mod commit;
 mod control;
 mod counters;
 mod decide;
+mod desk;
 mod expiry;
 mod far_end;
 mod fragments;

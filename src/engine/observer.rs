@@ -52,6 +52,8 @@ pub enum Step<'a> {
     Invalid(Reason),
     /// One of them decided.
     RuledInvalid(RuleId, Action),
+    /// A rule about announced data sessions is about it.
+    RuledRelated(RuleId, Action),
     /// Its source lies in this zone (`None`: in none), and not where the
     /// packet came from.
     Spoofed(Option<ZoneId>),

@@ -1,6 +1,7 @@
 //! What the engine gives back besides the verdict.
 
 use super::{Unanswered, Unfinished};
+use crate::alg::Note;
 use crate::net::{Timestamp, ZoneId};
 use crate::packet::Checksum;
 use crate::session::{Expectation, Handle, Session, SessionId};
@@ -57,6 +58,16 @@ pub enum Event {
         /// How many packets they were asked by.
         packets: usize,
     },
+    /// An ALG has something to tell of its control session: what was announced,
+    /// and what of it opened nothing.
+    Alg {
+        /// When.
+        at: Timestamp,
+        /// The control session; `None` of one that did not begin.
+        session: Option<SessionId>,
+        /// What.
+        note: Note,
+    },
     /// A data session that an ALG announced never came.
     Unmet(Expectation),
     /// A datagram never became whole, or had to make room for others.
@@ -75,7 +86,7 @@ impl Event {
             Self::Ended { packets, .. } | Self::Probed { packets, .. } => *packets,
             Self::Unfinished(unfinished) => unfinished.packets,
             Self::Unanswered(unanswered) => unanswered.packets,
-            Self::Began(_) | Self::Unmet(_) => 0,
+            Self::Began(_) | Self::Unmet(_) | Self::Alg { .. } => 0,
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::fragments::FragmentLimits;
 use super::rates::AnswerRates;
 use super::unsolicited::UnsolicitedSyn;
+use crate::alg;
 use crate::nat::{NatPolicy, NoMapping};
 use crate::net::{Profile, Services, Zones};
 use crate::rules::RuleSet;
@@ -66,4 +67,6 @@ pub struct Policy {
     pub no_room: NoMapping,
     /// How long sessions live.
     pub lifetimes: Lifetimes,
+    /// How control sessions are read.
+    pub algs: alg::Settings,
 }

@@ -124,6 +124,9 @@ reasons! {
     // --- application-layer gateways
     /// The ALG refused what the control dialogue asked for.
     AlgRefused => "alg-refused",
+    /// A line of a control dialogue is longer than any that is read, and such
+    /// are blocked.
+    AlgLongLine => "alg-long-line",
     /// All octets of a control segment wait for those that follow them.
     AlgHeld => "alg-held",
     /// A control segment that came before what precedes it: treated as lost.

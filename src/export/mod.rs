@@ -11,6 +11,7 @@
 //!                                                   '-------> what has no equivalent
 //! ```
 
+mod algs;
 mod conditions;
 mod lifetimes;
 mod limits;

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use super::Exported;
 use super::conditions::{Alternative, addresses, all_of, elements, family_word, traffic};
 use super::lifetimes::{self, Differing, Said};
 use super::limits;
 use super::zones::{Side, ZoneNames, zone_set};
+use super::{Exported, algs};
 use crate::config::Compiled;
 use crate::engine::Policy;
 use crate::nat::{Forward, Server, ServerPort};
@@ -70,6 +70,7 @@ impl Writer<'_> {
         settings.push_str(&limits::sysctls(self.policy, &mut self.missing));
         lifetimes::check(&self.policy.lifetimes, self.policy.tcp, &mut self.missing);
         self.check_services();
+        self.check_algs();
         self.check_zones();
         let mut body = String::new();
         std::mem::swap(&mut body, &mut self.text);
@@ -117,7 +118,7 @@ impl Writer<'_> {
     }
 
     /// Says no to the sender, as `reject` in a rule file does.
-    fn reject(&mut self, row: &str, alternatives: &[Alternative]) {
+    pub(super) fn reject(&mut self, row: &str, alternatives: &[Alternative]) {
         let other = match self.policy.profile {
             Profile::Linux => "reject with icmpx port-unreachable",
             Profile::Rfc => "reject with icmpx admin-prohibited",
@@ -167,7 +168,7 @@ impl Writer<'_> {
                 }
             }
             for (_, other) in services.iter().filter(|(other, _)| *other > id) {
-                if service.alg != other.alg && share_a_port(service, other) {
+                if service.alg != other.alg && algs::share_a_port(service, other) {
                     self.missing.push(format!(
                         "services {} and {}: they share TCP ports, and the rule that lets a session in \
                          would have to choose between ALG and none",
@@ -224,9 +225,13 @@ impl Writer<'_> {
 
     fn objects(&mut self) {
         let services = &self.policy.services;
-        if services.iter().any(|(_, service)| service.alg.is_some()) {
-            self.text
-                .push_str("\n\tct helper ftp {\n\t\ttype \"ftp\" protocol tcp\n\t}\n");
+        for kind in AlgKind::ALL {
+            if services
+                .iter()
+                .any(|(_, service)| service.alg == Some(kind))
+            {
+                self.text.push_str(&algs::object(kind));
+            }
         }
         let has = |id: LifetimeId, protocol: Protocol| {
             let uses = |service: &Service| {
@@ -257,56 +262,8 @@ impl Writer<'_> {
         Differing::new(&self.policy.lifetimes, id)
     }
 
-    /// Control sessions get their helper before destination NAT, since a
-    /// helper that comes later finds no room for changed sequence numbers.
-    fn helpers(&mut self) {
-        let services: Vec<&Service> = self.policy.services.iter().map(|(_, s)| s).collect();
-        if services.iter().all(|service| service.alg.is_none()) {
-            return;
-        }
-        self.begin(
-            "helpers",
-            "type filter hook prerouting priority -150; policy accept;",
-        );
-        for service in &services {
-            if let Some(AlgKind::Ftp) = service.alg {
-                let tcp = all_of([traffic(service.traffic.iter().filter(is_tcp))]);
-                let tcp: Vec<_> = tcp
-                    .into_iter()
-                    .filter(|a| a.protocol == Some(Protocol::TCP))
-                    .collect();
-                if !tcp.is_empty() {
-                    self.rules(&service.name, &tcp, "ct helper set \"ftp\"");
-                }
-            }
-        }
-        let forwards = &self.policy.nat.forwards;
-        for forward in forwards {
-            let Some(port) = moved_to(forward) else {
-                continue;
-            };
-            let served = |service: &&&Service| {
-                let mut own = service.traffic.iter();
-                own.any(|kind| covers_port(kind, port))
-            };
-            let has_alg = services
-                .iter()
-                .find(served)
-                .is_some_and(|s| s.alg.is_some())
-                || self
-                    .admitted_service(forward)
-                    .is_some_and(|s| s.alg.is_some());
-            let public = forward.traffic.iter().filter(is_tcp);
-            if has_alg {
-                let conditions = all_of([self.arrives_for(forward), traffic(public)]);
-                self.rules(&forward.name, &conditions, "ct helper set \"ftp\"");
-            }
-        }
-        self.end();
-    }
-
     /// The service of what a forward's own rule lets in.
-    fn admitted_service(&self, forward: &Forward) -> Option<&Service> {
+    pub(super) fn admitted_service(&self, forward: &Forward) -> Option<&Service> {
         let mut rules = self.policy.rules.iter();
         let (_, rule) = rules.find(|(_, rule)| rule.name == forward.name)?;
         let unnamed = rule.selector.traffic.as_ref()?;
@@ -319,6 +276,7 @@ impl Writer<'_> {
             "type filter hook forward priority filter; policy drop;",
         );
         let invalid = self.invalid_goes(INVALID);
+        self.related_rules();
         self.line(format!(
             "ct state vmap {{ established : accept, related : accept, invalid : {invalid}, untracked : drop }}",
         ));
@@ -347,7 +305,7 @@ impl Writer<'_> {
 
     /// The conditions of a rule in the chain `forward`; `None` where it is
     /// about the gateway only.
-    fn ends_of_forwarded(&self, rule: &Rule) -> Option<Vec<Vec<Alternative>>> {
+    pub(super) fn ends_of_forwarded(&self, rule: &Rule) -> Option<Vec<Vec<Alternative>>> {
         let zones = rule.selector.to.as_ref().map(|places| {
             let zone = |place: &Place| match place {
                 Place::Zone(zone) => Some(*zone),
@@ -642,7 +600,7 @@ impl Writer<'_> {
     }
 }
 
-fn rules_about(policy: &Policy, class: Judges) -> impl Iterator<Item = &Rule> {
+pub(super) fn rules_about(policy: &Policy, class: Judges) -> impl Iterator<Item = &Rule> {
     let rules = policy.rules.iter().map(|(_, rule)| rule);
     rules.filter(move |rule| rule.judges == class)
 }
@@ -655,39 +613,10 @@ fn gateway_set(family: Family) -> String {
 }
 
 /// The port that a forward leads to, where it is not the one that was addressed.
-fn moved_to(forward: &Forward) -> Option<Port> {
+pub(super) fn moved_to(forward: &Forward) -> Option<Port> {
     match forward.to {
         Server::Host(_, ServerPort::One(to) | ServerPort::Shifted { to, .. }) => Some(to),
         Server::Gateway(port) => port,
         Server::Host(_, ServerPort::Same) | Server::Network(..) => None,
     }
-}
-
-fn is_tcp(kind: &&Traffic) -> bool {
-    matches!(
-        kind,
-        Traffic::Ports(Protocol::TCP, _) | Traffic::Protocol(Protocol::TCP)
-    )
-}
-
-fn covers_port(kind: &Traffic, port: Port) -> bool {
-    match kind {
-        Traffic::Ports(Protocol::TCP, ports) => ports.contains(&port),
-        other => *other == Traffic::Protocol(Protocol::TCP),
-    }
-}
-
-fn share_a_port(one: &Service, other: &Service) -> bool {
-    let tcp = |service: &Service| {
-        let own = service.traffic.iter().filter(is_tcp);
-        let range = |kind: &Traffic| match kind {
-            Traffic::Ports(_, ports) => (ports.start().0, ports.end().0),
-            _ => (0, u16::MAX),
-        };
-        own.map(range).collect::<Vec<_>>()
-    };
-    let others = tcp(other);
-    tcp(one)
-        .iter()
-        .any(|(a, b)| others.iter().any(|(c, d)| a <= d && c <= b))
 }

@@ -49,6 +49,7 @@ impl Summary {
             read_errors,
             write_errors,
             evicted = self.engine.evicted().map(|(_, count)| count).sum::<u64>(),
+            not_opened = self.engine.not_opened().map(|(_, count)| count).sum::<u64>(),
             withheld = self.engine.withheld().map(|(_, count)| count).sum::<u64>(),
             verdicts = %Verdicts(&self.engine),
             "traffic"

@@ -74,17 +74,29 @@ impl Traffic {
 pub enum AlgKind {
     /// FTP (RFC 959, RFC 2428).
     Ftp,
+    /// TFTP (RFC 1350).
+    Tftp,
 }
 
 impl AlgKind {
     /// Every kind there is.
-    pub const ALL: [Self; 1] = [Self::Ftp];
+    pub const ALL: [Self; 2] = [Self::Ftp, Self::Tftp];
 
     /// The name that rule files use.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Ftp => "ftp",
+            Self::Tftp => "tftp",
+        }
+    }
+
+    /// The protocol of the control sessions that it reads.
+    #[must_use]
+    pub fn protocol(self) -> Protocol {
+        match self {
+            Self::Ftp => Protocol::TCP,
+            Self::Tftp => Protocol::UDP,
         }
     }
 }

@@ -113,6 +113,8 @@ const QUOTED_OCTETS: usize = 8;
 
 /// Length of the fixed part of an IPv6 header.
 const IPV6_HEADER: usize = 40;
+/// A UDP header.
+const UDP_HEADER: usize = 8;
 
 impl Headers {
     /// Reads the packet at the start of `bytes`. Octets behind the length that
@@ -238,11 +240,12 @@ impl Headers {
         self.transport_at..self.length
     }
 
-    /// Where a TCP segment's payload is; empty for all else.
+    /// Where the payload of a TCP segment or a UDP datagram is; empty for all else.
     #[must_use]
     pub fn payload_range(&self) -> Range<usize> {
         match self.transport {
             Transport::Tcp(tcp) => self.transport_at + tcp.length..self.length,
+            Transport::Udp(..) => self.transport_at + UDP_HEADER..self.length,
             _ => self.length..self.length,
         }
     }

@@ -11,7 +11,7 @@
 
 use std::num::NonZeroU16;
 
-use crate::net::{Asking, LifetimeId, Mismatch, Selector, ServiceId, Services};
+use crate::net::{AddressSet, Asking, LifetimeId, Mismatch, Selector, ServiceId, Services};
 
 /// A rule of the policy in force, by its place in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,6 +34,8 @@ pub enum Judges {
     /// New connections.
     #[default]
     Connections,
+    /// Data sessions that an ALG announced.
+    Related,
     /// Single packets that tracking calls invalid.
     Invalid,
 }
@@ -55,6 +57,9 @@ pub struct Rule {
     pub lifetime: Option<LifetimeId>,
     /// The longest TCP segments that both ends of such a session are to send.
     pub mss: Option<Mss>,
+    /// Hosts that a control session which it let in may name beside its own two
+    /// ends.
+    pub third_parties: Option<AddressSet>,
 }
 
 /// The most that a SYN may announce as its sender's maximum segment size.
@@ -156,6 +161,20 @@ impl RuleSet {
             Some((id, rule, service)) => ruling(rule.action, Some(id), service),
             None => ruling(self.default, None, services.covering(&asking.tuple)),
         }
+    }
+
+    /// Asks the rules about a data session that an ALG announced, first match
+    /// wins. The default policy has no say: the rule that let the control session
+    /// in has allowed what belongs to it, and only one that is about such sessions
+    /// says otherwise.
+    pub fn judge_related(
+        &self,
+        asking: &Asking,
+        services: &Services,
+        mut passed_over: impl FnMut(RuleId, Mismatch),
+    ) -> Option<(RuleId, Action)> {
+        let (id, rule, _) = self.first(Judges::Related, asking, services, &mut passed_over)?;
+        Some((id, rule.action))
     }
 
     /// Whether a connection of some service may lead from this client to this

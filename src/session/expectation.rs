@@ -1,8 +1,9 @@
 //! Expectations: data sessions that an ALG announced.
 //!
-//! An expectation names exactly one data session: who opens it (any source
-//! port), to which endpoint, of which protocol. It is used once, lives a
-//! bounded time, and dies with the control session that announced it.
+//! An expectation names exactly one data session: who opens it (from any port,
+//! or from one), to which endpoint, of which protocol. It may have to be accepted by
+//! the other end before anybody gets in by it. It is used once, lives a bounded
+//! time, and dies with the control session that announced it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,7 +12,7 @@ use hashbrown::HashMap;
 
 use super::hash::TupleHash;
 use super::state::Handle;
-use crate::net::{Direction, Endpoint, Protocol, Timestamp, Tuple};
+use crate::net::{Direction, Endpoint, Port, Protocol, Timestamp, Tuple, ZoneId};
 
 /// What the first packet of an expected data session looks like on arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +42,10 @@ impl ExpectedTuple {
 pub struct Expectation {
     /// What its first packet looks like on arrival.
     pub tuple: ExpectedTuple,
+    /// From which port it comes; `None`: from any.
+    pub source_port: Option<Port>,
+    /// Whether it may come.
+    pub readiness: Readiness,
     /// The control session that announced it.
     pub parent: Handle,
     /// Which way within the parent the data session's first packet travels.
@@ -49,8 +54,20 @@ pub struct Expectation {
     pub to: Endpoint,
     /// The source address with which it leaves.
     pub source: IpAddr,
+    /// The zone that it leaves by.
+    pub egress: ZoneId,
     /// When it is given up.
     pub deadline: Timestamp,
+}
+
+/// Whether an expected data session may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Readiness {
+    /// It may.
+    Ready,
+    /// The other end has not accepted the announcement yet: its port is kept,
+    /// and nobody gets in by it.
+    Unaccepted,
 }
 
 /// All expectations.
@@ -69,13 +86,22 @@ impl Expectations {
         }
     }
 
-    /// The expectation that a packet of this tuple meets.
+    /// The expectation that a packet of this tuple meets, if it may come.
     #[must_use]
     pub fn matching(&self, tuple: &Tuple) -> Option<&Expectation> {
         if self.live.is_empty() {
             return None; // the common case costs no hash
         }
-        self.live.get(&ExpectedTuple::of(tuple))
+        let found = self.live.get(&ExpectedTuple::of(tuple))?;
+        let is_from = |port: Port| tuple.source.port == port;
+        (found.readiness == Readiness::Ready && found.source_port.is_none_or(is_from))
+            .then_some(found)
+    }
+
+    /// That of exactly this tuple.
+    #[must_use]
+    pub fn get(&self, tuple: &ExpectedTuple) -> Option<&Expectation> {
+        self.live.get(tuple)
     }
 
     /// Whether a data session of this tuple is expected already.
@@ -114,6 +140,12 @@ impl Expectations {
         let expectation = self.live.remove(tuple)?;
         self.due.remove(&(expectation.deadline, *tuple));
         Some(expectation)
+    }
+
+    pub(super) fn admit(&mut self, tuple: &ExpectedTuple) {
+        if let Some(expectation) = self.live.get_mut(tuple) {
+            expectation.readiness = Readiness::Ready;
+        }
     }
 
     /// When the next one is due.

@@ -14,6 +14,8 @@ pub struct Limits {
     pub per_source: Option<usize>,
     /// What happens at the first two of these.
     pub when_full: WhenFull,
+    /// How many data sessions may be expected (`nf_conntrack_expect_max`).
+    pub expectations: usize,
 }
 
 impl Default for Limits {
@@ -23,6 +25,7 @@ impl Default for Limits {
             half_open: None,
             per_source: None,
             when_full: WhenFull::EvictIdle,
+            expectations: 16_384,
         }
     }
 }

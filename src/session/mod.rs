@@ -32,7 +32,7 @@ mod wheel;
 
 pub use bindings::Binding;
 pub use census::{Census, Standing};
-pub use expectation::{Expectation, Expectations, ExpectedTuple};
+pub use expectation::{Expectation, Expectations, ExpectedTuple, Readiness};
 pub use hash::TupleHash;
 pub use lifetime::{Between, Lifetime, LifetimeName, Lifetimes, OnExpiry, Refresh};
 pub use limits::{Limit, Limits, WhenFull};

@@ -96,6 +96,23 @@ pub enum State {
 }
 
 impl State {
+    /// Whether a TCP connection is at its end: one of its ends has closed, or
+    /// reset it.
+    #[must_use]
+    pub fn is_closing(self) -> bool {
+        use TcpState::{Close, CloseWait, FinWait, LastAck, TimeWait};
+        matches!(
+            self,
+            Self::Tcp(FinWait | CloseWait | LastAck | TimeWait | Close)
+        )
+    }
+
+    /// Whether both ends of a TCP connection have closed, or one has reset it.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Tcp(TcpState::TimeWait | TcpState::Close))
+    }
+
     /// The word for it, such as `syn-sent`.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -309,6 +309,11 @@ impl Sessions {
         self.expectations.insert(expectation);
     }
 
+    /// Lets an expected data session come.
+    pub fn admit(&mut self, tuple: &ExpectedTuple) {
+        self.expectations.admit(tuple);
+    }
+
     /// Expects a data session no longer.
     pub fn unexpect(&mut self, tuple: &ExpectedTuple) -> Option<Expectation> {
         self.expectations.remove(tuple)

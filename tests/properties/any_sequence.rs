@@ -43,6 +43,8 @@ rules = [
 source  = [{ id = "masq", from = ["lan", "dmz"], to = "wan", as = "masquerade" }]
 forward = [{ id = "ftp", on = "wan", service = "ftp", to = "10.0.9.21" },
            { id = "web", on = "wan", tcp = 8080, to = "10.0.9.21:80" }]
+[alg.ftp]
+strict = false
 "#;
 
 const ZONES: [&str; 3] = ["lan", "dmz", "wan"];
@@ -597,6 +599,7 @@ fn narrow(when_full: WhenFull) -> Arc<Policy> {
         half_open: Some(1),
         per_source: Some(2),
         when_full,
+        ..Limits::default()
     };
     Arc::new(policy)
 }

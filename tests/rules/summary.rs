@@ -78,6 +78,9 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     if policy.tcp != TcpChecks::default() {
         writeln!(out, "{:?}", policy.tcp).unwrap();
     }
+    if policy.algs != spigate::alg::Settings::default() {
+        writeln!(out, "{:#?}", policy.algs.ftp).unwrap();
+    }
     if policy.limits != Limits::default() {
         writeln!(out, "{:?}", policy.limits).unwrap();
     }
@@ -100,12 +103,16 @@ pub(crate) fn of(compiled: &Compiled) -> String {
         let line = compiled.locations.of_rule(id).unwrap().line;
         let class = match rule.judges {
             Judges::Connections => "",
+            Judges::Related => " related",
             Judges::Invalid => " invalid",
         };
         let selector = selector(&rule.selector, compiled);
         let mut action = format!("{:?}", rule.action).to_lowercase();
         if let Some(id) = rule.lifetime {
             action += &format!(", lives as {}", lifetime(policy.lifetimes.get(id)));
+        }
+        if let Some(set) = &rule.third_parties {
+            action += &format!(", third-party {}", list(set.prefixes().iter()));
         }
         if let Some(mss) = rule.mss {
             action += &format!(", mss {mss:?}");

@@ -86,6 +86,32 @@ impl Dialogue {
         dialogue
     }
 
+    /// Shakes hands, and has the client log in: from here on FTP may announce.
+    pub(crate) fn ftp(lab: &mut Lab, at: f64, client: (&'static str, &str), server: &str) -> Self {
+        let mut dialogue = Self::open(lab, at, client, server);
+        dialogue.logs_in(lab, at);
+        dialogue
+    }
+
+    /// The server greets, and lets the client in.
+    pub(crate) fn logs_in(&mut self, lab: &mut Lab, at: f64) {
+        self.server_says(lab, at, "220 ready\r\n");
+        self.client_says(lab, at, "USER anonymous\r\n");
+        self.server_says(lab, at, "331 and?\r\n");
+        self.client_says(lab, at, "PASS guest\r\n");
+        self.server_says(lab, at, "230 welcome\r\n");
+        self.client_says(lab, at, "");
+    }
+
+    /// The client says where it awaits a data session, and the server takes it;
+    /// gives what the server hears.
+    pub(crate) fn announces(&mut self, lab: &mut Lab, at: f64, line: &str) -> String {
+        let heard = self.client_says(lab, at, line);
+        self.server_says(lab, at, "200 fine\r\n");
+        self.client_says(lab, at, "");
+        heard
+    }
+
     /// The client says something; gives what the server hears.
     pub(crate) fn client_says(&mut self, lab: &mut Lab, at: f64, text: &str) -> String {
         says(lab, at, &mut self.client, &mut self.server, text)

@@ -90,7 +90,7 @@ fn t_5382_s5_notify__both_ends_get_a_reset_with_exactly_the_number_that_they_awa
 #[test]
 fn t_5382_s5_notify__in_a_changed_stream_each_end_is_told_in_its_own_numbers() {
     let mut lab = office("reset");
-    let mut dialogue = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), FTP);
+    let mut dialogue = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), FTP);
     dialogue.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     dialogue.server_says(&mut lab, 1.0, "200 PORT command successful.\r\n");
     dialogue.client_says(&mut lab, 1.0, "");
@@ -185,7 +185,7 @@ fn both_ends_are_asked_and_if_both_answer_their_session_lives_on() {
 #[test]
 fn the_ends_of_a_changed_stream_are_asked_in_their_own_numbers() {
     let mut lab = office("probe");
-    let mut dialogue = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), FTP);
+    let mut dialogue = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), FTP);
     dialogue.client_says(&mut lab, 0.0, "PORT 10,0,0,7,200,10\r\n");
     dialogue.server_says(&mut lab, 0.0, "200 PORT command successful.\r\n");
     dialogue.client_says(&mut lab, 0.0, "");

@@ -28,6 +28,9 @@ impl Observer for Steps {
             Step::Inward(None) => "not forwarded".into(),
             Step::Routed(place) => format!("routed: {}", place.is_some()),
             Step::Invalid(check) => format!("invalid: {check}"),
+            Step::RuledRelated(rule, action) => {
+                format!("rule {} about data sessions: {action:?}", rule.0)
+            }
             Step::RuledInvalid(rule, _) => format!("judged by {}", rule.0),
             Step::Spoofed(lies_in) => format!("its source lies in {lies_in:?}"),
             Step::PassedOver(rule, mismatch) => {
@@ -175,7 +178,7 @@ fn a_refused_packet_is_explained_as_far_as_it_came() {
 #[test]
 fn a_control_line_is_explained_without_opening_anything() {
     let mut lab = Lab::new(OFFICE);
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), "198.51.100.21:21");
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), "198.51.100.21:21");
     let line = ftp.client.segment().data("PORT 10,0,0,7,200,10\r\n");
     let zone = lab.engine.policy().zones.by_name(LAN).unwrap();
     let arrival = Arrival::whole(zone);
@@ -187,7 +190,7 @@ fn a_control_line_is_explained_without_opening_anything() {
         ));
         assert!(lab.expected().is_empty());
     }
-    ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,11\r\n");
+    ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,11\r\n");
     let told = steps(
         &mut lab,
         2.0,
@@ -201,7 +204,7 @@ fn a_control_line_is_explained_without_opening_anything() {
 #[test]
 fn a_cut_control_segment_passes_unread() {
     let mut lab = Lab::new(OFFICE);
-    let ftp = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), "198.51.100.21:21");
+    let ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), "198.51.100.21:21");
     let line = ftp
         .client
         .segment()

@@ -15,7 +15,7 @@ pub(crate) const DATA: &str = "198.51.100.21:20";
 /// A masqueraded client's control session.
 pub(crate) fn masqueraded() -> (Lab, Dialogue) {
     let mut lab = Lab::new(OFFICE);
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     assert_eq!(
         ftp.server_says(&mut lab, 0.0, "220 ready\r\n"),
         "220 ready\r\n"
@@ -31,7 +31,7 @@ pub(crate) fn data_syn(lab: &mut Lab, at: f64, from: &str, to: &str) -> super::l
 #[test]
 fn t_959_port__the_line_names_the_public_endpoint_and_the_server_reaches_the_client() {
     let (mut lab, mut ftp) = masqueraded();
-    let heard = ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    let heard = ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     assert_eq!(heard, "PORT 203,0,113,2,200,10\r\n");
     assert_eq!(
         lab.expected(),
@@ -76,7 +76,7 @@ fn t_959_port__the_line_names_the_public_endpoint_and_the_server_reaches_the_cli
 #[test]
 fn t_2428_eprt_v4__an_eprt_keeps_its_delimiter() {
     let (mut lab, mut ftp) = masqueraded();
-    let heard = ftp.client_says(&mut lab, 1.0, "EPRT !1!10.0.0.7!51210!\r\n");
+    let heard = ftp.announces(&mut lab, 1.0, "EPRT !1!10.0.0.7!51210!\r\n");
     assert_eq!(heard, "EPRT !1!203.0.113.2!51210!\r\n");
     let syn = data_syn(&mut lab, 2.0, DATA, "203.0.113.2:51210");
     let _ = syn.expect(forward_to(LAN).destination("10.0.0.7:51210").ct("related"));
@@ -86,10 +86,10 @@ fn t_2428_eprt_v4__an_eprt_keeps_its_delimiter() {
 fn t_2428_eprt_v6__without_translation_the_line_stays() {
     let mut lab = Lab::new(PLAIN);
     let (client, server) = ("[2001:db8:10::7]:51000", "[2001:db8:5::21]:21");
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, client), server);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, client), server);
     for spelling in ["2001:db8:10::7", "2001:DB8:10:0:0:0:0:7"] {
         let line = format!("EPRT |2|{spelling}|51210|\r\n");
-        assert_eq!(ftp.client_says(&mut lab, 1.0, &line), line);
+        assert_eq!(ftp.announces(&mut lab, 1.0, &line), line);
         assert_eq!(
             lab.expected(),
             ["2001:db8:5::21 > [2001:db8:10::7]:51210 = [2001:db8:10::7]:51210"]
@@ -110,8 +110,8 @@ fn t_2428_eprt_v6__without_translation_the_line_stays() {
 fn an_eprt_of_a_masqueraded_ipv6_client_names_the_public_address() {
     let mut lab = Lab::new(OFFICE);
     let (client, server) = ("[2001:db8:10::7]:51000", "[2001:db8:5::21]:21");
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, client), server);
-    let heard = ftp.client_says(&mut lab, 1.0, "EPRT |2|2001:db8:10::7|51210|\r\n");
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, client), server);
+    let heard = ftp.announces(&mut lab, 1.0, "EPRT |2|2001:db8:10::7|51210|\r\n");
     assert_eq!(
         heard,
         format!("EPRT |2|{}|51210|\r\n", super::policies::PUBLIC_V6)
@@ -130,9 +130,9 @@ fn an_eprt_of_a_masqueraded_ipv6_client_names_the_public_address() {
 #[test]
 fn without_translation_a_port_line_stays_and_opens_the_one_data_session() {
     let mut lab = Lab::new(PLAIN);
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     let line = "PORT 10,0,0,7,200,10\r\n";
-    assert_eq!(ftp.client_says(&mut lab, 1.0, line), line);
+    assert_eq!(ftp.announces(&mut lab, 1.0, line), line);
     let sent = data_syn(&mut lab, 2.0, DATA, "10.0.0.7:51210");
     let _ = sent.expect(forward_to(LAN).ct("related").because(Reason::Expected));
 }
@@ -141,10 +141,10 @@ fn without_translation_a_port_line_stays_and_opens_the_one_data_session() {
 fn t_959_port_out__a_published_servers_data_session_leaves_with_its_public_address() {
     let mut lab = Lab::new(OFFICE);
     let client = (WAN, "198.51.100.9:40000");
-    let mut ftp = Dialogue::open(&mut lab, 0.0, client, "203.0.113.2:21");
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, client, "203.0.113.2:21");
     assert_eq!(ftp.server.own, "10.0.9.21:21");
     let line = "PORT 198,51,100,9,200,10\r\n";
-    assert_eq!(ftp.client_says(&mut lab, 1.0, line), line);
+    assert_eq!(ftp.announces(&mut lab, 1.0, line), line);
     assert_eq!(
         lab.expected(),
         ["10.0.9.21 > 198.51.100.9:51210 = 198.51.100.9:51210"]

@@ -13,7 +13,7 @@ use super::wants::{drop_for, forward_to};
 #[test]
 fn t_2577_peer__a_third_host_finds_the_announced_port_closed() {
     let (mut lab, mut ftp) = masqueraded();
-    ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     let before = lab.snapshot();
     for (from, to) in [
         ("198.51.100.22:20", "203.0.113.2:51210"),
@@ -40,8 +40,8 @@ fn the_servers_address_seen_in_another_zone_opens_nothing() {
         (&lenient, drop_for(Reason::DefaultPolicy).ct("new")),
     ] {
         let mut lab = Lab::new(rules);
-        let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
-        ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+        let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+        ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
         assert_eq!(lab.expected().len(), 1);
         let before = lab.snapshot();
         let syn = tcp(DATA, "203.0.113.2:51210").syn();
@@ -53,7 +53,7 @@ fn the_servers_address_seen_in_another_zone_opens_nothing() {
 #[test]
 fn t_2577_once__the_first_connection_uses_the_announcement_up() {
     let (mut lab, mut ftp) = masqueraded();
-    ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     let to = "203.0.113.2:51210";
     let inside = || forward_to(LAN).destination("10.0.0.7:51210");
     let _ = data_syn(&mut lab, 2.0, DATA, to).expect(inside().because(Reason::Expected));
@@ -67,8 +67,8 @@ fn t_2577_once__the_first_connection_uses_the_announcement_up() {
 #[test]
 fn t_lnx_ftp_exp__one_announcement_at_a_time_from_any_port_for_300_seconds() {
     let (mut lab, mut ftp) = masqueraded();
-    ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
-    ftp.client_says(&mut lab, 2.0, "PORT 10,0,0,7,200,11\r\n");
+    ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    ftp.announces(&mut lab, 2.0, "PORT 10,0,0,7,200,11\r\n");
     assert_eq!(
         lab.expected(),
         ["198.51.100.21 > 203.0.113.2:51211 = 10.0.0.7:51211"]
@@ -82,8 +82,8 @@ fn t_lnx_ftp_exp__one_announcement_at_a_time_from_any_port_for_300_seconds() {
 #[test]
 fn t_959_last__the_last_announcement_counts() {
     let (mut lab, mut ftp) = masqueraded();
-    ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
-    ftp.client_says(&mut lab, 2.0, "EPRT |1|10.0.0.7|51300|\r\n");
+    ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    ftp.announces(&mut lab, 2.0, "EPRT |1|10.0.0.7|51300|\r\n");
     let old = data_syn(&mut lab, 3.0, DATA, "203.0.113.2:51210");
     let _ = old.expect(drop_for(Reason::DefaultPolicy));
     // PORT and then PASV: the reply to PASV counts.
@@ -100,7 +100,7 @@ fn t_959_last__the_last_announcement_counts() {
     let old = data_syn(&mut lab, 5.0, DATA, "203.0.113.2:51300");
     let _ = old.expect(drop_for(Reason::DefaultPolicy));
     // Two in one segment: the last one, too.
-    ftp.client_says(
+    ftp.announces(
         &mut lab,
         6.0,
         "PORT 10,0,0,7,200,10\r\nPORT 10,0,0,7,200,12\r\n",
@@ -115,7 +115,7 @@ fn t_959_last__the_last_announcement_counts() {
 fn the_same_announcement_again_keeps_its_port() {
     let (mut lab, mut ftp) = masqueraded();
     for second in 1..5 {
-        let heard = ftp.client_says(&mut lab, f64::from(second), "PORT 10,0,0,7,200,10\r\n");
+        let heard = ftp.announces(&mut lab, f64::from(second), "PORT 10,0,0,7,200,10\r\n");
         assert_eq!(heard, "PORT 203,0,113,2,200,10\r\n");
         assert_eq!(lab.expected().len(), 1);
         ftp.server_says(&mut lab, f64::from(second), "200 ok\r\n");
@@ -131,13 +131,13 @@ fn the_same_announcement_again_keeps_its_port() {
 #[test]
 fn t_ftp_expire__an_announcement_that_nobody_follows_ends_after_300_seconds() {
     let (mut lab, mut ftp) = masqueraded();
-    ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     // What is not acknowledged would end the control session first.
     ftp.server_says(&mut lab, 1.0, "200 ok\r\n");
     let _ = lab.at(1.0).from(LAN).send(ftp.client.segment());
     let mut in_time = Lab::new(OFFICE);
-    let mut other = Dialogue::open(&mut in_time, 0.0, (LAN, CLIENT), SERVER);
-    other.client_says(&mut in_time, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    let mut other = Dialogue::ftp(&mut in_time, 0.0, (LAN, CLIENT), SERVER);
+    other.announces(&mut in_time, 1.0, "PORT 10,0,0,7,200,10\r\n");
     other.server_says(&mut in_time, 1.0, "200 ok\r\n");
     let sent = data_syn(&mut in_time, 301.0 - 1e-6, DATA, "203.0.113.2:51210");
     let _ = sent.expect(forward_to(LAN).destination("10.0.0.7:51210").ct("related"));
@@ -154,7 +154,7 @@ fn t_ftp_expire__an_announcement_that_nobody_follows_ends_after_300_seconds() {
 #[test]
 fn t_959_rein__an_announcement_ends_with_its_control_session() {
     let (mut lab, mut ftp) = masqueraded();
-    ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     let reset = ftp.client.segment().rst();
     let sent = lab.at(2.0).from(LAN).send(reset);
     assert_eq!(sent.judgement.state.unwrap().name(), "close");
@@ -167,7 +167,7 @@ fn t_959_rein__an_announcement_ends_with_its_control_session() {
 #[test]
 fn a_running_transfer_outlives_its_control_session() {
     let (mut lab, mut ftp) = masqueraded();
-    ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     let public = "203.0.113.2:51210";
     let inside = || forward_to(LAN).destination("10.0.0.7:51210");
     let _ = data_syn(&mut lab, 2.0, DATA, public).expect(inside());
@@ -194,7 +194,7 @@ fn a_running_transfer_outlives_its_control_session() {
 #[test]
 fn a_new_control_session_in_the_place_of_an_old_one_inherits_nothing() {
     let (mut lab, mut ftp) = masqueraded();
-    ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     let _ = lab
         .at(2.0)
         .from(LAN)
@@ -202,7 +202,7 @@ fn a_new_control_session_in_the_place_of_an_old_one_inherits_nothing() {
         .forwarded
         .unwrap();
     // Within the ten seconds of its close, the same client calls again.
-    let mut again = Dialogue::open(&mut lab, 3.0, (LAN, CLIENT), SERVER);
+    let mut again = Dialogue::ftp(&mut lab, 3.0, (LAN, CLIENT), SERVER);
     assert!(lab.expected().is_empty());
     let late = data_syn(&mut lab, 4.0, DATA, "203.0.113.2:51210");
     let _ = late.expect(drop_for(Reason::DefaultPolicy));
@@ -222,7 +222,7 @@ fn t_2577_addr__a_port_command_for_another_host_opens_nothing() {
         "PORT 203,0,113,2,200,10\r\n",
         "EPRT |1|10.0.0.8|51210|\r\n",
     ] {
-        assert_eq!(ftp.client_says(&mut lab, 1.0, line), line);
+        assert_eq!(ftp.announces(&mut lab, 1.0, line), line);
         assert_eq!(lab.expected(), before);
     }
     for to in ["203.0.113.2:51210", "10.0.0.8:51210"] {
@@ -239,7 +239,7 @@ fn t_2577_low__a_privileged_port_opens_nothing() {
         "PORT 10,0,0,7,3,255\r\n",
         "EPRT |1|10.0.0.7|1023|\r\n",
     ] {
-        assert_eq!(ftp.client_says(&mut lab, 1.0, line), line);
+        assert_eq!(ftp.announces(&mut lab, 1.0, line), line);
     }
     assert!(lab.expected().is_empty());
 }
@@ -247,10 +247,10 @@ fn t_2577_low__a_privileged_port_opens_nothing() {
 #[test]
 fn t_ftp_coll__a_taken_port_gives_way_to_another_which_is_written_into_the_line() {
     let (mut lab, mut first) = masqueraded();
-    let mut second = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.8:51000"), SERVER);
-    let heard = first.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    let mut second = Dialogue::ftp(&mut lab, 0.0, (LAN, "10.0.0.8:51000"), SERVER);
+    let heard = first.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     assert_eq!(heard, "PORT 203,0,113,2,200,10\r\n");
-    let heard = second.client_says(&mut lab, 1.0, "PORT 10,0,0,8,200,10\r\n");
+    let heard = second.announces(&mut lab, 1.0, "PORT 10,0,0,8,200,10\r\n");
     let port = port_in(&heard);
     assert!(port != 51210 && port >= 1024, "{heard}");
     // Each data session reaches the client that announced it.
@@ -291,7 +291,7 @@ fn t_slip_hijack__an_announcement_never_takes_a_running_sessions_place() {
         .from(LAN)
         .send(running)
         .expect(forward_to(WAN).source("203.0.113.2:51210"));
-    let heard = ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    let heard = ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     assert_ne!(port_in(&heard), 51210);
     let answer = tcp(DATA, "203.0.113.2:51210").syn().ack(1001);
     let want = forward_to(LAN)
@@ -303,7 +303,7 @@ fn t_slip_hijack__an_announcement_never_takes_a_running_sessions_place() {
 #[test]
 fn an_ordinary_session_never_takes_the_port_of_an_announcement() {
     let (mut lab, mut ftp) = masqueraded();
-    ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     let other = lab
         .at(2.0)
         .from(LAN)
@@ -321,7 +321,7 @@ fn an_ordinary_session_never_takes_the_port_of_an_announcement() {
 #[test]
 fn t_slip_filter__an_announced_port_is_open_to_the_control_sessions_peer_alone() {
     let (mut lab, mut ftp) = masqueraded();
-    ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     let syn = tcp("192.0.2.9:20", "203.0.113.2:51210").syn();
     let _ = lab
         .at(2.0)
@@ -335,9 +335,9 @@ fn t_slip_rule__the_same_line_to_another_port_opens_nothing() {
     for port in [80, 8080, 5060, 1720, 2121, 990] {
         let mut lab = Lab::new(OFFICE);
         let server = format!("198.51.100.21:{port}");
-        let mut talk = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), &server);
+        let mut talk = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), &server);
         let line = "PORT 10,0,0,7,200,10\r\n";
-        assert_eq!(talk.client_says(&mut lab, 1.0, line), line);
+        assert_eq!(talk.announces(&mut lab, 1.0, line), line);
         assert!(lab.expected().is_empty());
     }
 }
@@ -345,19 +345,19 @@ fn t_slip_rule__the_same_line_to_another_port_opens_nothing() {
 #[test]
 fn t_4217_990__implicit_tls_never_gets_the_alg() {
     let mut lab = Lab::new(OFFICE);
-    let mut talk = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), "198.51.100.21:990");
+    let mut talk = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), "198.51.100.21:990");
     assert_eq!(lab.session().origin.alg, None);
     let line = "PORT 10,0,0,7,200,10\r\n";
-    assert_eq!(talk.client_says(&mut lab, 1.0, line), line);
+    assert_eq!(talk.announces(&mut lab, 1.0, line), line);
 }
 
 #[test]
 fn t_slip_default__no_alg_reads_where_no_service_says_so() {
     let without = OFFICE.replace(r#", alg = "ftp""#, "");
     let mut lab = Lab::new(&without);
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     let line = "PORT 10,0,0,7,200,10\r\n";
-    assert_eq!(ftp.client_says(&mut lab, 1.0, line), line);
+    assert_eq!(ftp.announces(&mut lab, 1.0, line), line);
     assert!(lab.expected().is_empty());
 }
 
@@ -366,8 +366,8 @@ fn t_4787_req_10a__each_alg_is_a_matter_of_its_service() {
     // The same port, once with the ALG and once without, by service.
     for (alg, opens) in [(r#", alg = "ftp""#, 1), ("", 0)] {
         let mut lab = Lab::new(&OFFICE.replace(r#", alg = "ftp""#, alg));
-        let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
-        ftp.client_says(&mut lab, 1.0, "EPRT |1|10.0.0.7|51210|\r\n");
+        let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+        ftp.announces(&mut lab, 1.0, "EPRT |1|10.0.0.7|51210|\r\n");
         assert_eq!(lab.expected().len(), opens);
     }
 }
@@ -401,9 +401,9 @@ fn a_thousand_clients_may_announce_one_port_to_one_server() {
     for host in 0..1000 {
         let address = format!("10.0.{}.{}", host / 250, host % 250 + 2);
         let client = format!("{address}:51000");
-        let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, &client), SERVER);
+        let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, &client), SERVER);
         let line = format!("PORT {},200,10\r\n", address.replace('.', ","));
-        ftp.client_says(&mut lab, 0.0, &line);
+        ftp.announces(&mut lab, 0.0, &line);
     }
     assert_eq!(lab.expected().len(), 1000);
 }

@@ -22,7 +22,7 @@ fn strict() -> String {
 #[test]
 fn t_959_227_in__an_outside_servers_data_session_needs_no_rule() {
     let mut lab = Lab::new(&strict());
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     let data = || tcp("10.0.0.7:51001", "198.51.100.21:40000").syn();
     let _ = lab
         .at(0.5)
@@ -64,7 +64,7 @@ fn t_959_227_in__an_outside_servers_data_session_needs_no_rule() {
 #[test]
 fn t_2428_229__a_port_alone_is_at_the_control_sessions_peer() {
     let mut lab = Lab::new(&strict());
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     ftp.client_says(&mut lab, 1.0, "EPSV\r\n");
     let reply = "229 Entering Extended Passive Mode (|||40000|)\r\n";
     assert_eq!(ftp.server_says(&mut lab, 1.0, reply), reply);
@@ -76,7 +76,7 @@ fn t_2428_229__a_port_alone_is_at_the_control_sessions_peer() {
 #[test]
 fn in_ipv6_without_translation_epsv_opens_what_the_reply_names() {
     let mut lab = Lab::new(PLAIN);
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (WAN, "198.51.100.9:40000"), "10.0.0.21:21");
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (WAN, "198.51.100.9:40000"), "10.0.0.21:21");
     ftp.client_says(&mut lab, 1.0, "EPSV\r\n");
     ftp.server_says(
         &mut lab,
@@ -98,7 +98,7 @@ fn in_ipv6_without_translation_epsv_opens_what_the_reply_names() {
     let v6 = PLAIN.replace(r#"dst = "10.0.0.21""#, r#"dst = "2001:db8:10::21""#);
     let mut lab = Lab::new(&v6);
     let (client, server) = ("[2001:db8:5::9]:40000", "[2001:db8:10::21]:21");
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (WAN, client), server);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (WAN, client), server);
     ftp.client_says(&mut lab, 1.0, "EPSV\r\n");
     ftp.server_says(&mut lab, 1.0, "229 ok (|||50000|)\r\n");
     let data = tcp("[2001:db8:5::9]:40001", "[2001:db8:10::21]:50000").syn();
@@ -112,7 +112,7 @@ fn in_ipv6_without_translation_epsv_opens_what_the_reply_names() {
 /// A client outside of the published server.
 fn published() -> (Lab, Dialogue) {
     let mut lab = Lab::new(OFFICE);
-    let ftp = Dialogue::open(&mut lab, 0.0, (WAN, "198.51.100.9:40000"), "203.0.113.2:21");
+    let ftp = Dialogue::ftp(&mut lab, 0.0, (WAN, "198.51.100.9:40000"), "203.0.113.2:21");
     (lab, ftp)
 }
 
@@ -158,7 +158,7 @@ fn t_2428_229_dnat__a_free_port_stays_and_a_taken_one_is_rewritten_alone() {
     let reply = "229 Entering Extended Passive Mode (|||50000|)\r\n";
     assert_eq!(first.server_says(&mut lab, 1.0, reply), reply);
     // The same client in a second session is given the same port again.
-    let mut second = Dialogue::open(&mut lab, 1.0, (WAN, "198.51.100.9:40010"), "203.0.113.2:21");
+    let mut second = Dialogue::ftp(&mut lab, 1.0, (WAN, "198.51.100.9:40010"), "203.0.113.2:21");
     second.client_says(&mut lab, 2.0, "EPSV\r\n");
     let heard = second.server_says(&mut lab, 2.0, reply);
     assert_ne!(heard, reply);
@@ -178,7 +178,7 @@ fn t_2428_229_dnat__a_free_port_stays_and_a_taken_one_is_rewritten_alone() {
 #[test]
 fn t_959_227_other__an_address_of_a_third_host_opens_nothing() {
     let mut lab = Lab::new(&strict());
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     for other in ["10,0,0,8", "192,0,2,9", "203,0,113,2", "127,0,0,1"] {
         ftp.client_says(&mut lab, 1.0, "PASV\r\n");
         let reply = format!("227 Entering Passive Mode ({other},156,64)\r\n");
@@ -190,7 +190,7 @@ fn t_959_227_other__an_address_of_a_third_host_opens_nothing() {
 #[test]
 fn t_959_227_unasked__a_reply_that_nobody_asked_for_opens_nothing() {
     let mut lab = Lab::new(&strict());
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     let reply = "227 Entering Passive Mode (198,51,100,21,156,64)\r\n";
     assert_eq!(ftp.server_says(&mut lab, 1.0, reply), reply);
     assert!(lab.expected().is_empty());
@@ -202,7 +202,7 @@ fn t_959_227_unasked__a_reply_that_nobody_asked_for_opens_nothing() {
 #[test]
 fn t_slip_227__a_hostile_server_opens_neither_low_ports_nor_other_hosts() {
     let mut lab = Lab::new(&strict());
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     for reply in [
         "227 (198,51,100,21,0,22)\r\n",
         "227 (10,0,0,8,200,10)\r\n",
@@ -217,22 +217,22 @@ fn t_slip_227__a_hostile_server_opens_neither_low_ports_nor_other_hosts() {
 #[test]
 fn t_1579_fall__a_refused_pasv_opens_nothing_and_port_works_afterwards() {
     let mut lab = Lab::new(OFFICE);
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     for command in ["EPSV\r\n", "PASV\r\n"] {
         ftp.client_says(&mut lab, 1.0, command);
         ftp.server_says(&mut lab, 1.0, "502 no\r\n");
         ftp.server_says(&mut lab, 1.0, "227 (198,51,100,21,156,64)\r\n");
         assert!(lab.expected().is_empty());
     }
-    let heard = ftp.client_says(&mut lab, 2.0, "PORT 10,0,0,7,200,10\r\n");
+    let heard = ftp.announces(&mut lab, 2.0, "PORT 10,0,0,7,200,10\r\n");
     assert_eq!(heard, "PORT 203,0,113,2,200,10\r\n");
 }
 
 #[test]
 fn t_lnx_ftp_third__a_third_partys_line_stays_and_opens_nothing() {
     let mut lab = Lab::new(OFFICE);
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     let line = "PORT 192,0,2,9,200,10\r\n";
-    assert_eq!(ftp.client_says(&mut lab, 1.0, line), line);
+    assert_eq!(ftp.announces(&mut lab, 1.0, line), line);
     assert!(lab.expected().is_empty());
 }

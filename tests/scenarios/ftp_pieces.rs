@@ -6,7 +6,7 @@ use spigate::engine::{Reason, Verdict};
 use super::dialogue::Dialogue;
 use super::lab::{LAN, Lab, Sent, WAN};
 use super::packets::{Packet, tcp};
-use super::policies::OFFICE;
+use super::policies::{OFFICE, by_lines};
 use super::seen::{Seen, Sums};
 use super::wants::{drop_for, forward_to, hold};
 
@@ -31,7 +31,7 @@ impl Heard {
     }
 
     fn by(rules: &str) -> Self {
-        let mut lab = Lab::new(rules);
+        let mut lab = Lab::new(&by_lines(rules));
         let ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
         let start = ftp.client.next;
         let octets = Vec::new();

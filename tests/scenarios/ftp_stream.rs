@@ -6,7 +6,7 @@ use spigate::engine::Reason;
 use super::dialogue::{CLIENT_ISN, Dialogue};
 use super::lab::{LAN, Lab, WAN};
 use super::packets::tcp;
-use super::policies::OFFICE;
+use super::policies::{OFFICE, by_lines};
 use super::wants::{Told, drop_for, forward_to, reject_for};
 
 const CLIENT: &str = "10.0.0.7:51000";
@@ -18,7 +18,7 @@ const LONGER: &str = "PORT 203,0,113,2,200,10\r\n";
 const GROWTH: u32 = 3;
 
 fn masqueraded() -> (Lab, Dialogue) {
-    let mut lab = Lab::new(OFFICE);
+    let mut lab = Lab::new(&by_lines(OFFICE));
     let ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     (lab, ftp)
 }
@@ -59,7 +59,7 @@ fn t_ftp_seq_shrink__both_ends_agree_after_a_line_shrank() {
         .replace("203.0.113.2", "1.2.3.4")
         .replace("10.0.0.0/24", "192.168.100.0/24");
     let short = short.replace("\"10.0.0.1\"", "\"192.168.100.1\"");
-    let mut lab = Lab::new(&short);
+    let mut lab = Lab::new(&by_lines(&short));
     let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, "192.168.100.107:51000"), SERVER);
     let heard = ftp.client_says(&mut lab, 1.0, "PORT 192,168,100,107,200,10\r\n");
     assert_eq!(heard, "PORT 1,2,3,4,200,10\r\n");
@@ -266,7 +266,7 @@ fn t_2018_len__a_sack_option_of_an_odd_length_is_left_alone() {
 fn t_9293_wrap__numbers_beyond_two_to_the_32_are_neighbours_in_a_changed_stream() {
     // The line lies across the wrap, at every place.
     for before in 0..40u32 {
-        let mut lab = Lab::new(OFFICE);
+        let mut lab = Lab::new(&by_lines(OFFICE));
         let isn = 0u32.wrapping_sub(before);
         let client = || tcp(CLIENT, SERVER);
         let server = || tcp(SERVER, PUBLIC);

@@ -6,7 +6,7 @@ use spigate::engine::Reason;
 use super::dialogue::{Dialogue, forwarded};
 use super::lab::{LAN, Lab, WAN};
 use super::packets::tcp;
-use super::policies::OFFICE;
+use super::policies::{OFFICE, by_lines};
 use super::wants::{drop_for, forward_to};
 
 const CLIENT: &str = "10.0.0.7:51000";
@@ -18,7 +18,7 @@ const LONGER: &str = "PORT 203,0,113,2,200,10\r\n";
 const GROWTH: u32 = 3;
 
 fn masqueraded() -> (Lab, Dialogue) {
-    let mut lab = Lab::new(OFFICE);
+    let mut lab = Lab::new(&by_lines(OFFICE));
     let ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     (lab, ftp)
 }
@@ -48,7 +48,7 @@ fn t_ftp_seq_shrink__acknowledgements_of_shorter_lines_fit_the_windows() {
         .replace("203.0.113.2", "1.2.3.4")
         .replace("10.0.0.0/24", "192.168.100.0/24")
         .replace("\"10.0.0.1\"", "\"192.168.100.1\"");
-    let mut lab = Lab::new(&short);
+    let mut lab = Lab::new(&by_lines(&short));
     let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, "192.168.100.107:51000"), SERVER);
     for _ in 0..50 {
         let heard = ftp.client_says(&mut lab, 1.0, "PORT 192,168,100,107,200,10\r\n");
@@ -63,7 +63,7 @@ fn t_ftp_seq_shrink__acknowledgements_of_shorter_lines_fit_the_windows() {
 #[test]
 fn t_2018_shift__selective_acknowledgements_of_longer_lines_fit_the_windows() {
     const SACK_PERMITTED: [u8; 4] = [4, 2, 1, 1];
-    let mut lab = Lab::new(OFFICE);
+    let mut lab = Lab::new(&by_lines(OFFICE));
     let client = || tcp(CLIENT, SERVER);
     let server = || tcp(SERVER, PUBLIC);
     let outward = || forward_to(WAN).source(PUBLIC);
@@ -147,7 +147,7 @@ fn a_forged_acknowledgement_does_not_make_the_alg_forget_a_change() {
 fn t_1337_old__the_alg_reads_no_old_duplicate_on_a_tuple_that_is_used_again() {
     // The new connection begins a little further on than the old one ended.
     let (client, server) = ("10.0.0.7:51000", "198.51.100.21:21");
-    let mut lab = Lab::new(OFFICE);
+    let mut lab = Lab::new(&by_lines(OFFICE));
     let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, client), server);
     let old = ftp.client.segment().psh().data("PORT 10,0,0,7,200,10\r\n");
     let fin = ftp.client.segment().fin();

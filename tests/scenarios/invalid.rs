@@ -280,7 +280,7 @@ fn what_is_let_by_without_a_session_opens_none() {
 fn a_stream_that_an_alg_has_changed_takes_nothing_from_outside_its_numbers() {
     let mut lab = with(OFFICE, &strays("allow"));
     let server = "198.51.100.21:21";
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), server);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), server);
     let far = |ftp: &Dialogue| {
         let mut end = ftp.client.clone();
         end.next = end.next.wrapping_add(5_000_000);

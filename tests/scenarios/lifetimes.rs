@@ -88,7 +88,7 @@ fn the_short_form_changes_a_lifetime_for_its_service_alone() {
 fn a_data_session_lives_as_its_rule_or_its_zones_say_and_not_as_its_control_session() {
     for (server, hours) in [("10.0.9.8:21", 2.0), ("10.0.9.7:21", 4.0)] {
         let mut lab = Lab::new(RULES);
-        let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), server);
+        let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), server);
         ftp.client_says(&mut lab, 0.0, "PASV\r\n");
         let address = server.split(':').next().unwrap().replace('.', ",");
         let answer = format!("227 Entering Passive Mode ({address},200,10)\r\n");

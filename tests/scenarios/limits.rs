@@ -337,21 +337,19 @@ fn a_connection_that_begins_anew_needs_no_more_room() {
 
 #[test]
 fn a_control_session_that_makes_room_takes_its_announcement_along() {
-    let rules = format!("{OFFICE}\n[limits]\nsessions = 2");
-    let mut lab = Lab::new(&rules);
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), "198.51.100.21:21");
-    ftp.client_says(&mut lab, 0.0, "PORT 10,0,0,7,200,10\r\n");
-    assert_eq!(lab.expected().len(), 1);
-    // The server gives up at once.
-    goes(lab.at(1.0), WAN, ftp.server.segment().rst());
-    assert_eq!(lab.session().state().name(), "close");
+    let ftp = r#"ftp  = { tcp = 21, alg = "ftp" }"#;
+    let tftp = r#"tftp = { udp = 69, alg = "tftp" }"#;
+    let rules = OFFICE.replace(ftp, &format!("{ftp}\n{tftp}"));
+    let mut lab = Lab::new(&format!("{rules}\n[limits]\nsessions = 2"));
+    let request = udp("10.0.0.7:51000", "198.51.100.21:69").data("\0\u{1}file\0octet\0");
+    goes(lab.at(0.0), LAN, request);
     assert_eq!(lab.expected().len(), 1);
     for port in 1..=2 {
         let ask = udp(&format!("10.0.0.8:{port}"), "198.51.100.9:53");
         goes(lab.at(2.0), LAN, ask);
     }
     assert!(lab.expected().is_empty());
-    let data = tcp("198.51.100.21:20", "203.0.113.2:51210").syn();
+    let data = udp("198.51.100.21:40000", "203.0.113.2:51000");
     let stranger = lab.at(3.0).from(WAN).send(data);
     assert_ne!(stranger.judgement.reason, Reason::Expected);
 }
@@ -361,8 +359,8 @@ fn an_announced_data_session_counts_and_only_the_table_refuses_it() {
     let announced = |limits: &str| {
         let rules = OFFICE.replace(r#"id = "lan-out","#, r#"id = "lan-out", max-sessions = 1,"#);
         let mut lab = Lab::new(&format!("{rules}\n[limits]\n{limits}"));
-        let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), "198.51.100.21:21");
-        ftp.client_says(&mut lab, 0.0, "PORT 10,0,0,7,200,10\r\n");
+        let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), "198.51.100.21:21");
+        ftp.announces(&mut lab, 0.0, "PORT 10,0,0,7,200,10\r\n");
         lab
     };
     let data = || tcp("198.51.100.21:20", "203.0.113.2:51210").syn();

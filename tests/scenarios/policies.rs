@@ -52,6 +52,12 @@ rules = [
 ]
 "#;
 
+/// The same rules, where each line of FTP is taken by itself, as the kernel's helper does:
+/// for what is about streams, and no matter of dialogues.
+pub(crate) fn by_lines(rules: &str) -> String {
+    format!("{rules}\n[alg.ftp]\nstrict = false\n")
+}
+
 /// The public address of [`OFFICE`].
 pub(crate) const PUBLIC: &str = "203.0.113.2";
 /// And the one of its other family.

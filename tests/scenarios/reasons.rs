@@ -7,7 +7,7 @@ use super::dialogue::Dialogue;
 use super::lab::{LAN, Lab, WAN};
 use super::other_packets::{data, heartbeat, sctp, shutdown_ack};
 use super::packets::{Packet, echo, icmp, protocol, resummed, tcp, udp};
-use super::policies::OFFICE;
+use super::policies::{OFFICE, by_lines};
 
 const CLIENT: &str = "10.0.0.7:51000";
 const SERVER: &str = "198.51.100.21:21";
@@ -79,8 +79,8 @@ fn reach(reason: Reason) -> Reached {
         Reason::Session => after(&[(LAN, ask()), (WAN, answer())]),
         Reason::Expected => {
             let mut lab = office();
-            let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
-            ftp.client_says(&mut lab, 0.0, "PORT 10,0,0,7,200,10\r\n");
+            let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+            ftp.announces(&mut lab, 0.0, "PORT 10,0,0,7,200,10\r\n");
             let data = tcp("198.51.100.21:20", "203.0.113.2:51210").syn();
             Reached::By(lab.at(0.0).from(WAN).send(data).judgement)
         }
@@ -208,6 +208,7 @@ fn reach(reason: Reason) -> Reached {
             let packet = tcp(CLIENT, SERVER).ack(9);
             Reached::By(lab.at(0.0).from(LAN).send(packet).judgement)
         }
+        Reason::AlgLongLine => Reached::By(too_long_a_line()),
         Reason::AlgRefused => Reached::By(too_many_changes()),
         Reason::AlgHeld => client_sends(&[(0, b"PORT "), (5, b"10,0")]),
         Reason::AlgOutOfOrder => client_sends(&[(1, b"OOP\r\n")]),
@@ -223,7 +224,7 @@ fn reach(reason: Reason) -> Reached {
 
 /// The last of several segments of an FTP client, each this far into its stream.
 fn client_sends(segments: &[(u32, &[u8])]) -> Reached {
-    let mut lab = office();
+    let mut lab = Lab::new(&by_lines(OFFICE));
     let ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     let send = |(offset, octets): &(u32, &[u8])| {
         let segment = ftp
@@ -251,10 +252,19 @@ fn two_syns(rules: &str) -> Reached {
     Reached::By(syn("10.0.0.7:51001"))
 }
 
+/// A line longer than any that is read, where such may not pass.
+fn too_long_a_line() -> Judgement {
+    let mut lab = Lab::new(&format!("{OFFICE}\n[alg.ftp]\nlong-lines = \"block\"\n"));
+    let ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let line = format!("RETR {}\r\n", "x".repeat(600));
+    let sent = lab.at(0.0).from(LAN).send(ftp.client.segment().data(&line));
+    sent.judgement
+}
+
 /// More changes to a stream than can be remembered, none acknowledged.
 fn too_many_changes() -> Judgement {
     let mut lab = office();
-    let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
     let line = "PORT 10,0,0,7,200,10\r\n";
     for _ in 0..100 {
         let sent = lab.at(0.0).from(LAN).send(ftp.client.segment().data(line));

@@ -1,9 +1,19 @@
 //! What the client's lines say, as far as an ALG cares.
 
+use std::ops::Range;
+
 use super::line::{Extent, Line};
 use super::notation::{self, Written};
 
 /// A line of the client.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    /// Where in the line its verb stands.
+    pub(super) verb: Range<usize>,
+    pub(super) command: Command,
+}
+
+/// What a line of the client asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command {
     /// PORT or EPRT: the client awaits a data session. Without an endpoint
@@ -13,51 +23,111 @@ pub(super) enum Command {
     Passive(&'static str),
     /// `EPSV ALL`: from now on there will be no PORT, EPRT or PASV.
     EpsvAll,
+    /// LPRT or LPSV (RFC 1639).
+    Long(&'static str),
     /// AUTH: the session may soon be encrypted.
     Auth,
-    /// All else, LPRT and LPSV (RFC 1639) among it: they open nothing.
+    /// USER, PASS, ACCT: a step of a login.
+    Login,
+    /// REIN: all is to be as before the login.
+    Rein,
+    /// QUIT.
+    Quit,
+    /// A transfer, which has a data session.
+    Transfer(&'static str),
+    /// Any other of FTP's.
     Other,
+    /// None of FTP's.
+    Unknown,
 }
 
+/// The verbs that ask for a transfer.
+const TRANSFERS: [&str; 7] = ["APPE", "LIST", "MLSD", "NLST", "RETR", "STOR", "STOU"];
+
+/// The other verbs with which a client may begin, or go on: those of RFC 5797's
+/// registry, and some that are in use without having been registered.
+const OTHERS: [&str; 57] = [
+    "ABOR", "ADAT", "ALGS", "ALLO", "AVBL", "CCC", "CDUP", "CLNT", "COMB", "CONF", "CSID", "CWD",
+    "DELE", "DSIZ", "ENC", "FEAT", "HASH", "HELP", "HOST", "LANG", "MDTM", "MFCT", "MFF", "MFMT",
+    "MIC", "MKD", "MLST", "MODE", "NOOP", "OPTS", "PBSZ", "PROT", "PWD", "RANG", "REST", "RMD",
+    "RNFR", "RNTO", "SITE", "SIZE", "SMNT", "SPSV", "STAT", "STRU", "SYST", "THMB", "TYPE", "XCRC",
+    "XCUP", "XCWD", "XMD5", "XMKD", "XPWD", "XRMD", "XSHA", "XSHA1", "XSHA256",
+];
+
 impl Command {
+    /// As what it is spoken of.
+    pub(super) fn what(&self) -> &'static str {
+        match self {
+            Self::Active(what, _)
+            | Self::Passive(what)
+            | Self::Long(what)
+            | Self::Transfer(what) => what,
+            Self::EpsvAll => "EPSV ALL",
+            Self::Auth => "AUTH",
+            Self::Rein => "REIN",
+            Self::Quit => "QUIT",
+            Self::Login | Self::Other | Self::Unknown => "a command",
+        }
+    }
+}
+
+impl Request {
     /// Reads one line. A line that is too long, or that others may take for
     /// several, announces nothing.
     pub(super) fn read(line: &Line<'_>) -> Self {
         let is_clear = line.extent == Extent::Whole && !line.is_ambiguous();
-        match Self::read_text(&line.text) {
-            Self::Active(what, written) => Self::Active(what, written.filter(|_| is_clear)),
-            Self::Auth => Self::Auth,
-            command if is_clear => command,
-            _ => Self::Other,
-        }
+        let Self { verb, command } = Self::read_text(&line.text);
+        let command = match command {
+            Command::Active(what, written) => Command::Active(what, written.filter(|_| is_clear)),
+            Command::Passive(_) | Command::EpsvAll | Command::Transfer(_) if !is_clear => {
+                Command::Other
+            }
+            command => command,
+        };
+        Self { verb, command }
     }
 
     fn read_text(text: &[u8]) -> Self {
         let is_space = |octet: &u8| *octet == b' ';
-        let verb_len = text.iter().position(is_space).unwrap_or(text.len());
-        let (verb, rest) = text.split_at_checked(verb_len).unwrap_or((text, &[]));
+        let length = text.iter().position(is_space).unwrap_or(text.len());
+        let verb = 0..length;
         let argument_at = text
             .iter()
-            .skip(verb_len)
+            .skip(verb.end)
             .position(|octet| !is_space(octet))
-            .map_or(text.len(), |spaces| verb_len + spaces);
+            .map_or(text.len(), |spaces| verb.end + spaces);
         let argument = text.get(argument_at..).unwrap_or_default();
-        let is = |name: &[u8]| verb.eq_ignore_ascii_case(name);
-        if is(b"PORT") {
-            Self::Active("PORT", notation::six_numbers(argument, argument_at))
-        } else if is(b"EPRT") {
-            Self::Active("EPRT", notation::extended(argument, argument_at))
-        } else if is(b"PASV") {
-            Self::Passive("PASV")
-        } else if is(b"EPSV") && rest.trim_ascii().eq_ignore_ascii_case(b"ALL") {
-            Self::EpsvAll
-        } else if is(b"EPSV") {
-            Self::Passive("EPSV")
-        } else if is(b"AUTH") {
-            Self::Auth
+        let word = text.get(verb.clone()).unwrap_or_default();
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        let found = |names: &[&'static str]| names.iter().copied().find(|name| is(name));
+        let command = if is("PORT") {
+            Command::Active("PORT", notation::six_numbers(argument, argument_at))
+        } else if is("EPRT") {
+            Command::Active("EPRT", notation::extended(argument, argument_at))
+        } else if is("PASV") {
+            Command::Passive("PASV")
+        } else if is("EPSV") && argument.trim_ascii().eq_ignore_ascii_case(b"ALL") {
+            Command::EpsvAll
+        } else if is("EPSV") {
+            Command::Passive("EPSV")
+        } else if let Some(long) = found(&["LPRT", "LPSV"]) {
+            Command::Long(long)
+        } else if is("AUTH") {
+            Command::Auth
+        } else if found(&["USER", "PASS", "ACCT"]).is_some() {
+            Command::Login
+        } else if is("REIN") {
+            Command::Rein
+        } else if is("QUIT") {
+            Command::Quit
+        } else if let Some(transfer) = found(&TRANSFERS) {
+            Command::Transfer(transfer)
+        } else if found(&OTHERS).is_some() {
+            Command::Other
         } else {
-            Self::Other
-        }
+            Command::Unknown
+        };
+        Self { verb, command }
     }
 }
 
@@ -79,8 +149,8 @@ pub(super) fn endpoint_in(beginning: &[u8]) -> Option<(&'static str, usize)> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Command {
-        Command::read_text(text.as_bytes())
+    fn read(text: impl AsRef<[u8]>) -> Command {
+        Request::read_text(text.as_ref()).command
     }
 
     fn range(command: &Command) -> Option<std::ops::Range<usize>> {
@@ -122,15 +192,15 @@ mod tests {
 
     #[test]
     fn t_959_other__no_other_verb_announces_anything() {
-        for text in [
-            "SITE PORT 10,0,0,7,200,10",
-            "RETR 10,0,0,7,200,10",
-            "XPORT 10,0,0,7,200,10",
-            "HOST 192.0.2.1",
-            " PORT 10,0,0,7,200,10",
-            "",
+        for (text, command) in [
+            ("SITE PORT 10,0,0,7,200,10", Command::Other),
+            ("RETR 10,0,0,7,200,10", Command::Transfer("RETR")),
+            ("XPORT 10,0,0,7,200,10", Command::Unknown),
+            ("HOST 192.0.2.1", Command::Other),
+            (" PORT 10,0,0,7,200,10", Command::Unknown),
+            ("", Command::Unknown),
         ] {
-            assert_eq!(read(text), Command::Other, "{text:?}");
+            assert_eq!(read(text), command, "{text:?}");
         }
     }
 
@@ -154,7 +224,23 @@ mod tests {
 
     #[test]
     fn t_1639_lprt__lprt_opens_nothing() {
-        assert_eq!(read("LPRT 4,4,10,0,0,7,2,200,10"), Command::Other);
-        assert_eq!(read("LPSV"), Command::Other);
+        assert_eq!(read("LPRT 4,4,10,0,0,7,2,200,10"), Command::Long("LPRT"));
+        assert_eq!(read("lpsv"), Command::Long("LPSV"));
+    }
+
+    #[test]
+    fn t_854_iac_in__a_telnet_sequence_within_the_arguments_is_no_endpoint() {
+        for line in [
+            &b"PORT 10,0,0,\xff\xf47,200,10"[..],
+            b"PORT \xff\xfb\x0610,0,0,7,200,10",
+            b"PORT 10,0,0,7,200,10\xff\xf2",
+            b"EPRT |1|10.0.\xff\xf40.7|2000|",
+            b"EPRT |1|10.0.0.7|20\xff\xf100|",
+        ] {
+            let command = read(line);
+            assert!(matches!(command, Command::Active(_, None)), "{command:?}");
+        }
+        // Within the verb it makes another word of it.
+        assert_eq!(read(b"PO\xff\xf4RT 10,0,0,7,200,10"), Command::Unknown);
     }
 }

@@ -159,6 +159,11 @@ impl LineReader {
         };
     }
 
+    /// Whether the present line is longer than any that is read.
+    pub(super) fn is_beyond_limit(&self) -> bool {
+        self.place == Place::BeyondLimit
+    }
+
     /// How many octets of `rest` belong to the present line, its end included.
     fn end_in(&self, rest: &[u8]) -> Option<usize> {
         if self.after == After::Cr && rest.first() == Some(&b'\n') {

@@ -1,58 +1,89 @@
 //! The FTP ALG (RFC 959, RFC 2428): finds where a data session is awaited.
 //!
-//! Owns the dialogue of one control session: PORT and EPRT of the client; the
-//! server's 227 and 229, which count only while a PASV or EPSV of the client
-//! waits for its reply. The client is the end that opened the session, so its
-//! commands travel in the original direction.
+//! Owns the dialogue of one control session. The client is the end that opened
+//! it, so its commands travel in the original direction. Commands wait for
+//! their replies in order ([`outstanding`]), and each reply counts for the
+//! command that it answers:
 //!
-//! Refuses, opening nothing and leaving the text as it is:
+//! ```text
+//!  220 -> USER, PASS .. 230 -> PORT: a hole, closed -> 200 to it: the hole admits
+//!                              |                    -> 4yz, 5yz:  the hole is gone
+//!                              PASV -> 227 to it:     a hole that admits
+//!  REIN, QUIT accepted, 421, FIN, RST: every hole that nobody has used is gone
+//! ```
+//!
+//! So nothing opens before the server has greeted and let somebody in, and an
+//! inward hole admits only what the server itself has agreed to. A session
+//! whose first line is no command of FTP is none of ours, and is let go for
+//! good: a browser that was made to speak to port 21 never gets further (NAT
+//! slipstreaming). [`Strictness::Lines`] takes each line by itself instead, as
+//! the kernel's helper does. Of a session that was picked up in the middle the
+//! login counts as done.
+//!
+//! Refuses, opening nothing:
 //! - whatever does not follow its grammar to the letter, port 0 included;
-//! - another address than the sender's own, and ports below 1024 (RFC 2577
-//!   section 3): both are what a bounce is made of;
-//! - an address of another family than the session's (the server answers 522);
+//! - another address than the sender's own (RFC 2577 section 3), unless the rule
+//!   that let the session in names that host; an address of the gateway, or of
+//!   no host at all; one of another family (the server answers 522);
+//! - ports below 1024, and such at which something else is known to listen;
 //! - PORT, EPRT, PASV and 227 once `EPSV ALL` was sent, until it is refused;
 //! - everything from AUTH on until AUTH is refused. A 234 or 334 makes the
-//!   session opaque for good (RFC 4217): what follows is not read, whatever it
-//!   looks like;
-//! - LPRT and LPSV (RFC 1639) are not read. Telnet sequences before a line (RFC
-//!   854) are no part of it; within it they are, and fit no grammar.
+//!   session opaque (RFC 4217), for good or ([`AfterAuth::Ccc`]) until both ends
+//!   have ended TLS: what is between is not read, whatever it looks like;
+//! - LPRT and LPSV (RFC 1639): they pass unread, or are kept from the server.
+//!
+//! Telnet sequences before a line (RFC 854) are no part of it; within it they are,
+//! and fit no grammar.
+//!
+//! What is to be kept from the server leaves as a command that no server knows:
+//! its verb becomes `XXXX`. So the server says 500, the client hears of it and
+//! goes on as with any server that cannot do it, and no number in the stream
+//! changes. Dropping it would hang both.
 //!
 //! A line may come in pieces. The endpoint in it can be rewritten only if the
 //! chunk at hand holds all of it, and the line's end too. So where the session
 //! is translated, the endpoint of an announcement that is not whole is withheld,
 //! and comes again with what follows it; all else passes at once. A line that
 //! can no longer be an announcement (too long, or with a lone CR or LF in it)
-//! is let go.
+//! is let go. What may have to be kept from the server is withheld from its verb on.
 //!
-//! A packet is refused in one case: the announcement is in order, but no port
-//! of the translated address is free. Passed on, it would send the other end
-//! to an address that means nothing there; dropped, it is repeated, and may
-//! find a port then. The kernel does the same.
+//! A packet is refused where a line in it may not pass and cannot be made
+//! harmless: no port of the translated address is free (passed on, it would
+//! send the other end to an address that means nothing there; repeated, it may
+//! find a port. The kernel does the same), or the line is too long and the
+//! operator has such blocked.
 
+mod announce;
+mod client;
 mod command;
 mod line;
 mod notation;
+mod outstanding;
 mod reply;
+mod server;
+mod settings;
 mod telnet;
 #[cfg(test)]
 mod tests;
+mod tls;
 
-use command::Command;
-use line::{Extent, Line, LineReader};
-use notation::{Notation, Written};
-use reply::{Code, Outcome, ReplyReader};
+pub use settings::{
+    ActiveFrom, AfterAuth, DefaultPort, Passage, PassiveHost, Settings, Strictness, ThirdParty,
+};
+
+use line::{Line, LineReader};
+use outstanding::{Awaits, Outstanding};
+use reply::ReplyReader;
+use tls::Records;
 
 use super::stream::Follow;
 use super::{
-    Alg, AlgVerdict, Announcement, Chunk, Desk, Edit, Fixed, Inspection, NoHole, NotOpened, Note,
+    Admits, Alg, AlgVerdict, Announcement, Chunk, Desk, Fixed, Hole, Inspection, NotOpened, Note,
+    Start,
 };
-use crate::net::{AlgKind, Direction, Endpoint, Family, Protocol};
+use crate::net::{AlgKind, Direction, PerDirection, Port, Protocol};
 
-/// Ports that only a privileged process could bind, and that no data session
-/// needs.
-const FIRST_UNPRIVILEGED: u16 = 1024;
-
-/// How many endpoints of one chunk can be rewritten: far more than the one
+/// How many places of one chunk can be rewritten: far more than the one
 /// that a dialogue needs, and fewer than a stream remembers
 /// ([`super::stream::MAX_CHANGES`]), so that no single packet overflows it.
 const MAX_EDITS: usize = 8;
@@ -62,35 +93,86 @@ const CLIENT: Direction = Direction::Original;
 const SERVER: Direction = Direction::Reply;
 
 /// The reader of one FTP control session.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Ftp {
-    commands: LineReader,
-    lines_of_replies: LineReader,
+    lines: PerDirection<LineReader>,
     replies: ReplyReader,
-    /// How many PASV and EPSV wait for their reply.
-    awaited: u8,
+    outstanding: Outstanding,
+    stage: Stage,
+    first_line: FirstLine,
     epsv_all: EpsvAll,
-    security: Security,
+    data_port: DataPort,
+    reading: Reading,
+}
+
+/// How far the server has let the client come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// It has not greeted.
+    Connected,
+    /// It has (220), and knows nobody.
+    Greeted,
+    /// It has let somebody in (230, 232).
+    LoggedIn,
+}
+
+/// Whether the client has said anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FirstLine {
+    Awaited,
+    Heard,
 }
 
 /// Whether the client has bound itself to EPSV (RFC 2428 section 4).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EpsvAll {
-    #[default]
     No,
     /// It said so, and has no answer yet.
     Asked,
     Accepted,
 }
 
-/// Whether the stream is clear text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Security {
-    #[default]
+/// Where a data session goes (RFC 959 section 3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DataPort {
+    /// Where the client's control session comes from.
+    Default,
+    /// Where PORT, PASV or the like have said.
+    Named,
+}
+
+/// Whether the stream can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// It is clear text.
     Clear,
     /// The client has sent AUTH, and has no answer yet.
-    Asked,
-    Encrypted,
+    AuthAsked,
+    /// It is protected by TLS, whose records are followed in both directions.
+    Tls(PerDirection<Records>),
+    /// It is never read again.
+    Never,
+}
+
+impl Ftp {
+    /// A reader that has read nothing.
+    #[must_use]
+    pub fn new(start: Start) -> Self {
+        let (stage, first_line) = match start {
+            Start::Beginning => (Stage::Connected, FirstLine::Awaited),
+            Start::Middle => (Stage::LoggedIn, FirstLine::Heard),
+        };
+        Self {
+            lines: PerDirection::default(),
+            replies: ReplyReader::default(),
+            outstanding: Outstanding::default(),
+            stage,
+            first_line,
+            epsv_all: EpsvAll::No,
+            data_port: DataPort::Default,
+            reading: Reading::Clear,
+        }
+    }
 }
 
 impl Alg for Ftp {
@@ -100,13 +182,12 @@ impl Alg for Ftp {
 
     fn inspect(&mut self, chunk: Chunk<'_>, desk: &mut dyn Desk) -> Inspection {
         let mut inspection = Inspection::default();
-        let mut at = 0;
-        while self.security != Security::Encrypted && inspection.verdict == AlgVerdict::Pass {
-            let reader = match chunk.direction {
-                CLIENT => &mut self.commands,
-                SERVER => &mut self.lines_of_replies,
-            };
-            let Some(line) = reader.next(chunk.bytes, &mut at) else {
+        let Some(mut at) = self.clear_from(chunk, &mut inspection) else {
+            return inspection;
+        };
+        while self.is_readable() && inspection.verdict == AlgVerdict::Pass {
+            let Some(line) = self.lines[chunk.direction].next(chunk.bytes, &mut at) else {
+                self.begun(chunk.direction, desk, &mut inspection);
                 inspection.hold = self.withhold(&chunk, desk);
                 break;
             };
@@ -119,20 +200,25 @@ impl Alg for Ftp {
     }
 
     fn follow(&self) -> Follow {
-        match self.security {
-            Security::Clear | Security::Asked => Follow::Strictly,
-            Security::Encrypted => Follow::Loosely,
+        match self.reading {
+            // Where TLS ends has to be found, however the stream comes.
+            Reading::Clear | Reading::AuthAsked | Reading::Tls(_) => Follow::Strictly,
+            Reading::Never => Follow::Loosely,
         }
     }
 
     fn skipped(&mut self, direction: Direction) {
+        self.lines[direction].lose_place();
+        if let Reading::Tls(records) = &mut self.reading {
+            records[direction].lose_place();
+        }
         match direction {
-            CLIENT => self.commands.lose_place(),
+            CLIENT => self.first_line = FirstLine::Heard,
             SERVER => {
-                self.lines_of_replies.lose_place();
                 self.replies.lose_place();
-                // What was awaited may have gone by.
-                self.awaited = 0;
+                // What was awaited may have gone by, and so may the login.
+                self.outstanding.clear();
+                self.stage = Stage::LoggedIn;
             }
         }
     }
@@ -143,105 +229,77 @@ impl Alg for Ftp {
 }
 
 impl Ftp {
-    /// From where on the line that is not whole yet is not to leave: from where
-    /// the endpoint in it may begin that will have to be rewritten.
-    fn withhold(&mut self, chunk: &Chunk<'_>, desk: &dyn Desk) -> Option<usize> {
-        let by = chunk.direction;
-        if !desk.translates(by) {
+    fn is_readable(&self) -> bool {
+        matches!(self.reading, Reading::Clear | Reading::AuthAsked)
+    }
+
+    /// From where on this chunk is clear text that can be read.
+    fn clear_from(&mut self, chunk: Chunk<'_>, found: &mut Inspection) -> Option<usize> {
+        let Reading::Tls(records) = &mut self.reading else {
+            return self.is_readable().then_some(0);
+        };
+        let at = records[chunk.direction].follow(chunk.bytes)?;
+        // Lines that go ahead of the other end's close are not read, nor is what
+        // of them comes later.
+        self.lines[chunk.direction] = LineReader::default();
+        if !records[!chunk.direction].is_closed() {
+            self.lines[chunk.direction].lose_place();
             return None;
         }
-        let reader = match by {
-            CLIENT => &self.commands,
-            SERVER => &self.lines_of_replies,
-        };
-        let beginning = reader.beginning()?;
-        let (what, endpoint_at) = match by {
-            CLIENT => command::endpoint_in(beginning.text)?,
-            SERVER if self.awaited > 0 => {
-                let code = self.replies.ends_with(beginning.text)?;
-                reply::endpoint_in(code, beginning.text)?
+        // What was said in between nobody knows; without a login there is no CCC.
+        self.reading = Reading::Clear;
+        self.outstanding.clear();
+        self.replies.lose_place();
+        self.stage = Stage::LoggedIn;
+        found.notes.push(Note::Readable);
+        Some(at)
+    }
+
+    /// From where on the line that is not whole yet is not to leave: from where
+    /// the endpoint in it may begin that will have to be rewritten, or from its
+    /// verb on, where that may be one which the server is not to see.
+    fn withhold(&mut self, chunk: &Chunk<'_>, desk: &dyn Desk) -> Option<usize> {
+        let by = chunk.direction;
+        let settings = &desk.settings().ftp;
+        let beginning = self.lines[by].beginning()?;
+        let place = match by {
+            CLIENT if settings.may_hide(beginning.text) => 0,
+            CLIENT if desk.translates(by) => {
+                let (what, place) = command::endpoint_in(beginning.text)?;
+                self.may_announce(what, settings.strictness).ok()?;
+                place
             }
-            SERVER => return None,
+            SERVER if desk.translates(by) => {
+                let is_asked = self.outstanding.has(Awaits::Passive)
+                    || settings.strictness == Strictness::Lines;
+                let code = self
+                    .replies
+                    .ends_with(beginning.text)
+                    .filter(|_| is_asked)?;
+                let (what, place) = reply::endpoint_in(code, beginning.text)?;
+                self.may_announce(what, settings.strictness).ok()?;
+                place
+            }
+            _ => return None,
         };
-        self.may_announce(what).ok()?;
         let skipped = beginning.skipped;
-        let reader = match by {
-            CLIENT => &mut self.commands,
-            SERVER => &mut self.lines_of_replies,
-        };
-        reader.give_back(endpoint_at, skipped, chunk.bytes.len())
+        self.lines[by].give_back(place, skipped, chunk.bytes.len())
     }
 
-    fn command(&mut self, line: &Line<'_>, desk: &mut dyn Desk, found: &mut Inspection) {
-        match Command::read(line) {
-            Command::Active(what, written) => {
-                let announced = self
-                    .may_announce(what)
-                    .and(written.ok_or(NotOpened::Malformed));
-                announce(CLIENT, what, announced, line, desk, found);
-            }
-            Command::Passive(what) => match self.may_announce(what) {
-                Ok(()) => self.awaited = self.awaited.saturating_add(1),
-                Err(why) => found.opens_nothing(CLIENT, what, why),
-            },
-            Command::EpsvAll => self.epsv_all = EpsvAll::Asked,
-            Command::Auth => self.security = Security::Asked,
-            Command::Other => {}
+    /// A line that has not ended: one that is too long may not go on.
+    fn begun(&self, by: Direction, desk: &dyn Desk, found: &mut Inspection) {
+        let is_blocked = desk.settings().ftp.long_lines == Passage::Block;
+        if is_blocked && self.lines[by].is_beyond_limit() {
+            found.refuses(by, "a line", NotOpened::LongLine, &[]);
         }
-    }
-
-    fn reply(&mut self, line: &Line<'_>, desk: &mut dyn Desk, found: &mut Inspection) {
-        let Some(code) = self.replies.read(&line.text) else {
-            return;
-        };
-        let is_clear = line.extent == Extent::Whole && !line.is_ambiguous();
-        let (what, written) = match code {
-            Code::SECURITY_ACCEPTED | Code::SECURITY_DATA => {
-                self.security = Security::Encrypted;
-                found.notes.push(Note::Encrypted);
-                return;
-            }
-            // By its code, not by the command that it answers: servers that
-            // answer EPSV with 227, or PASV with 229, exist.
-            Code::PASSIVE => ("227", reply::passive(&line.text)),
-            Code::EXTENDED_PASSIVE => ("229", reply::extended_passive(&line.text)),
-            _ => return self.outcome(code.outcome()),
-        };
-        let announced = self.take_awaited().and_then(|()| self.may_announce(what));
-        let written = written.filter(|_| is_clear).ok_or(NotOpened::Malformed);
-        announce(SERVER, what, announced.and(written), line, desk, found);
-    }
-
-    /// A reply without an endpoint: what it means for what waits for one.
-    fn outcome(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Preliminary | Outcome::MoreNeeded => {}
-            Outcome::Done => {
-                if self.epsv_all == EpsvAll::Asked {
-                    self.epsv_all = EpsvAll::Accepted;
-                }
-            }
-            Outcome::Refused => {
-                self.awaited = self.awaited.saturating_sub(1);
-                if self.epsv_all == EpsvAll::Asked {
-                    self.epsv_all = EpsvAll::No;
-                }
-                if self.security == Security::Asked {
-                    self.security = Security::Clear;
-                }
-            }
-        }
-    }
-
-    /// One command, one reply.
-    fn take_awaited(&mut self) -> Result<(), NotOpened> {
-        self.awaited = self.awaited.checked_sub(1).ok_or(NotOpened::Unasked)?;
-        Ok(())
     }
 
     /// Whether this command or reply may announce anything in this state.
-    fn may_announce(&self, what: &str) -> Result<(), NotOpened> {
-        if self.security != Security::Clear {
+    fn may_announce(&self, what: &str, strictness: Strictness) -> Result<(), NotOpened> {
+        if strictness == Strictness::Dialogue && self.stage < Stage::LoggedIn {
+            return Err(NotOpened::BeforeLogin);
+        }
+        if self.reading != Reading::Clear {
             return Err(NotOpened::AfterAuth);
         }
         if self.epsv_all != EpsvAll::No && !matches!(what, "EPSV" | "229") {
@@ -249,79 +307,23 @@ impl Ftp {
         }
         Ok(())
     }
-}
 
-/// Asks for the hole that a line announces, and rewrites the line if the other
-/// end finds it elsewhere.
-fn announce(
-    by: Direction,
-    what: &'static str,
-    announced: Result<Written, NotOpened>,
-    line: &Line<'_>,
-    desk: &mut dyn Desk,
-    found: &mut Inspection,
-) {
-    if let Err(why) = announced.and_then(|written| expect(by, &written, line, desk, found)) {
-        found.opens_nothing(by, what, why);
-        if why == NotOpened::NoHole(NoHole::NoPort) {
-            found.verdict = AlgVerdict::Refuse(why);
-        }
+    /// Reads nothing more of this session.
+    fn let_go(
+        &mut self,
+        what: &'static str,
+        why: NotOpened,
+        line: &Line<'_>,
+        desk: &mut dyn Desk,
+        found: &mut Inspection,
+    ) {
+        self.reading = Reading::Never;
+        desk.withdraw_all();
+        found.opens_nothing(CLIENT, what, why, &line.text);
     }
 }
 
-fn expect(
-    by: Direction,
-    written: &Written,
-    line: &Line<'_>,
-    desk: &mut dyn Desk,
-    found: &mut Inspection,
-) -> Result<(), NotOpened> {
-    let own = desk.address_of(by);
-    let named = written.address.unwrap_or(own);
-    if Family::of(named) != Family::of(own) {
-        return Err(NotOpened::OtherFamily);
-    }
-    if named != own {
-        return Err(NotOpened::ThirdParty(named));
-    }
-    if written.port.0 < FIRST_UNPRIVILEGED {
-        return Err(NotOpened::PrivilegedPort(written.port));
-    }
-    let place = line
-        .in_chunk(&written.range)
-        .filter(|_| found.edits.len() < MAX_EDITS);
-    let announcement = Announcement {
-        by,
-        protocol: Protocol::TCP,
-        endpoint: Endpoint::new(named, written.port),
-        fixed: match (&place, written.notation) {
-            (Some(_), _) => Fixed::Nothing,
-            (None, Notation::PortAlone) => Fixed::Port,
-            (None, _) => Fixed::Endpoint,
-        },
-    };
-    let reached_at = desk.expect(announcement).map_err(NotOpened::NoHole)?;
-    debug_assert!(
-        announcement.allows(reached_at),
-        "a hole nobody can be told of"
-    );
-    found.notes.push(Note::Opened {
-        announcement,
-        reached_at,
-    });
-    // An equal endpoint keeps its spelling, leading zeros and all.
-    let says = |endpoint: Endpoint| written.notation.render(endpoint);
-    if says(reached_at) == says(announcement.endpoint) {
-        return Ok(());
-    }
-    if let (Some(range), Some(with)) = (place, says(reached_at)) {
-        found.edits.push(Edit { range, with });
-    }
-    Ok(())
-}
-
-impl Inspection {
-    fn opens_nothing(&mut self, by: Direction, what: &'static str, why: NotOpened) {
-        self.notes.push(Note::NotOpened { by, what, why });
-    }
+/// The port next below: where an active server connects from.
+fn below(port: Port) -> Port {
+    Port(port.0.saturating_sub(1))
 }

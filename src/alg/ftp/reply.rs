@@ -10,10 +10,25 @@ pub(super) struct Code([u8; 3]);
 impl Code {
     pub(super) const PASSIVE: Self = Self(*b"227");
     pub(super) const EXTENDED_PASSIVE: Self = Self(*b"229");
+    /// RFC 959: what was asked for is done.
+    pub(super) const DONE: Self = Self(*b"200");
+    /// The server is ready for a new user.
+    pub(super) const GREETING: Self = Self(*b"220");
+    /// The user is logged in; by what the password of RFC 2228 was (232).
+    pub(super) const LOGGED_IN: Self = Self(*b"230");
+    pub(super) const AUTHORIZED: Self = Self(*b"232");
+    /// The server closes the control session: an answer to any command, and to
+    /// none.
+    pub(super) const NOT_AVAILABLE: Self = Self(*b"421");
     /// RFC 4217 section 4: the TLS handshake comes next.
     pub(super) const SECURITY_ACCEPTED: Self = Self(*b"234");
     /// RFC 2228 section 5.1: security data come next.
     pub(super) const SECURITY_DATA: Self = Self(*b"334");
+
+    /// Whether it tells that a transfer is over, or was broken off.
+    pub(super) fn ends_transfer(self) -> bool {
+        matches!(&self.0, b"225" | b"226" | b"426")
+    }
 
     /// What its first digit says.
     pub(super) fn outcome(self) -> Outcome {

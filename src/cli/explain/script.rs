@@ -7,7 +7,7 @@ use super::{Line, Steps, arrival_zone, named_zone};
 use crate::config::Compiled;
 use crate::engine::{Arrival, Checksums, Engine, Options, Output, Verdict};
 use crate::expression::{ExpressionError, PacketExpression, ScriptLine};
-use crate::net::{Direction, PerDirection, Port, TcpFlags, Timestamp, ZoneId};
+use crate::net::{AlgKind, Direction, PerDirection, Port, TcpFlags, Timestamp, ZoneId};
 use crate::packet::Headers;
 
 /// A line of a script with what came of it.
@@ -15,6 +15,20 @@ pub(super) struct Explained {
     pub(super) text: String,
     pub(super) lines: Vec<Line>,
     pub(super) verdict: Verdict,
+}
+
+/// What FTP's ends say before they come to the point.
+const LOGIN: [(Direction, &[u8]); 5] = [
+    (Direction::Reply, b"220 ready\r\n"),
+    (Direction::Original, b"USER anonymous\r\n"),
+    (Direction::Reply, b"331 and?\r\n"),
+    (Direction::Original, b"PASS guest\r\n"),
+    (Direction::Reply, b"230 welcome\r\n"),
+];
+
+/// The flags of a segment with a line.
+fn said() -> TcpFlags {
+    TcpFlags::PSH | TcpFlags::ACK
 }
 
 /// The gateway that the lines of a script go through, one after the other.
@@ -110,10 +124,22 @@ impl<'a> Script<'a> {
             if !matches!(verdict, Verdict::Forward(_)) {
                 explained.lines.extend(lines);
                 explained.verdict = verdict;
-                break;
+                return Ok(explained);
             }
         }
+        if self.is_ftp() {
+            for (by, line) in LOGIN {
+                self.segment(by, said(), line.to_vec())?;
+            }
+            explained.text = format!("{expression}, the handshake and a login");
+        }
         Ok(explained)
+    }
+
+    /// Whether the FTP ALG reads the connection that was opened last.
+    fn is_ftp(&self) -> bool {
+        let newest = self.engine.sessions().sorted().pop();
+        newest.is_some_and(|session| session.origin.alg == Some(AlgKind::Ftp))
     }
 
     /// A line in the connection that was opened last.
@@ -126,8 +152,7 @@ impl<'a> Script<'a> {
             .end_in(zone, line)
             .ok_or("no end of the connection is in that zone")?;
         let sent = [line, b"\r\n"].concat();
-        let flags = TcpFlags::PSH | TcpFlags::ACK;
-        let (mut lines, verdict, left) = self.segment(by, flags, sent.clone())?;
+        let (mut lines, verdict, left) = self.segment(by, said(), sent.clone())?;
         let payload = Headers::read(&left, false).ok().and_then(|headers| {
             let payload = left.get(headers.payload_range())?;
             Some(payload.to_vec())
@@ -140,6 +165,13 @@ impl<'a> Script<'a> {
                 text: format!("leaves as {}", payload.trim_ascii_end().escape_ascii()),
                 place: None,
             });
+        }
+        let announces = ["PORT ", "EPRT "].iter().any(|verb| {
+            line.get(..verb.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(verb.as_bytes()))
+        });
+        if announces && by == Direction::Original && self.is_ftp() {
+            self.segment(Direction::Reply, said(), b"200 as you wish\r\n".to_vec())?;
         }
         Ok(Explained {
             text: text.to_owned(),

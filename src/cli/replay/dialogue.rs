@@ -97,6 +97,9 @@ impl Dialogues {
     /// Hears of a step of deciding.
     pub(super) fn step(&mut self, step: Step<'_>) {
         let Step::Alg(note) = step else { return };
+        if let Note::Admitted(_) = note {
+            return; // the reply stands there, and who came by the hole is told with it
+        }
         self.told.push(match note {
             Note::Opened {
                 announcement,

@@ -143,7 +143,8 @@ impl<'a, W: Write> JsonLines<'a, W> {
                 self.begun = Some(*handle);
                 return Ok(());
             }
-            Event::Ended {
+            Event::Alg { .. }
+            | Event::Ended {
                 ending: Ending::Replaced | Ending::Refused | Ending::Evicted,
                 ..
             } => return Ok(()),

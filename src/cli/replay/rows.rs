@@ -23,6 +23,9 @@ pub(super) fn print_verdicts(to: &mut impl Write, engine: &Engine) -> io::Result
     for (standing, count) in engine.counters().evicted() {
         writeln!(to, "  evicted to make room: {count} {standing}")?;
     }
+    for (check, count) in engine.counters().not_opened() {
+        writeln!(to, "  announced, and not opened: {count} {check}")?;
+    }
     for (kind, count) in engine.counters().withheld() {
         writeln!(to, "  withheld, too many at a time: {count} {kind}")?;
     }

@@ -1,10 +1,11 @@
 //! A packet of a session.
 
-use super::super::control::{Circumstances, Leaves, read as read_control};
+use super::super::control::{Leaves, read as read_control};
+use super::super::desk::Circumstances;
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{After, Answered, Decision, Pass, Plan};
-use super::{Case, nothing, ttl_expired};
+use super::{Case, refused_by_alg, ttl_expired};
 use crate::net::{Direction, Timestamp, Tuple};
 use crate::rules::RuleId;
 use crate::session::{
@@ -90,24 +91,13 @@ impl Engine {
         let control = match control {
             None => None,
             Some(control) => {
-                let circumstances = Circumstances {
-                    sessions: &self.sessions,
-                    nat: &self.policy.nat,
-                    hash: self.hash,
-                    timeouts: &self.policy.lifetimes.get(origin.lifetime).timeouts,
-                    now: case.now,
-                };
-                let place = (handle, session, direction);
-                match read_control(
-                    control,
-                    &circumstances,
-                    place,
-                    case.headers,
-                    case.frame,
-                    why,
-                ) {
+                let known = (control, &self.circumstances(case));
+                match read_control(known, session, direction, (case.headers, case.frame), why) {
                     Ok(step) => step,
-                    Err(refused) => return nothing(judgement(Verdict::Drop, refused.0, state)),
+                    Err(refused) => {
+                        let dropped = judgement(Verdict::Drop, refused.reason, state);
+                        return refused_by_alg(dropped, refused.notes);
+                    }
                 }
             }
         };
@@ -143,6 +133,16 @@ impl Engine {
 }
 
 impl Engine {
+    /// What an ALG is asked and asks with.
+    pub(super) fn circumstances(&self, case: &Case<'_>) -> Circumstances<'_> {
+        Circumstances {
+            sessions: &self.sessions,
+            policy: &self.policy,
+            hash: self.hash,
+            now: case.now,
+        }
+    }
+
     /// What an answer to a keep-alive of the gateway does: when both ends have
     /// answered, their session lives as if they had spoken to each other.
     fn answered(

@@ -2,10 +2,11 @@
 
 use super::super::observer::{Observer, Step};
 use super::super::{Arrival, CtState, Engine, Judgement, Reason, Verdict};
+use super::fresh::refused_by_rule;
 use super::plan::{Admission, Decision, Opening};
 use super::{Case, invalid, ttl_expired};
-use crate::net::{Direction, PerDirection, Tuple};
-use crate::rules::RuleId;
+use crate::net::{Asking, Direction, PerDirection, Place, Tuple};
+use crate::rules::{Action, RuleId};
 use crate::session::{Claim, Expectation, Origin, Session, begin};
 
 impl Engine {
@@ -45,6 +46,10 @@ impl Engine {
         let Ok(tracked) = begin(&self.seen(case)) else {
             return self.decide_invalid(case, invalid(Reason::NoSession), why);
         };
+        if let Some(refused) = self.refused_as_related(case, tuple, expectation, why) {
+            let refusal = self.refusal(case.arrival.zone, case.headers);
+            return refused_by_rule(case, refused, refusal);
+        }
         if case.headers.ttl <= 1 {
             return ttl_expired(case, judgement(Verdict::Reject, Reason::TtlExpired, None));
         }
@@ -53,7 +58,7 @@ impl Engine {
             ..*tuple
         };
         wanted.source.address = expectation.source;
-        let egress = parent.origin.egress[expectation.direction];
+        let egress = expectation.egress;
         // It counts for its client, and is not refused by that.
         let quota = match expectation.direction {
             Direction::Original => parent.origin.claims.original.and_then(Claim::quota),
@@ -100,10 +105,51 @@ impl Engine {
         let opening = Opening {
             origin,
             first: self.first(case, tracked, &origin),
+            control: None,
             replaces: None,
             evicts: None,
             by,
         };
         self.open(case, judgement, opening, why)
+    }
+
+    /// What a rule about announced data sessions says, if it refuses this one.
+    /// It sees the real client and the real server, as any rule.
+    fn refused_as_related(
+        &self,
+        case: &Case<'_>,
+        tuple: &Tuple,
+        expectation: &Expectation,
+        why: &mut impl Observer,
+    ) -> Option<Judgement> {
+        let policy = &self.policy;
+        let asking = Asking {
+            from: case.arrival.zone,
+            to: Place::Zone(expectation.egress),
+            tuple: Tuple {
+                destination: expectation.to,
+                ..*tuple
+            },
+        };
+        let passed_over = |rule, mismatch| why.step(Step::PassedOver(rule, mismatch));
+        let ruling = policy
+            .rules
+            .judge_related(&asking, &policy.services, passed_over);
+        let (rule, action) = ruling?;
+        why.step(Step::RuledRelated(rule, action));
+        let verdict = match action {
+            Action::Allow => return None,
+            Action::Drop => Verdict::Drop,
+            Action::Reject => Verdict::Reject,
+        };
+        Some(Judgement {
+            verdict,
+            ct: CtState::Related,
+            reason: Reason::Rule,
+            rule: Some(rule),
+            session: None,
+            state: None,
+            check: None,
+        })
     }
 }

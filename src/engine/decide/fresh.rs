@@ -3,11 +3,12 @@
 
 use std::num::NonZeroU16;
 
+use super::super::control::{Control, ControlStep, Refused, read_datagram};
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::leaving::Aside;
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
-use super::{Case, answered, invalid, nothing, ttl_expired};
+use super::{Case, answered, invalid, nothing, refused_by_alg, ttl_expired};
 use crate::nat::NoMapping;
 use crate::net::{
     Asking, Direction, Family, LifetimeId, NatRows, PerDirection, Place, Protocol, Service,
@@ -135,7 +136,7 @@ impl Engine {
             lifetime: self.lifetime_of(permit.rule(), service, from, egress),
             alg: service
                 .and_then(|service| service.alg)
-                .filter(|_| case.headers.tcp().is_some()),
+                .filter(|alg| alg.protocol() == tuple.protocol),
             parent: None,
             claims: PerDirection {
                 original: leaving.claim,
@@ -153,14 +154,41 @@ impl Engine {
             Some(tracked.state()),
         );
         let by = Admission::Permit(permit);
+        let control = match self.read_request(case, &origin, why) {
+            Ok(control) => control,
+            Err(refused) => {
+                let dropped = judgement(Verdict::Drop, refused.reason, permit.rule(), None);
+                return refused_by_alg(dropped, refused.notes);
+            }
+        };
         let opening = Opening {
             origin,
             first,
+            control,
             replaces,
             evicts: None,
             by,
         };
         self.open(case, allowed, opening, why)
+    }
+
+    /// Lets the ALG read the datagram that its session begins with. Of TCP there
+    /// is nothing to read in a SYN.
+    fn read_request(
+        &self,
+        case: &Case<'_>,
+        origin: &Origin,
+        why: &mut impl Observer,
+    ) -> Result<Option<Box<ControlStep>>, Refused> {
+        match origin.alg {
+            Some(kind) if kind.protocol() == Protocol::UDP => {
+                let control = Control::new(kind, case.headers);
+                let known = (&control, &self.circumstances(case));
+                let place = (origin, Direction::Original);
+                read_datagram(known, place, (case.headers, case.frame), why)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// What the rules say of a connection: the permit, or the refusal.

@@ -147,6 +147,7 @@ impl Engine {
         let opening = Opening {
             origin,
             first: self.first(case, tracked, &origin),
+            control: None,
             replaces,
             evicts: None,
             by: Admission::Mapped,

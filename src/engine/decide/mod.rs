@@ -23,10 +23,12 @@ pub(super) use plan::{
     Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan,
 };
 
+pub(super) use self::refuse::is_a_hosts;
 use self::refuse::{refused_for_options, refused_unseen};
 use super::observer::{Observer, Step};
 use super::rates::AnswerKind;
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
+use crate::alg::Note;
 use crate::net::{IcmpErrors, Timestamp, ZoneId};
 use crate::packet::{BadPacket, Checksum, Complaint, Headers, Piece, Transport};
 
@@ -212,6 +214,17 @@ fn nothing(judgement: Judgement) -> Decision {
     Decision {
         judgement,
         plan: Plan::Nothing,
+    }
+}
+
+/// Nothing happens to the packet, but for what an ALG has to tell.
+fn refused_by_alg(judgement: Judgement, notes: Vec<Note>) -> Decision {
+    Decision {
+        judgement,
+        plan: match notes.is_empty() {
+            true => Plan::Nothing,
+            false => Plan::Told(judgement.session, notes),
+        },
     }
 }
 

@@ -7,10 +7,11 @@ use super::super::control::ControlStep;
 use super::super::fragments::Key;
 use super::super::rates::AnswerKind;
 use super::super::{Judgement, Reason};
+use crate::alg::Note;
 use crate::net::{AlgKind, Timestamp, Tuple};
 use crate::packet::{Checksum, Complaint, Cuts, Headers, Piece, Quoted};
 use crate::rules::Permit;
-use crate::session::{ExpectedTuple, Handle, Origin, Probing, Update};
+use crate::session::{ExpectedTuple, Handle, Origin, Probing, SessionId, Update};
 
 /// What was decided about a packet, with all that carrying it out needs.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(in crate::engine) struct Decision {
 pub(in crate::engine) enum Plan {
     /// Nothing: the packet is dropped in silence.
     Nothing,
+    /// Nothing, but an ALG has something to tell of this session.
+    Told(Option<SessionId>, Vec<Note>),
     /// The gateway answers.
     Answer(Headers, Answer),
     /// The gateway would answer, but has answered too often.
@@ -61,6 +64,7 @@ impl Plan {
             | Self::LetBy(headers, _)
             | Self::HoldSyn(headers) => headers.checksum,
             Self::Nothing
+            | Self::Told(..)
             | Self::Withheld(_)
             | Self::Answered(_)
             | Self::Keep(..)
@@ -154,6 +158,8 @@ pub(in crate::engine) enum After {
 pub(in crate::engine) struct Opening {
     pub(in crate::engine) origin: Origin,
     pub(in crate::engine) first: Update,
+    /// What its ALG has read in its first packet already.
+    pub(in crate::engine) control: Option<Box<ControlStep>>,
     pub(in crate::engine) replaces: Option<Handle>,
     /// What has to go to make room.
     pub(in crate::engine) evicts: Option<Handle>,

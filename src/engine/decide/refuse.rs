@@ -42,8 +42,13 @@ pub(super) fn refused_for_options(case: &Case<'_>) -> Option<Decision> {
 /// section 2.5): one sender, one receiver, neither on this link or host alone.
 /// Linux passes on the reserved ones of class E too.
 fn may_be_forwarded(profile: Profile, source: IpAddr, destination: IpAddr) -> bool {
+    is_a_hosts(profile, source) && is_a_hosts(profile, destination)
+}
+
+/// Whether an address can be one host's, anywhere but on this link.
+pub(in crate::engine) fn is_a_hosts(profile: Profile, address: IpAddr) -> bool {
     let first = |a: Ipv4Addr| a.octets()[0];
-    let unicast = |address: IpAddr| match address {
+    match address {
         IpAddr::V4(a) => {
             !a.is_multicast()
                 && !a.is_broadcast()
@@ -63,6 +68,5 @@ fn may_be_forwarded(profile: Profile, source: IpAddr, destination: IpAddr) -> bo
                 // Loopback and the unspecified address are among these.
                 && !matches!(a.segments(), [0, 0, 0, 0, 0, 0 | 0xffff, _, _])
         }
-    };
-    unicast(source) && unicast(destination)
+    }
 }

@@ -181,7 +181,7 @@ fn t_frag_key__equal_numbers_of_two_hosts_protocols_or_zones_never_mix() {
 fn t_frag_alg__a_control_segment_in_pieces_is_read_whole() {
     let mut lab = Lab::new(OFFICE);
     let server = "198.51.100.21:21";
-    let ftp = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), server);
+    let ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), server);
     let segment = ftp.client.segment().data("PORT 10,0,0,7,200,10\r\n");
     let sent = send_all(&mut lab, LAN, &cut(&segment, &[24, 32]));
     assert_eq!(joined(&sent.pieces).text(), "PORT 203,0,113,2,200,10\r\n");
@@ -192,7 +192,7 @@ fn t_frag_alg__a_control_segment_in_pieces_is_read_whole() {
 fn t_slip_frag__a_piece_that_looks_like_a_control_line_is_none() {
     let mut lab = Lab::new(OFFICE);
     let server = "198.51.100.21:21";
-    let ftp = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), server);
+    let ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), server);
     // A line that stands at the start of a piece, and in the midst of a line.
     let text = format!("STAT {}PORT 10,0,0,7,200,10\r\n", "x".repeat(47));
     let pieces = cut(&ftp.client.segment().data(&text), &[72]);

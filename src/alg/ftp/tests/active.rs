@@ -12,6 +12,8 @@ fn t_959_port__untranslated_it_passes_as_it_is() {
         protocol: Protocol::TCP,
         endpoint: "10.0.0.7:51210".parse().unwrap(),
         fixed: Fixed::Nothing,
+        from: None,
+        admits: Admits::OnceAccepted,
     };
     assert_eq!(dialogue.desk.holes, [announced]);
 }
@@ -68,15 +70,17 @@ fn t_959_eol__a_lone_cr_or_lf_in_the_line_opens_nothing() {
 
 #[test]
 fn t_2577_addr__a_port_command_for_another_host_opens_nothing() {
-    for other in [
-        "10.0.0.8",
-        SERVER_V4,
-        "127.0.0.1",
-        "255.255.255.255",
-        "0.0.0.0",
+    let third: fn(IpAddr) -> NotOpened = NotOpened::ThirdParty;
+    for (other, why) in [
+        ("10.0.0.8", third),
+        (SERVER_V4, third),
+        ("203.0.113.2", NotOpened::Gateway),
+        ("127.0.0.1", NotOpened::NoHost),
+        ("255.255.255.255", NotOpened::NoHost),
+        ("0.0.0.0", NotOpened::NoHost),
     ] {
         let mut dialogue = Dialogue::v4().translated_to("203.0.113.2:40000");
-        let why = NotOpened::ThirdParty(other.parse().unwrap());
+        let why = why(other.parse().unwrap());
         let numbers = other.replace('.', ",");
         let port = format!("PORT {numbers},200,10\r\n");
         assert_opens_nothing(&mut dialogue, CLIENT, &port, why);
@@ -88,8 +92,14 @@ fn t_2577_addr__a_port_command_for_another_host_opens_nothing() {
 #[test]
 fn t_slip_own__another_inside_host_is_refused_in_ipv6_too() {
     let mut dialogue = Dialogue::v6();
-    for other in ["2001:db8:10::8", "ff02::1", "::1", "::"] {
-        let why = NotOpened::ThirdParty(other.parse().unwrap());
+    let third: fn(IpAddr) -> NotOpened = NotOpened::ThirdParty;
+    for (other, why) in [
+        ("2001:db8:10::8", third),
+        ("ff02::1", NotOpened::NoHost),
+        ("::1", NotOpened::NoHost),
+        ("::", NotOpened::NoHost),
+    ] {
+        let why = why(other.parse().unwrap());
         let line = format!("EPRT |2|{other}|51210|\r\n");
         assert_opens_nothing(&mut dialogue, CLIENT, &line, why);
     }

@@ -2,6 +2,7 @@
 
 mod active;
 mod any_octets;
+mod dialogue;
 mod encrypted;
 mod passive;
 mod stream;
@@ -9,8 +10,8 @@ mod stream;
 use std::net::IpAddr;
 
 use super::*;
-use crate::alg::attach;
-use crate::net::{Port, SeqNumber};
+use crate::alg::{Edit, NoHole, Whose, attach};
+use crate::net::{Endpoint, SeqNumber};
 
 const CLIENT_V4: &str = "10.0.0.7";
 const SERVER_V4: &str = "10.0.9.21";
@@ -25,14 +26,34 @@ struct MockDesk {
     translate: Option<Endpoint>,
     /// Whether every hole is refused for want of a port.
     exhausted: bool,
+    settings: crate::alg::Settings,
     holes: Vec<Announcement>,
+    /// Where those are found that admit, or that were closed.
+    admitted: Vec<Endpoint>,
+    withdrawn: Vec<Endpoint>,
+    closed_all: usize,
 }
 
 impl Desk for MockDesk {
-    fn address_of(&self, direction: Direction) -> IpAddr {
+    fn settings(&self) -> &crate::alg::Settings {
+        &self.settings
+    }
+
+    fn end_of(&self, direction: Direction) -> Endpoint {
         match direction {
-            CLIENT => self.addresses[0],
-            SERVER => self.addresses[1],
+            CLIENT => Endpoint::new(self.addresses[0], Port(51000)),
+            SERVER => Endpoint::new(self.addresses[1], Port(21)),
+        }
+    }
+
+    fn whose(&self, address: IpAddr) -> Whose {
+        match address.to_string().as_str() {
+            "203.0.113.2" => Whose::Gateways,
+            "192.0.2.77" => Whose::Friends,
+            "127.0.0.1" | "255.255.255.255" | "0.0.0.0" | "ff02::1" | "::1" | "::" => {
+                Whose::NoHosts
+            }
+            _ => Whose::Hosts,
         }
     }
 
@@ -40,7 +61,7 @@ impl Desk for MockDesk {
         self.translate.is_some()
     }
 
-    fn expect(&mut self, announcement: Announcement) -> Result<Endpoint, NoHole> {
+    fn expect(&mut self, announcement: Announcement) -> Result<Hole, NoHole> {
         if self.exhausted {
             return Err(NoHole::NoPort);
         }
@@ -49,7 +70,23 @@ impl Desk for MockDesk {
             return Err(NoHole::NeedsRewrite);
         }
         self.holes.push(announcement);
-        Ok(reached_at)
+        Ok(Hole {
+            by: announcement.by,
+            protocol: announcement.protocol,
+            reached_at,
+        })
+    }
+
+    fn admit(&mut self, hole: Hole) {
+        self.admitted.push(hole.reached_at);
+    }
+
+    fn withdraw(&mut self, hole: Hole) {
+        self.withdrawn.push(hole.reached_at);
+    }
+
+    fn withdraw_all(&mut self) {
+        self.closed_all += 1;
     }
 }
 
@@ -63,9 +100,16 @@ struct Dialogue {
 }
 
 impl Dialogue {
+    /// One whose client is logged in.
     fn between(client: &str, server: &str) -> Self {
+        let mut dialogue = Self::connected(client, server);
+        dialogue.logs_in();
+        dialogue
+    }
+
+    fn connected(client: &str, server: &str) -> Self {
         Self {
-            alg: attach(AlgKind::Ftp),
+            alg: attach(AlgKind::Ftp, Start::Beginning),
             desk: MockDesk {
                 addresses: vec![client.parse().unwrap(), server.parse().unwrap()],
                 ..MockDesk::default()
@@ -73,6 +117,22 @@ impl Dialogue {
             notes: Vec::new(),
             withheld: Default::default(),
         }
+    }
+
+    fn logs_in(&mut self) {
+        self.server("220 ready\r\n");
+        self.client("USER me\r\n");
+        self.server("331 password?\r\n");
+        self.client("PASS secret\r\n");
+        self.server("230 welcome\r\n");
+        assert_eq!(self.notes, []);
+    }
+
+    /// One with these settings, logged in.
+    fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut dialogue = Self::v4();
+        change(&mut dialogue.desk.settings.ftp);
+        dialogue
     }
 
     fn v4() -> Self {
@@ -181,7 +241,9 @@ fn t_7151_host__its_address_is_not_rewritten() {
 }
 
 #[test]
-fn t_slip_default__there_is_no_alg_but_ftp() {
-    assert_eq!(AlgKind::ALL, [AlgKind::Ftp]);
-    assert_eq!(attach(AlgKind::Ftp).kind(), AlgKind::Ftp);
+fn t_slip_default__there_is_no_alg_but_those_of_ftp_and_tftp() {
+    assert_eq!(AlgKind::ALL, [AlgKind::Ftp, AlgKind::Tftp]);
+    for kind in AlgKind::ALL {
+        assert_eq!(attach(kind, Start::Beginning).kind(), kind);
+    }
 }

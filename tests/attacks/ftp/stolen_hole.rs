@@ -2,12 +2,12 @@
 
 use spigate::engine::Reason;
 
-use super::dialogue::Dialogue;
-use super::forged::refused;
-use super::lab::{DMZ, LAN, Lab, WAN};
-use super::packets::{tcp, udp};
-use super::policies::OFFICE;
-use super::wants::forward_to;
+use crate::dialogue::Dialogue;
+use crate::forged::refused;
+use crate::lab::{DMZ, LAN, Lab, WAN};
+use crate::packets::{tcp, udp};
+use crate::policies::OFFICE;
+use crate::wants::forward_to;
 
 const CLIENT: &str = "10.0.0.7:51000";
 const SERVER: &str = "198.51.100.21:21";
@@ -15,8 +15,8 @@ const HOLE: &str = "203.0.113.2:51210";
 
 fn announced() -> (Lab, Dialogue) {
     let mut lab = Lab::new(OFFICE);
-    let mut ends = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
-    ends.client_says(&mut lab, 0.0, "PORT 10,0,0,7,200,10\r\n");
+    let mut ends = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    ends.announces(&mut lab, 0.0, "PORT 10,0,0,7,200,10\r\n");
     assert_eq!(lab.expected().len(), 1);
     (lab, ends)
 }
@@ -97,7 +97,7 @@ fn bouncing_to_a_third_host_or_a_low_port_announces_nothing() {
         "EPRT |1|10.0.0.8|51210|\r\n",
     ] {
         let mut lab = Lab::new(OFFICE);
-        let ends = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+        let ends = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
         let _ = lab
             .at(0.0)
             .from(LAN)
@@ -127,7 +127,7 @@ fn a_form_that_is_posted_elsewhere_announces_nothing() {
             format!("10.0.0.7:{port}"),
             format!("198.51.100.9:{service}"),
         );
-        let mut ends = Dialogue::open(&mut lab, 0.0, (LAN, &client), &server);
+        let mut ends = Dialogue::ftp(&mut lab, 0.0, (LAN, &client), &server);
         for text in [
             "POST / HTTP/1.1\r\nHost: x\r\n\r\n",
             "PORT 10,0,0,7,200,10\r\n",
