@@ -13,7 +13,9 @@ use spigate::engine::{
     Arrival, Checksums, Engine, Options, Output, Policy, Reason, Silent, Verdict,
 };
 use spigate::net::{Direction, Endpoint, Port, Timestamp, ZoneId};
-use spigate::session::{Handle, Limits, Session, SessionId, Sessions, Standing, WhenFull};
+use spigate::session::{
+    Expectation, Handle, Limits, Session, SessionId, Sessions, Standing, WhenFull,
+};
 
 use super::other_packets::{
     abort, cookie_ack, cookie_echo, data, heartbeat, heartbeat_ack, init, init_ack, sctp,
@@ -425,6 +427,16 @@ impl World {
                 });
             }
             _ if judgement.reason == Reason::ProbeAnswered => assert!(out.made.is_empty()),
+            // Its session has taken note of it: it waits, or is to come again.
+            // Nothing begins, ends or is expected because of it.
+            verdict if matches!(judgement.reason, Reason::AlgHeld | Reason::AlgOutOfOrder) => {
+                let tuples = |table: &(Vec<Session>, Vec<Expectation>)| {
+                    let sessions = table.0.iter().map(|session| session.origin.tuples);
+                    (sessions.collect::<Vec<_>>(), table.1.clone())
+                };
+                assert_eq!(tuples(&table(&self.engine)), tuples(&before));
+                assert!(out.made.len() <= usize::from(verdict == Verdict::Hold));
+            }
             verdict => {
                 assert_eq!(table(&self.engine), before, "a refused packet left a trace");
                 assert!(out.made.len() <= 1);
