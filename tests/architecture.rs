@@ -32,7 +32,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ),
     (
         "export",
-        &["config", "engine", "rules", "nat", "session", "net"],
+        &["config", "engine", "rules", "nat", "session", "alg", "net"],
     ),
     ("capture", &["engine", "session", "packet", "net"]),
     ("gateway", &["engine", "config", "packet", "net"]),
