@@ -3,6 +3,7 @@
 mod clients;
 mod hard;
 mod matrix;
+mod pieces;
 mod road;
 mod servers;
 mod table;

@@ -1,4 +1,5 @@
-//! Harder days: a bad road, and transfers side by side.
+//! Harder days: a bad road, transfers side by side, and one that lasts longer than
+//! its control connection may be idle.
 
 use std::fs;
 
@@ -117,6 +118,58 @@ fn three_transfers_of_one_client_run_side_by_side() {
             .run("python3", &[&arguments[..], &files].concat());
         let brought = fs::read(ftp.incoming.join("side")).unwrap();
         assert!(brought == fs::read(&own).unwrap());
+        gateway.stop(&lab);
+    });
+}
+
+/// Reads for seven seconds what could be had at once, and asks for more by the same
+/// control connection. One that has no transfer is gone by then.
+const SLOWLY: &str = r"
+import ftplib, socket, sys, time
+server = sys.argv[1]
+def login(passive):
+    client = ftplib.FTP(server, timeout=60)
+    client.login()
+    client.set_pasv(passive)
+    client.voidcmd('TYPE I')
+    return client
+for passive in (False, True):
+    idle, busy = login(passive), login(passive)
+    data = busy.transfercmd('RETR pub/large')
+    data.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    count = 0
+    for _ in range(14):
+        count += len(data.recv(65536, socket.MSG_WAITALL))
+        time.sleep(0.5)
+    while piece := data.recv(65536):
+        count += len(piece)
+    data.close()
+    assert busy.voidresp().startswith('226')
+    assert count == 8 << 20, count
+    assert sorted(busy.nlst()) == ['incoming', 'pub'], 'a listing'
+    busy.quit()
+    idle.sock.settimeout(3)
+    try:
+        idle.voidcmd('NOOP')
+    except TimeoutError:
+        print('the idle one is gone')
+    else:
+        raise SystemExit('the idle one is there')
+";
+
+#[test]
+fn t_ftp_idle__a_transfer_outlives_the_idle_timeout_of_its_control_connection() {
+    let test =
+        "ftp::hard::t_ftp_idle__a_transfer_outlives_the_idle_timeout_of_its_control_connection";
+    in_own_namespaces(test, PROGRAMS, || {
+        let lab = Lab::new();
+        let _ftp = Ftp::start(&lab, &lab.server, &[SERVER], 8 << 20);
+        let rules = rules("masquerade");
+        let hasty = rules.replace("idle = \"2h\"", "idle = \"3s\"");
+        assert_ne!(hasty, rules);
+        let gateway = lab.start_gateway(&hasty);
+        let said = lab.client.run("python3", &["-c", SLOWLY, SERVER]);
+        assert_eq!(said, "the idle one is gone\n".repeat(2));
         gateway.stop(&lab);
     });
 }
