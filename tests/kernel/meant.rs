@@ -157,18 +157,22 @@ const ROWS: [Row; 22] = [
             let segment = wire::tcp(client, server, numbers, text.as_bytes());
             lan(Ip::new(client.ip(), server.ip()).carrying(segment))
         };
-        let answer = wire::tcp(server, public, (SYN | ACK, 500, 101), &[]);
-        let answer = wan(Ip::new(server.ip(), public.ip()).carrying(answer));
+        let from_server = |numbers, text: &str| {
+            let segment = wire::tcp(server, public, numbers, text.as_bytes());
+            wan(Ip::new(server.ip(), public.ip()).carrying(segment))
+        };
         for sent in [
             from_client((SYN, 100, 0), ""),
-            answer,
+            from_server((SYN | ACK, 500, 101), ""),
             from_client((ACK, 101, 501), ""),
-            from_client((PSH | ACK, 101, 501), "NOOP\r\n"),
+            from_server((PSH | ACK, 501, 101), "220 hi\r\n"),
+            from_client((PSH | ACK, 101, 509), "USER u\r\n"),
+            from_server((PSH | ACK, 509, 109), "230 in\r\n"),
         ] {
             assert!(both.send(&sent).agree());
         }
         let compared = both.send(&from_client(
-            (PSH | ACK, 107, 501),
+            (PSH | ACK, 109, 517),
             "EPRT |2|2001:db8:10::7|20002|\r\n",
         ));
         let text = |all: &[(Zone, Vec<u8>)]| String::from_utf8_lossy(&all[0].1[60..]).into_owned();
