@@ -12,9 +12,10 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use spigate::alg::stream::MAX_BEYOND;
 use spigate::config;
 use spigate::engine::{
-    Arrival, Checksums, Engine, Extent, Options, Output, Policy, Silent, Verdict,
+    Arrival, Checksums, Engine, Extent, Options, Output, Policy, Reason, Silent, Verdict,
 };
 use spigate::net::{SeqNumber, TcpFlags, Timestamp, ZoneId};
 use spigate::packet::{Checksum, Headers, repair_checksums};
@@ -217,6 +218,9 @@ struct World<'a> {
     choices: &'a [u8],
     /// Whether every segment is as long as it can be.
     is_whole: bool,
+    /// How far the gateway has taken what each end sends, and how many segments
+    /// have come from behind that.
+    taken: [(usize, u8); 2],
 }
 
 impl<'a> World<'a> {
@@ -264,6 +268,7 @@ impl<'a> World<'a> {
             said: [0; 2],
             choices,
             is_whole: false,
+            taken: [(0, 0); 2],
         };
         // The numbers of both SYNs are one before those of the first octets.
         let mut syn = world.ends[CLIENT].segment(TcpFlags::SYN, 0, &[]);
@@ -296,6 +301,9 @@ impl<'a> World<'a> {
             checksum: Checksum::Complete,
         };
         let foreseen = self.engine.explain(arrival, &packet, &mut Silent);
+        if self.is_one_too_many(from, &packet, foreseen.reason) {
+            return;
+        }
         let (mut frame, mut out) = (packet, Output::default());
         let judgement = self
             .engine
@@ -309,6 +317,26 @@ impl<'a> World<'a> {
             self.inward[1 - from].push(frame);
             self.inward[1 - from].extend(out.more);
         }
+    }
+
+    /// Behind the same gap no more segments come than the gateway waits for; one
+    /// more would be a sender that never repeats, and the gap would be passed over.
+    fn is_one_too_many(&mut self, from: usize, packet: &[u8], reason: Reason) -> bool {
+        let headers = Headers::read(packet, false).expect("it is a segment");
+        let tcp = headers.tcp().expect("nothing else is sent");
+        let at = tcp.seq.since(SeqNumber(self.ends[from].first[0]));
+        let at = usize::try_from(at).unwrap_or(0);
+        let (taken, beyond) = &mut self.taken[from];
+        if at > *taken {
+            let is_one_too_many = *beyond == MAX_BEYOND;
+            assert!(tcp.payload == 0 || is_one_too_many || reason == Reason::AlgOutOfOrder);
+            *beyond += u8::from(tcp.payload > 0 && !is_one_too_many);
+            return is_one_too_many && tcp.payload > 0;
+        }
+        if at + tcp.payload > *taken {
+            (*taken, *beyond) = (at + tcp.payload, 0);
+        }
+        false
     }
 
     /// A packet arrives at an end.

@@ -133,22 +133,19 @@ impl LineReader {
         (self.place == Place::InLine && is_clear).then_some(Beginning { text, skipped })
     }
 
-    /// Gives back the text of the present line from `place` on: it comes again
-    /// as the start of the next chunk. `chunk` is the length of the present one.
-    /// Says where in that those octets begin; nothing is given back if some of
-    /// them came before it.
+    /// Gives back the text of the present line from `place` on, as far as it came
+    /// with the present chunk, of this length: it comes again as the start of the
+    /// next chunk. Says where in the present one those octets begin.
     pub(super) fn give_back(
         &mut self,
         place: usize,
         skipped: usize,
         chunk: usize,
     ) -> Option<usize> {
-        let remaining = skipped + place;
-        let octets = self.held.len().checked_sub(remaining)?;
-        let from = chunk.checked_sub(octets)?;
-        self.held.truncate(remaining);
+        let octets = self.held.len().checked_sub(skipped + place)?.min(chunk);
+        self.held.truncate(self.held.len() - octets);
         self.after = After::of(&self.held);
-        Some(from).filter(|from| *from < chunk)
+        (octets > 0).then_some(chunk - octets)
     }
 
     /// Forgets the present line: the octets to come are from within some line.

@@ -94,6 +94,20 @@ fn nothing_but_an_endpoint_that_will_have_to_be_rewritten_waits() {
 }
 
 #[test]
+fn of_a_reply_that_began_before_it_was_asked_for_the_rest_waits() {
+    // However it is cut, the endpoint that came behind the PASV counts.
+    let rest = "(10,0,9,21,200,10)\r\n";
+    for cut in 0..rest.len() {
+        let mut dialogue = Dialogue::v4().translated_to(TO_OUTSIDE);
+        assert_eq!(dialogue.server("227 (1,2, "), "227 (1,2, ");
+        dialogue.client("PASV\r\n");
+        let heard = [&rest[..cut], &rest[cut..]].map(|part| dialogue.server(part));
+        assert_eq!(heard.concat(), "(203,0,113,2,156,64)\r\n", "cut at {cut}");
+        assert_eq!(dialogue.opened(), ["10.0.9.21:51210"]);
+    }
+}
+
+#[test]
 fn t_ftp_hold__a_line_that_can_no_longer_be_an_announcement_is_let_go() {
     for rest in ["\n", "\rx", "\u{1}", &"1".repeat(line::MAX_LINE)] {
         let mut dialogue = Dialogue::v4().translated_to(TO_OUTSIDE);
