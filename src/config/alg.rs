@@ -14,12 +14,13 @@ use super::spelling::one_of;
 use super::table::{self, Row, Value, shortened};
 use crate::alg::Settings;
 use crate::alg::ftp::{
-    self, ActiveFrom, AfterAuth, DefaultPort, Passage, PassiveHost, Strictness, ThirdParty,
+    self, ActiveFrom, ActiveOpens, AfterAuth, DefaultPort, Passage, PassiveHost, Strictness,
+    ThirdParty,
 };
-use crate::net::{AlgKind, Port, Services};
+use crate::net::{AlgKind, Port, Profile, Services};
 
 const KEYS: [&str; 1] = ["ftp"];
-const FTP_KEYS: [&str; 12] = [
+const FTP_KEYS: [&str; 13] = [
     "strict",
     "data-ports",
     "refused-ports",
@@ -29,6 +30,7 @@ const FTP_KEYS: [&str; 12] = [
     "after-auth-tls",
     "lprt",
     "long-lines",
+    "active-opens",
     "active-from",
     "default-port",
     "max-expected",
@@ -46,6 +48,10 @@ const AFTER_AUTH: [(&str, AfterAuth); 3] = [
     ("ccc", AfterAuth::Ccc),
 ];
 const PASSAGE: [(&str, Passage); 2] = [("pass", Passage::Pass), ("block", Passage::Block)];
+const ACTIVE_OPENS: [(&str, ActiveOpens); 2] = [
+    ("announced", ActiveOpens::Announced),
+    ("accepted", ActiveOpens::Accepted),
+];
 const ACTIVE_FROM: [(&str, ActiveFrom); 2] =
     [("any", ActiveFrom::Any), ("one-below", ActiveFrom::Below)];
 
@@ -60,10 +66,11 @@ const NEEDED: [&str; 3] = ["USER", "PASS", "QUIT"];
 /// Reads the section `[alg]`.
 pub(super) fn read<'t>(
     section: Option<&Spanned<&'t DeTable<'t>>>,
-    services: &Services,
+    (services, profile): (&Services, Profile),
     problems: &mut Problems,
 ) -> Settings {
     let mut settings = Settings::default();
+    settings.ftp.active_opens = ActiveOpens::of(profile);
     let Some(section) = section else {
         return settings;
     };
@@ -140,6 +147,13 @@ fn read_ftp(row: &Row<'_>, ftp: &mut ftp::Settings, problems: &mut Problems) {
     );
     choose(row, "lprt", &PASSAGE, &mut ftp.long_addresses, problems);
     choose(row, "long-lines", &PASSAGE, &mut ftp.long_lines, problems);
+    choose(
+        row,
+        "active-opens",
+        &ACTIVE_OPENS,
+        &mut ftp.active_opens,
+        problems,
+    );
     choose(
         row,
         "active-from",

@@ -95,7 +95,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     let between = lifetimes::between(general.between, &known, problems);
     known.lifetimes.lifetimes.set_between(between);
     let devices = devices::gather(&mut known.zones, problems);
-    let algs = alg::read(alg.as_ref(), &known.services.services, problems);
+    let algs = alg::read(alg.as_ref(), (&known.services.services, profile), problems);
     let limits = limits::read(limits, profile, problems);
     let (mut ids, mut spans) = (Ids::default(), Spans::default());
     let policy = rules::read(policy.as_ref(), &known, &mut ids, &mut spans, problems);

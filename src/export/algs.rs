@@ -93,6 +93,7 @@ impl Writer<'_> {
             ("after-auth-tls", own.after_auth_tls != usual.after_auth_tls),
             ("lprt", own.long_addresses != usual.long_addresses),
             ("long-lines", own.long_lines != usual.long_lines),
+            ("active-opens", own.active_opens != usual.active_opens),
             ("active-from", own.active_from != usual.active_from),
             ("default-port", own.default_port != usual.default_port),
             ("max-expected", own.most_expected != usual.most_expected),

@@ -107,7 +107,7 @@ fn a_third_party_that_the_rule_names_may_be_announced_and_no_other() {
 
 #[test]
 fn t_slip_reply__a_masqueraded_hole_is_closed_until_the_server_says_200() {
-    let (mut lab, mut ftp) = masqueraded(Lab::new(OFFICE));
+    let (mut lab, mut ftp) = masqueraded(office(r#"active-opens = "accepted""#));
     assert_eq!(
         ftp.client_says(&mut lab, 1.0, LINE),
         "PORT 203,0,113,2,200,10\r\n"
@@ -117,6 +117,16 @@ fn t_slip_reply__a_masqueraded_hole_is_closed_until_the_server_says_200() {
     ftp.server_says(&mut lab, 1.0, "200 fine\r\n");
     let _ = data_syn(&mut lab, 2.0, DATA, PUBLIC_DATA)
         .expect(forward_to(LAN).destination("10.0.0.7:51210").ct("related"));
+}
+
+#[test]
+fn by_default_a_server_may_connect_before_it_says_200() {
+    let (mut lab, mut ftp) = masqueraded(Lab::new(OFFICE));
+    ftp.client_says(&mut lab, 1.0, LINE);
+    let _ = data_syn(&mut lab, 1.0, DATA, PUBLIC_DATA)
+        .expect(forward_to(LAN).destination("10.0.0.7:51210").ct("related"));
+    ftp.server_says(&mut lab, 1.0, "200 fine\r\n");
+    assert!(lab.expected().is_empty());
 }
 
 #[test]

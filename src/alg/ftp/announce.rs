@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::line::Line;
 use super::notation::{Notation, Written};
-use super::settings::{ActiveFrom, PassiveHost, Settings, Strictness};
+use super::settings::{ActiveFrom, ActiveOpens, PassiveHost, Settings, Strictness};
 use super::{CLIENT, MAX_EDITS, SERVER, below};
 use crate::alg::{
     Admits, AlgVerdict, Announcement, Desk, Edit, Excerpt, Fixed, Hole, Inspection, NoHole,
@@ -77,10 +77,10 @@ fn expect(
             (CLIENT, ActiveFrom::Below) => Some(below(desk.end_of(SERVER).port)),
             (_, _) => None,
         },
-        admits: match (by, settings.strictness) {
-            (CLIENT, Strictness::Dialogue) => Admits::OnceAccepted,
-            // The reply is the server's word already.
-            (_, _) => Admits::AtOnce,
+        admits: match (by, settings.strictness, settings.active_opens) {
+            (CLIENT, Strictness::Dialogue, ActiveOpens::Accepted) => Admits::OnceAccepted,
+            // A server's reply is its word already.
+            (_, _, _) => Admits::AtOnce,
         },
     };
     let hole = desk.expect(announcement).map_err(NotOpened::NoHole)?;

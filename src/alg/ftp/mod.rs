@@ -68,7 +68,8 @@ mod tests;
 mod tls;
 
 pub use settings::{
-    ActiveFrom, AfterAuth, DefaultPort, Passage, PassiveHost, Settings, Strictness, ThirdParty,
+    ActiveFrom, ActiveOpens, AfterAuth, DefaultPort, Passage, PassiveHost, Settings, Strictness,
+    ThirdParty,
 };
 
 use line::{Line, LineReader};

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::net::Port;
+use crate::net::{Port, Profile};
 
 /// How FTP's control sessions are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Settings {
     pub long_addresses: Passage,
     /// What happens to a line that is longer than any that is read.
     pub long_lines: Passage,
+    /// When an active server may connect.
+    pub active_opens: ActiveOpens,
     /// From which port an active server may connect.
     pub active_from: ActiveFrom,
     /// Whether a transfer without PORT or PASV may use the default data port.
@@ -85,6 +87,28 @@ pub enum Passage {
     Pass,
     /// It does not.
     Block,
+}
+
+/// When an active server may connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ActiveOpens {
+    /// From the announcement on, as with the kernel's helper: some servers connect
+    /// before they answer it. One that refuses it is let in no more.
+    #[default]
+    Announced,
+    /// Once it has accepted the announcement.
+    Accepted,
+}
+
+impl ActiveOpens {
+    /// What a profile has.
+    #[must_use]
+    pub fn of(profile: Profile) -> Self {
+        match profile {
+            Profile::Linux => Self::Announced,
+            Profile::Rfc => Self::Accepted,
+        }
+    }
 }
 
 /// From which port an active server may connect.
@@ -156,6 +180,7 @@ impl Default for Settings {
             after_auth_tls: AfterAuth::default(),
             long_addresses: Passage::default(),
             long_lines: Passage::default(),
+            active_opens: ActiveOpens::default(),
             active_from: ActiveFrom::default(),
             default_port: DefaultPort::default(),
             most_expected: 1,

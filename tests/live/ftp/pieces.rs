@@ -319,14 +319,14 @@ fn t_diff_12__where_the_kernels_helper_fails_or_is_fooled_spigate_does_not() {
 }
 
 #[test]
-fn a_server_that_connects_before_it_answers_is_let_in_where_lines_are_taken_by_themselves() {
-    let test = "ftp::pieces::a_server_that_connects_before_it_answers_is_let_in_where_lines_are_taken_by_themselves";
+fn a_server_that_connects_before_it_answers_is_let_in_unless_it_has_to_answer_first() {
+    let test = "ftp::pieces::a_server_that_connects_before_it_answers_is_let_in_unless_it_has_to_answer_first";
     in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
         let _server = serve(&lab, &lab.server, SERVER);
-        let strict = rules("masquerade");
-        let lenient = format!("{strict}[alg.ftp]\nstrict = false\n");
-        for (rules, works) in [(strict, false), (lenient, true)] {
+        let usual = rules("masquerade");
+        let waiting = format!("{usual}[alg.ftp]\nactive-opens = \"accepted\"\n");
+        for (rules, works) in [(usual, true), (waiting, false)] {
             let gateway = lab.start_gateway(&rules);
             let came = tell(&lab.client, SERVER, "early", "8");
             let case = "PORT to a server that connects before its 200".to_owned();

@@ -13,7 +13,7 @@ fn t_959_port__untranslated_it_passes_as_it_is() {
         endpoint: "10.0.0.7:51210".parse().unwrap(),
         fixed: Fixed::Nothing,
         from: None,
-        admits: Admits::OnceAccepted,
+        admits: Admits::AtOnce,
     };
     assert_eq!(dialogue.desk.holes, [announced]);
 }

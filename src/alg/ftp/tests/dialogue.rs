@@ -31,6 +31,7 @@ fn t_slip_greet__nothing_opens_before_the_greeting_and_the_login() {
 #[test]
 fn t_slip_reply__a_hole_admits_only_after_the_200_to_that_very_command() {
     let mut ftp = Dialogue::v4().translated_to("203.0.113.2:40000");
+    ftp.desk.settings.ftp.active_opens = ActiveOpens::Accepted;
     ftp.client(&format!("NOOP\r\nTYPE I\r\n{PORT}"));
     assert_eq!(ftp.desk.holes[0].admits, Admits::OnceAccepted);
     for reply in [
