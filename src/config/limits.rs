@@ -7,16 +7,17 @@ use toml::de::{DeTable, DeValue};
 
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
-use super::names;
+use super::{carrier, names};
 use super::table::{self, Row, Value, shortened};
 use crate::engine::{AnswerRates, Rate};
 use crate::net::Profile;
 use crate::session::{Limits, WhenFull};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "sessions",
     "half-open",
     "per-source",
+    "per-source-rate",
     "when-full",
     "errors-per-second",
     "errors-burst",
@@ -74,6 +75,9 @@ pub(super) fn read<'t>(
             );
         }
     }
+    limits.per_source_rate = row
+        .get("per-source-rate")
+        .and_then(|value| carrier::rate(value, problems));
     let word = row.get("when-full").and_then(|value| {
         let word = table::text(value, "\"evict-idle\" or \"refuse\"", problems)?;
         names::choose(&word, &WHEN_FULL, "way to make room", problems)

@@ -17,6 +17,7 @@
 //! counts as declared: one mistake gives one diagnostic, not one for each use.
 
 mod addresses;
+mod carrier;
 mod code;
 mod devices;
 mod diagnostic;
@@ -31,6 +32,7 @@ mod lines;
 mod locations;
 mod names;
 mod nat;
+mod overlaps;
 mod pool;
 mod report;
 mod rules;

@@ -20,6 +20,15 @@ impl Engine {
         out: &mut Output,
     ) {
         let verdict = decision.judgement.verdict;
+        if let Some(shortage) = decision.shortage
+            && let Some(packets) = self.alarms.sound(&shortage, now)
+        {
+            out.events.push(Event::Short {
+                at: now,
+                shortage,
+                packets,
+            });
+        }
         match decision.plan {
             Plan::Gathered(gathered) => {
                 self.gathered(now, arrival, frame, verdict, *gathered, out);
@@ -218,7 +227,7 @@ impl Engine {
             }
         }
         if after == After::Ends
-            && let Some(session) = self.end(handle)
+            && let Some(session) = self.end(handle, now)
         {
             let ending = Ending::Refused;
             out.events.push(Event::Ended {
@@ -227,6 +236,7 @@ impl Engine {
                 ending,
                 packets: 0,
             });
+            self.write_notes(now, out);
         }
     }
 
@@ -248,9 +258,9 @@ impl Engine {
         // A mapping that lives by the session which makes room lives on.
         let makes_room = replaces.is_some() || evicts.is_some();
         if makes_room {
-            self.sessions.reserve(origin);
+            self.sessions.reserve(origin, now);
         }
-        if let Some(old) = replaces.and_then(|handle| self.end(handle)) {
+        if let Some(old) = replaces.and_then(|handle| self.end(handle, now)) {
             out.events.push(Event::Ended {
                 at: now,
                 session: old,
@@ -258,7 +268,7 @@ impl Engine {
                 packets: 0,
             });
         }
-        if let Some(victim) = evicts.and_then(|handle| self.end(handle)) {
+        if let Some(victim) = evicts.and_then(|handle| self.end(handle, now)) {
             self.counters.count_evicted(victim.standing());
             out.events.push(Event::Ended {
                 at: now,
@@ -275,7 +285,13 @@ impl Engine {
         }
         let handle = self.sessions.insert(*origin, now, first);
         if makes_room {
-            self.sessions.release(origin);
+            self.sessions.release(origin, now);
+        }
+        if let Some(rate) = self.policy.limits.per_source_rate
+            && !matches!(by, Admission::Expected(..))
+        {
+            let source = origin.tuples.original.source.address;
+            self.sessions.spend_of_source(source, rate, now);
         }
         let direction = first.direction;
         if let Some(kind) = origin.alg {
@@ -284,6 +300,7 @@ impl Engine {
             self.controls.insert(handle.id(), control);
         }
         out.events.push(Event::Began(handle.id()));
+        self.write_notes(now, out);
         frame.truncate(headers.length);
         packet::translate(frame, headers, &origin.outgoing(direction));
         packet::decrement_ttl(frame, headers);
@@ -293,8 +310,8 @@ impl Engine {
     }
 
     /// Takes a session away, and with it what hangs on it.
-    pub(super) fn end(&mut self, handle: Handle) -> Option<Session> {
-        let session = self.sessions.remove(handle)?;
+    pub(super) fn end(&mut self, handle: Handle, at: Timestamp) -> Option<Session> {
+        let session = self.sessions.remove(handle, at)?;
         self.forget_control(&session);
         Some(session)
     }

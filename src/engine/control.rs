@@ -5,6 +5,7 @@
 //! changes to the stream.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use super::observer::{Observer, Step, Unread};
 use crate::alg::stream::{Cursor, Reading, Rewrites};
@@ -15,8 +16,8 @@ use crate::net::{
 };
 use crate::packet::{Headers, Renumber};
 use crate::session::{
-    Expectation, ExpectedTuple, Handle, Origin, Session, Sessions, State, TcpState, Timeouts,
-    TupleHash,
+    Expectation, ExpectedTuple, Handle, Holding, Mappings, Origin, Session, Sessions, State,
+    TcpState, Timeouts, TupleHash, Usage,
 };
 
 /// What the engine keeps of one control session.
@@ -244,6 +245,26 @@ impl EngineDesk<'_> {
             || sessions.lookup(&from_ftp_data).is_some()
     }
 
+    /// The range or block of its client's own that the control session's public
+    /// endpoint lies in.
+    fn range(&self) -> Option<RangeInclusive<u16>> {
+        let Holding {
+            row,
+            client,
+            public: (_, public),
+        } = Mappings::holding(self.origin)?;
+        let row = self.circumstances.nat.source.get(row.place())?;
+        row.has_ranges().then(|| row.range_around(client, public))?
+    }
+
+    /// Whether a socket has this public endpoint for its own, or nobody may have
+    /// it yet.
+    fn is_anothers(&self, tuple: &ExpectedTuple) -> bool {
+        let mappings = self.circumstances.sessions.mappings();
+        let usage = mappings.usage(tuple.protocol, tuple.destination);
+        matches!(usage, Usage::Mapped(_) | Usage::Resting)
+    }
+
     /// Whether this would be a port that the operator keeps. One that a forward
     /// leads inside by may well be this server's data port.
     fn is_kept(&self, tuple: &ExpectedTuple) -> bool {
@@ -275,10 +296,17 @@ impl Desk for EngineDesk<'_> {
         // Each control session searches from a place of its own.
         let own = self.origin.tuples.original;
         let start = self.circumstances.hash.of(&(own, expected_at(announced)));
+        // Whose ports come from ranges of their own announces such a one.
+        let range = self.range().filter(|_| is_public).unwrap_or(1024..=65535);
+        let keeps = !is_public || self.range().is_none_or(|own| own.contains(&announced.0));
         let tuple = std::iter::once(announced)
-            .chain(ports_from(1024..=65535, start))
+            .filter(|_| keeps)
+            .chain(ports_from(range, start))
             .map(expected_at)
-            .find(|tuple| !(self.is_taken(tuple) || is_public && self.is_kept(tuple)))
+            .find(|tuple| {
+                let is_closed = || self.is_kept(tuple) || self.is_anothers(tuple);
+                !(self.is_taken(tuple) || is_public && is_closed())
+            })
             .ok_or(NoHole::NoPort)?;
         if !announcement.allows(tuple.destination) {
             return Err(NoHole::NeedsRewrite);

@@ -26,6 +26,7 @@ mod output;
 mod policy;
 mod rates;
 mod reason;
+mod shortage;
 
 pub use counters::Counters;
 pub use far_end::FarEnd;
@@ -34,8 +35,10 @@ pub use judgement::{CtState, Judgement, Verdict};
 pub use observer::{Observer, Silent, Step, Unread};
 pub use output::{Ending, Event, Made, Output};
 pub use policy::Policy;
-pub use rates::{AnswerKind, AnswerRates, Rate};
+pub use crate::net::Rate;
+pub use rates::{AnswerKind, AnswerRates};
 pub use reason::Reason;
+pub use shortage::Shortage;
 
 use std::sync::Arc;
 
@@ -44,6 +47,7 @@ use hashbrown::HashMap;
 use self::control::Control;
 use self::fragments::Fragments;
 use self::rates::Limiter;
+use self::shortage::Alarms;
 use crate::net::{Timestamp, ZoneId};
 use crate::session::{Session, SessionId, Sessions, TupleHash};
 
@@ -93,6 +97,9 @@ pub struct Engine {
     controls: HashMap<SessionId, Control, TupleHash>,
     fragments: Fragments,
     limiter: Limiter,
+    alarms: Alarms,
+    /// When the parameters of deterministic rows are written down next.
+    parameters_due: Option<Timestamp>,
     counters: Counters,
     /// The latest moment that was given: time never runs backwards here.
     now: Timestamp,
@@ -106,14 +113,19 @@ impl Engine {
     pub fn new(policy: Arc<Policy>, options: Options, now: Timestamp) -> Self {
         let hash = TupleHash::from_seed(options.seed);
         let counters = Counters::new(policy.rules.iter().count());
+        let terms = policy.nat.source.iter().map(|row| row.terms.clone());
+        let sessions = Sessions::with_terms(options.seed, terms.collect());
+        let parameters_due = policy.nat.has_parameters().then_some(Timestamp::EPOCH);
         Self {
             policy,
             options,
             hash,
-            sessions: Sessions::new(options.seed),
+            sessions,
             controls: HashMap::with_hasher(hash),
             fragments: Fragments::new(hash),
             limiter: Limiter::new(hash),
+            alarms: Alarms::new(hash),
+            parameters_due,
             counters,
             now,
             payload: Vec::new(),

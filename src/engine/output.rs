@@ -1,8 +1,8 @@
 //! What the engine gives back besides the verdict.
 
-use super::Unfinished;
-use crate::net::{Timestamp, ZoneId};
-use crate::session::{Expectation, Session, SessionId};
+use super::{Shortage, Unfinished};
+use crate::net::{RowId, Timestamp, ZoneId};
+use crate::session::{Expectation, Note, Session, SessionId};
 
 /// A packet that the gateway itself made: an RST, a keep-alive, an ICMP error, an
 /// echo reply.
@@ -60,6 +60,31 @@ pub enum Event {
     Unmet(Expectation),
     /// A datagram never became whole, or had to make room for others.
     Unfinished(Unfinished),
+    /// Something that a row of source translation wants written down.
+    Noted {
+        /// When it was.
+        at: Timestamp,
+        /// What.
+        note: Note,
+    },
+    /// The parameters of a row of deterministic translation: when the engine
+    /// begins, and once a day (RFC 7422 section 3).
+    Parameters {
+        /// When.
+        at: Timestamp,
+        /// Which row.
+        row: RowId,
+    },
+    /// There is too little of something. More of the same is counted, and told a
+    /// minute later at the earliest.
+    Short {
+        /// When.
+        at: Timestamp,
+        /// Of what, for whom.
+        shortage: Shortage,
+        /// For how many packets since it was told last.
+        packets: u64,
+    },
 }
 
 impl Event {
@@ -70,7 +95,11 @@ impl Event {
         match self {
             Self::Ended { packets, .. } | Self::Probed { packets, .. } => *packets,
             Self::Unfinished(unfinished) => unfinished.packets,
-            Self::Began(_) | Self::Unmet(_) => 0,
+            Self::Began(_)
+            | Self::Unmet(_)
+            | Self::Noted { .. }
+            | Self::Parameters { .. }
+            | Self::Short { .. } => 0,
         }
     }
 }

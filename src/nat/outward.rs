@@ -6,7 +6,7 @@ use super::inward::Inward;
 use super::policy::{NatPolicy, Pooling, SourceNat, SourceTarget};
 use super::pool::same_host;
 use super::row::NatRow;
-use crate::net::{Asking, Family, Place, Services, ZoneId, Zones};
+use crate::net::{Asking, Family, Place, RowId, Services, ZoneId, Zones};
 
 /// What the source translation says of a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,19 @@ pub struct Outward<'p> {
     pub choice: SourceChoice,
     /// What says more of it; `None`: all else as is usual.
     pub row: Option<&'p SourceNat>,
+}
+
+impl Outward<'_> {
+    /// The row of `nat.source` that gives the address.
+    #[must_use]
+    pub fn row_id(&self) -> Option<RowId> {
+        let place = match self.choice {
+            SourceChoice::From(NatRow::Source(place), _)
+            | SourceChoice::NoAddress(NatRow::Source(place)) => place,
+            _ => return None,
+        };
+        RowId::of_place(place)
+    }
 }
 
 impl NatPolicy {
@@ -138,6 +151,7 @@ impl SourceTarget {
                 Place::Gateway => None,
             },
             Self::Pool(pool, pooling) => pool.draw(family, draw(*pooling)),
+            Self::Deterministic(plan) => plan.range_of(client).map(|(address, _)| address),
             Self::Network(pairs) => pairs
                 .iter()
                 .find_map(|(from, to)| same_host(client, *from, *to)),

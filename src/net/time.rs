@@ -1,6 +1,7 @@
 //! Moments in time, as the engine is given them.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A moment: nanoseconds since the Unix epoch, as a capture or a clock gave it.
@@ -45,10 +46,28 @@ impl Timestamp {
         Self(self.0.saturating_add(nanos))
     }
 
+    /// The moment so long before; the epoch at the earliest.
+    #[must_use]
+    pub fn before(self, time: Duration) -> Self {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(nanos))
+    }
+
     /// How long after `earlier` this is; zero when it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = jiff::Error;
+
+    /// Reads RFC 3339, such as `2026-03-01T09:00:00Z`; what lies before the epoch
+    /// is the epoch.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let moment: jiff::Timestamp = text.parse()?;
+        Ok(Self(u64::try_from(moment.as_nanosecond()).unwrap_or(0)))
     }
 }
 

@@ -10,6 +10,8 @@
 //! its time runs out ([`Sessions::pop_expired`]). States, names and defaults
 //! are Linux conntrack's.
 
+mod accounts;
+mod blocks;
 mod census;
 mod expectation;
 mod hash;
@@ -17,6 +19,7 @@ mod lifetime;
 mod limits;
 mod lists;
 mod mappings;
+mod note;
 mod port_map;
 mod probing;
 mod room;
@@ -28,12 +31,15 @@ mod timeouts;
 mod tracker;
 mod wheel;
 
+pub use accounts::Tally;
+pub use blocks::{Blocks, Lease};
 pub use census::{Census, Standing};
 pub use expectation::{Expectation, Expectations, ExpectedTuple};
 pub use hash::TupleHash;
 pub use lifetime::{Between, Lifetime, LifetimeName, Lifetimes, OnExpiry, Refresh};
 pub use limits::{Limit, Limits, WhenFull};
-pub use mappings::{Behaviour, Claim, Mapping, Mappings, Permission, QuotaId, Usage};
+pub use mappings::{Behaviour, Claim, Holding, Mapping, Mappings, Permission, Usage};
+pub use note::{Change, Note, Noted};
 pub use probing::Probing;
 pub use room::Newcomer;
 pub use sctp::Association;

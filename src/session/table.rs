@@ -1,5 +1,6 @@
 //! The session table: every session under both of its tuples.
 
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use hashbrown::HashTable;
@@ -8,14 +9,16 @@ use slab::Slab;
 use super::census::{Census, Standing};
 use super::expectation::{Expectation, Expectations, ExpectedTuple};
 use super::hash::TupleHash;
-use super::mappings::{Claim, Mappings};
+use super::accounts::Buckets;
+use super::mappings::{Claim, Mappings, On};
+use super::note::Note;
 use super::probing::Probing;
 use super::state::{Handle, SessionId, State};
 use super::tcp::Heard;
 use super::tracker::Tracked;
 use super::wheel::Wheel;
 use crate::net::{
-    AlgKind, Direction, LifetimeId, PerDirection, ServiceId, Timestamp, Tuple, ZoneId,
+    AlgKind, Direction, LifetimeId, PerDirection, Rate, ServiceId, Terms, Timestamp, Tuple, ZoneId,
 };
 
 /// Packets and octets of one direction.
@@ -131,13 +134,23 @@ pub struct Sessions {
     census: Census,
     mappings: Mappings,
     expectations: Expectations,
+    /// How often each source has begun sessions lately.
+    source_rates: Buckets<IpAddr>,
     last_id: u64,
 }
 
 impl Sessions {
-    /// An empty table under the hash function of `seed`.
+    /// An empty table under the hash function of `seed`, in which every row of
+    /// source translation has the usual terms.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        Self::with_terms(seed, Vec::new())
+    }
+
+    /// An empty table under the hash function of `seed`; the terms of each row of
+    /// source translation, in order.
+    #[must_use]
+    pub fn with_terms(seed: u64, terms: Vec<Terms>) -> Self {
         let hash = TupleHash::from_seed(seed);
         Self {
             slots: Slab::new(),
@@ -145,8 +158,9 @@ impl Sessions {
             hash,
             wheel: Wheel::new(),
             census: Census::new(hash),
-            mappings: Mappings::new(hash),
+            mappings: Mappings::new(hash, terms),
             expectations: Expectations::new(hash),
+            source_rates: Buckets::new(hash),
             last_id: 0,
         }
     }
@@ -279,7 +293,7 @@ impl Sessions {
         let handle = Handle { id, slot };
         self.wheel.arm(entry_slot, id, first.deadline);
         self.census.enter(entry_slot, standing, &origin);
-        self.mappings.enter(&origin);
+        self.mappings.enter(&origin, now, On::Session);
         self.update(handle, first);
         handle
     }
@@ -287,13 +301,34 @@ impl Sessions {
     /// Holds what a session claims of public endpoints before it is
     /// [inserted](Self::insert), while others go to make room for it; until
     /// [released](Self::release).
-    pub fn reserve(&mut self, origin: &Origin) {
-        self.mappings.enter(origin);
+    pub fn reserve(&mut self, origin: &Origin, now: Timestamp) {
+        self.mappings.enter(origin, now, On::Reservation);
     }
 
     /// Ends a [reservation](Self::reserve).
-    pub fn release(&mut self, origin: &Origin) {
-        self.mappings.leave(origin);
+    pub fn release(&mut self, origin: &Origin, now: Timestamp) {
+        self.mappings.leave(origin, now, On::Reservation);
+    }
+
+    /// What is to be written down of public endpoints since this was asked last.
+    pub fn notes(&mut self) -> impl Iterator<Item = Note> {
+        self.mappings.fetch_notes()
+    }
+
+    /// What has rested long enough by `now` may be had again.
+    pub fn awaken(&mut self, now: Timestamp) {
+        self.mappings.awaken(now);
+    }
+
+    /// Whether a source may begin another session, as often as it has lately.
+    #[must_use]
+    pub fn source_allows(&self, source: IpAddr, rate: Rate, now: Timestamp) -> bool {
+        self.source_rates.allows(&source, rate, now)
+    }
+
+    /// Counts a session that a source begins against its rate.
+    pub fn spend_of_source(&mut self, source: IpAddr, rate: Rate, now: Timestamp) {
+        self.source_rates.spend(source, rate, now);
     }
 
     /// Counts a packet and moves the session on.
@@ -325,8 +360,8 @@ impl Sessions {
         }
     }
 
-    /// Takes a session out of the table.
-    pub fn remove(&mut self, handle: Handle) -> Option<Session> {
+    /// Takes a session out of the table at this moment.
+    pub fn remove(&mut self, handle: Handle, at: Timestamp) -> Option<Session> {
         self.get(handle)?;
         for direction in Direction::BOTH {
             let tuple = self.get(handle)?.origin.tuples[direction];
@@ -341,7 +376,7 @@ impl Sessions {
         let slot = slot_of(handle);
         self.wheel.disarm(slot);
         self.census.leave(slot, session.standing, &session.origin);
-        self.mappings.leave(&session.origin);
+        self.mappings.leave(&session.origin, at, On::Session);
         Some(session)
     }
 
@@ -363,7 +398,7 @@ impl Sessions {
     /// which they were due.
     pub fn pop_expired(&mut self, now: Timestamp) -> Option<(Handle, Session)> {
         let handle = self.pop_due(now)?;
-        self.remove(handle).map(|session| (handle, session))
+        self.remove(handle, now).map(|session| (handle, session))
     }
 
     /// The next session whose time ran out by `now`, in the order in which they
@@ -496,8 +531,8 @@ mod tests {
                 assert_eq!(session.id, handle.id());
             }
         }
-        assert!(table.remove(handles[3]).is_some());
-        assert!(table.remove(handles[3]).is_none());
+        assert!(table.remove(handles[3], at(0)).is_some());
+        assert!(table.remove(handles[3], at(0)).is_none());
         assert!(!table.is_taken(&origin(3).tuples.original));
         assert!(!table.is_taken(&origin(3).tuples.reply));
         assert_eq!(table.len(), 999);

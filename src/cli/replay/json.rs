@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::capture::{PacketReport, Readdressed};
 use crate::engine::{Ending, Engine, Event, Extent, Made, Reason};
+use crate::journal::Record;
 
 /// Writes JSON lines.
 pub(super) struct JsonLines<'a, W: Write> {
@@ -151,6 +152,12 @@ impl<'a, W: Write> JsonLines<'a, W> {
                 state: None,
                 out,
             },
+            Event::Noted { .. } | Event::Parameters { .. } | Event::Short { .. } => {
+                return match Record::of(event, engine.policy()) {
+                    Some(record) => self.write(&record),
+                    None => Ok(()),
+                };
+            }
             Event::Unmet(expectation) => TimerLine {
                 timer: "expectation-expired",
                 time: expectation.deadline.to_string(),

@@ -47,10 +47,8 @@ impl Engine {
             && matches!(track, Track::Belongs(..) | Track::Passes(_))
             && answers_probe(&session.tracked, direction, &seen, as_sent)
         {
-            return Decision {
-                judgement: judgement(Verdict::Drop, Reason::ProbeAnswered, state),
-                plan: self.answered(case, (handle, session), probing, direction),
-            };
+            let plan = self.answered(case, (handle, session), probing, direction);
+            return Decision::new(judgement(Verdict::Drop, Reason::ProbeAnswered, state), plan);
         }
         let (tracked, heard, deadline, after) = match track {
             Track::Belongs(next, heard, life) => {
@@ -111,31 +109,27 @@ impl Engine {
                 }
             }
         };
-        Decision {
-            judgement: judgement(
-                Verdict::Forward(origin.egress[direction]),
-                Reason::Session,
-                next,
-            ),
-            plan: Plan::Pass(
-                *case.headers,
-                Pass {
-                    handle,
-                    update: Update {
-                        direction,
-                        tracked,
-                        heard,
-                        deadline,
-                        bytes: case.headers.length,
-                    },
-                    after,
-                    leaves,
-                    mss: origin.mss,
-                    alg: origin.alg,
-                    control,
-                },
-            ),
-        }
+        let passes = judgement(
+            Verdict::Forward(origin.egress[direction]),
+            Reason::Session,
+            next,
+        );
+        let pass = Pass {
+            handle,
+            update: Update {
+                direction,
+                tracked,
+                heard,
+                deadline,
+                bytes: case.headers.length,
+            },
+            after,
+            leaves,
+            mss: origin.mss,
+            alg: origin.alg,
+            control,
+        };
+        Decision::new(passes, Plan::Pass(*case.headers, pass))
     }
 }
 

@@ -6,6 +6,7 @@
 //! of them can place is `invalid`. All end in a [`Decision`], which `commit`
 //! carries out.
 
+mod endpoint;
 mod error;
 mod existing;
 mod expected;
@@ -203,10 +204,7 @@ impl Engine {
 }
 
 fn nothing(judgement: Judgement) -> Decision {
-    Decision {
-        judgement,
-        plan: Plan::Nothing,
-    }
+    Decision::new(judgement, Plan::Nothing)
 }
 
 fn dropped(ct: CtState, reason: Reason) -> Decision {
@@ -230,10 +228,7 @@ fn invalid(reason: Reason) -> Judgement {
 }
 
 fn answered(case: &Case<'_>, judgement: Judgement, answer: Answer) -> Decision {
-    Decision {
-        judgement,
-        plan: Plan::Answer(*case.headers, answer),
-    }
+    Decision::new(judgement, Plan::Answer(*case.headers, answer))
 }
 
 fn ttl_expired(case: &Case<'_>, judgement: Judgement) -> Decision {

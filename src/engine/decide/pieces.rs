@@ -35,6 +35,7 @@ impl Engine {
                 ..dropped(CtState::Untracked, Reason::FragmentHeld).judgement
             },
             plan,
+            shortage: None,
         };
         match self.fragments.judge(&key, piece, case.frame) {
             Fate::Kept => held(Plan::Keep(key, *piece)),
@@ -46,7 +47,11 @@ impl Engine {
                     pieces: cuts.sizes.len(),
                     octets: whole.len(),
                 });
-                let Decision { judgement, plan } = match self.read(case.arrival, &whole, why) {
+                let Decision {
+                    judgement,
+                    plan,
+                    shortage,
+                } = match self.read(case.arrival, &whole, why) {
                     Err((ct, reason)) => dropped(ct, reason),
                     // Pieces within pieces: no honest sender makes them.
                     Ok((headers, _)) if headers.fragment != Fragment::No => {
@@ -70,6 +75,7 @@ impl Engine {
                 Decision {
                     judgement,
                     plan: Plan::Gathered(Box::new(gathered)),
+                    shortage,
                 }
             }
         }
