@@ -160,7 +160,9 @@ fn by_log(
                     ..
                 } = block;
                 let line = is_meant.then(|| {
-                    format!("{client}  {address} ports {first_port}-{last_port}  a block by row {row}")
+                    format!(
+                        "{client}  {address} ports {first_port}-{last_port}  a block by row {row}"
+                    )
                 });
                 (line, matches!(record, Record::BlockGiven(_)))
             }
@@ -176,7 +178,8 @@ fn by_log(
                         Some(Asked::Owner(server)) => server == with,
                         Some(Asked::Possessions(address)) => address == with.address,
                     };
-                let line = is_meant.then(|| format!("{} to {with}", mapping_line(&session.mapping)));
+                let line =
+                    is_meant.then(|| format!("{} to {with}", mapping_line(&session.mapping)));
                 (line, matches!(record, Record::SessionBegan(_)))
             }
             Record::NatParameters(_) | Record::NatShort { .. } => continue,
@@ -197,9 +200,7 @@ fn by_log(
 
 fn is_asked_for(mapping: &journal::Mapping, asked: Asked, protocol: Option<&str>) -> bool {
     let is_meant = match asked {
-        Asked::Owner(public) => {
-            public == Endpoint::new(mapping.address, Port(mapping.port))
-        }
+        Asked::Owner(public) => public == Endpoint::new(mapping.address, Port(mapping.port)),
         Asked::Possessions(client) => client == mapping.client,
     };
     is_meant && protocol.is_none_or(|protocol| protocol == mapping.protocol)

@@ -152,8 +152,8 @@ fn blocks(row: &Row<'_>, ports: &PortChoice, carrier: &mut Carrier, problems: &m
     let Some(value) = by.require("size", "`size = 512`", problems) else {
         return;
     };
-    let size = number(value, &SIZES, problems)
-        .and_then(|size| NonZeroU16::new(u16::try_from(size).ok()?));
+    let size =
+        number(value, &SIZES, problems).and_then(|size| NonZeroU16::new(u16::try_from(size).ok()?));
     let Some(size) = size else { return };
     let all = ports.range.clone().unwrap_or(USUAL_PORTS);
     carrier.terms.blocks = BlockLayout::new(&all, size);

@@ -7,8 +7,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
-use super::{carrier, names};
 use super::table::{self, Row, Value, shortened};
+use super::{carrier, names};
 use crate::engine::{AnswerRates, Rate};
 use crate::net::Profile;
 use crate::session::{Limits, WhenFull};
@@ -77,7 +77,10 @@ pub(super) fn read<'t>(
     }
     limits.per_source_rate = row
         .get("per-source-rate")
-        .and_then(|value| carrier::rate(value, problems));
+        .and_then(|value| match value.get_ref() {
+            DeValue::String(_) => limited(value, &RATES, problems).and(None),
+            _ => carrier::rate(value, problems),
+        });
     let word = row.get("when-full").and_then(|value| {
         let word = table::text(value, "\"evict-idle\" or \"refuse\"", problems)?;
         names::choose(&word, &WHEN_FULL, "way to make room", problems)

@@ -36,11 +36,7 @@ pub(super) fn with_statics<'p>(
 
 /// Where clients have ranges or blocks, the ports of a public address are given
 /// out by one row: else nobody could tell whose a port was.
-pub(super) fn of_ports(
-    rows: &[SourceNat],
-    places: &[(usize, Places)],
-    problems: &mut Problems,
-) {
+pub(super) fn of_ports(rows: &[SourceNat], places: &[(usize, Places)], problems: &mut Problems) {
     let placed = |place: &usize| rows.get(*place);
     for (n, (later, own)) in places.iter().enumerate() {
         for (earlier, others) in places.iter().take(n) {

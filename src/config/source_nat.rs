@@ -2,15 +2,15 @@
 
 use std::ops::Range;
 
+use super::carrier::{self, Carrier};
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::document::Known;
+use super::names;
 use super::pool::{self, Target};
 use super::rules::selector;
 use super::services;
 use super::table::{self, Row, Value};
-use super::carrier::{self, Carrier};
-use super::names;
 use crate::nat::{AddressRange, PortChoice, PortOrder, SourceNat, SourceTarget};
 use crate::net::{Dependence, Place, Profile, ZoneId};
 
@@ -75,7 +75,13 @@ pub(super) fn read<'t>(
         );
     }
     let mut ports = ports(row, problems);
-    let (value, Target { mut target, mut places }) = match (row.get("map"), row.get("as")) {
+    let (
+        value,
+        Target {
+            mut target,
+            mut places,
+        },
+    ) = match (row.get("map"), row.get("as")) {
         (Some(map), Some(other)) => {
             problems.push(
                 Diagnostic::new(

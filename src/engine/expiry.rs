@@ -124,7 +124,8 @@ impl Engine {
     /// Passes on what is to be written down of public endpoints.
     pub(super) fn write_notes(&mut self, at: Timestamp, out: &mut Output) {
         let notes = self.sessions.notes();
-        out.events.extend(notes.map(|note| Event::Noted { at, note }));
+        out.events
+            .extend(notes.map(|note| Event::Noted { at, note }));
     }
 
     /// The parameters of deterministic rows, when the engine begins and once a day.
@@ -133,9 +134,9 @@ impl Engine {
             return;
         };
         // A day that nobody was here for is not made up for.
-        let at = match due {
-            Timestamp::EPOCH => self.now,
-            due => due.max(self.now.before(A_DAY)),
+        let at = match due.after(A_DAY) <= self.now {
+            true => self.now,
+            false => due,
         };
         self.parameters_due = Some(at.after(A_DAY));
         let rows = self.policy.nat.source.iter().enumerate();

@@ -28,6 +28,7 @@ mod rates;
 mod reason;
 mod shortage;
 
+pub use crate::net::Rate;
 pub use counters::Counters;
 pub use far_end::FarEnd;
 pub use fragments::Unfinished;
@@ -35,7 +36,6 @@ pub use judgement::{CtState, Judgement, Verdict};
 pub use observer::{Observer, Silent, Step, Unread};
 pub use output::{Ending, Event, Made, Output};
 pub use policy::Policy;
-pub use crate::net::Rate;
 pub use rates::{AnswerKind, AnswerRates};
 pub use reason::Reason;
 pub use shortage::Shortage;

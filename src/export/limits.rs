@@ -45,6 +45,9 @@ pub(super) fn sysctls(policy: &Policy, missing: &mut Vec<String>) -> String {
     if limits.half_open.is_some() {
         missing.push("limits.half-open: conntrack counts no sessions by state".to_owned());
     }
+    if limits.per_source_rate.is_some() {
+        missing.push("limits.per-source-rate: nft limits packets, before any rule".to_owned());
+    }
     if limits.when_full == WhenFull::Refuse {
         missing.push("limits.when-full: a full conntrack table always drops early".to_owned());
     }

@@ -335,7 +335,10 @@ impl Writer<'_> {
                 terms.blocks.is_some(),
                 "blocks of ports that clients have for themselves",
             ),
-            (terms.hold_down.is_some(), "ports that rest before others get them"),
+            (
+                terms.hold_down.is_some(),
+                "ports that rest before others get them",
+            ),
             (logs, "a log of who has which ports"),
         ];
         for (_, what) in missing.into_iter().filter(|(is_there, _)| *is_there) {

@@ -91,7 +91,10 @@ mod tests {
         let text = format!("{packet}\n{BLOCK}\n\n{{\"event\":\"block-giv");
         let entries = read(text.as_bytes()).unwrap();
         assert_eq!(entries.len(), 1);
-        assert_eq!(entries[0].time, Timestamp::from_micros(1_772_355_600_000_001));
+        assert_eq!(
+            entries[0].time,
+            Timestamp::from_micros(1_772_355_600_000_001)
+        );
         assert_eq!(serde_json::to_string(&entries[0].record).unwrap(), BLOCK);
     }
 

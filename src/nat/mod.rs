@@ -23,8 +23,8 @@ pub use deterministic::Deterministic;
 pub use inward::Inward;
 pub use outward::{Outward, SourceChoice};
 pub use policy::{
-    Forward, Hairpin, NatPolicy, NoMapping, Pooling, PortChoice, PortOrder, Server,
-    ServerPort, SourceNat, SourceTarget, Static,
+    Forward, Hairpin, NatPolicy, NoMapping, Pooling, PortChoice, PortOrder, Server, ServerPort,
+    SourceNat, SourceTarget, Static,
 };
 pub use pool::{AddressRange, Pool, same_host};
 pub use ports::{Search, ports_from};

@@ -82,7 +82,9 @@ impl SourceNat {
         let own = own.filter(|ports| ports.contains(&public.port.0));
         own.or_else(|| {
             let layout = self.terms.blocks?;
-            layout.block_of(public.port).map(|block| layout.ports(block))
+            layout
+                .block_of(public.port)
+                .map(|block| layout.ports(block))
         })
     }
 }

@@ -46,13 +46,6 @@ impl Timestamp {
         Self(self.0.saturating_add(nanos))
     }
 
-    /// The moment so long before; the epoch at the earliest.
-    #[must_use]
-    pub fn before(self, time: Duration) -> Self {
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_sub(nanos))
-    }
-
     /// How long after `earlier` this is; zero when it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

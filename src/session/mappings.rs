@@ -21,8 +21,8 @@ use super::note::{Change, Note, Noted};
 use super::port_map::PortMap;
 use super::table::Origin;
 use crate::net::{
-    Dependence, Direction, Endpoint, Far, LifetimeId, Logged, Port, Protocol, Rate, Rests,
-    RowId, ServiceId, Terms, Timestamp, ZoneId,
+    Dependence, Direction, Endpoint, Far, LifetimeId, Logged, Port, Protocol, Rate, Rests, RowId,
+    ServiceId, Terms, Timestamp, ZoneId,
 };
 
 /// What a session holds of the public endpoint of one of its ends, and by which
@@ -626,8 +626,7 @@ impl Mappings {
                     self.let_go(&held, at);
                     row.is_some_and(|row| {
                         let client = held.inside.address;
-                        self.counts(row)
-                            && self.accounts.give_back_share(row, client, held.public)
+                        self.counts(row) && self.accounts.give_back_share(row, client, held.public)
                     })
                 }
                 Claim::Mapped(..) => self.let_go(&held, at),

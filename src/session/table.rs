@@ -6,10 +6,10 @@ use std::num::NonZeroU16;
 use hashbrown::HashTable;
 use slab::Slab;
 
+use super::accounts::Buckets;
 use super::census::{Census, Standing};
 use super::expectation::{Expectation, Expectations, ExpectedTuple};
 use super::hash::TupleHash;
-use super::accounts::Buckets;
 use super::mappings::{Claim, Mappings, On};
 use super::note::Note;
 use super::probing::Probing;

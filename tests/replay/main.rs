@@ -25,4 +25,5 @@ mod summaries;
 mod timers;
 mod tshark;
 mod vantage;
+mod who;
 mod written;

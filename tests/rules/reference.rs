@@ -118,7 +118,7 @@ fn the_reference_names_every_limit_with_its_default() {
         assert_eq!(policy.limits, Limits::default(), "{key}");
         assert_eq!(policy.answers, AnswerRates::default(), "{key}");
     }
-    assert_eq!(count, 9);
+    assert_eq!(count, 10);
 }
 
 #[test]
