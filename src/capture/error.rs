@@ -3,8 +3,9 @@
 use std::fmt;
 use std::io;
 
-use super::source::{Compression, MAX_RECORD};
-use super::{LinkType, source};
+use super::LinkType;
+use super::compression::{self, Compression};
+use super::packet::MAX_RECORD;
 
 /// What is wrong with which file.
 #[derive(Debug)]
@@ -184,7 +185,7 @@ impl fmt::Display for Fault {
                 )
             }
             Self::Empty => f.write_str("the file is empty"),
-            Self::NotACapture { begins } => match source::foreign_compression(begins) {
+            Self::NotACapture { begins } => match compression::foreign_compression(begins) {
                 Some(name) => write!(f, "compressed with {name}; only gzip and zstd are read"),
                 None => write!(
                     f,

@@ -1,7 +1,8 @@
 //! Several captures as one, in the order of their time stamps.
 
 use super::error::CaptureError;
-use super::reader::{CaptureReader, CapturedPacket};
+use super::packet::CapturedPacket;
+use super::reader::CaptureReader;
 
 /// A packet of a merged capture.
 #[derive(Debug, Clone, PartialEq, Eq)]

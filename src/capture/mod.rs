@@ -14,10 +14,12 @@
 //! ```
 
 mod clock;
+mod compression;
 mod driver;
 mod error;
 mod link;
 mod merge;
+mod packet;
 mod pcap;
 mod pcapng;
 mod reader;
@@ -25,11 +27,12 @@ mod source;
 mod vantage;
 mod writer;
 
+pub use compression::Compression;
 pub use driver::{Entry, Feed, PacketReport, Repair, Sink, Stopped, replay};
 pub use error::{BlockDamage, CaptureError, Fault, Part};
 pub use link::{IpPacket, LinkType, NotIp, strip_link};
 pub use merge::{Merge, Merged};
-pub use reader::{CaptureReader, CapturedPacket};
-pub use source::{Compression, MAX_RECORD};
+pub use packet::{CapturedPacket, MAX_RECORD};
+pub use reader::CaptureReader;
 pub use vantage::{Readdressed, Vantage};
 pub use writer::{PcapWriter, Resolution};

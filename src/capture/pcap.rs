@@ -10,8 +10,8 @@ use crate::net::Timestamp;
 
 use super::error::{CaptureError, Fault, Part};
 use super::link::LinkType;
-use super::reader::CapturedPacket;
-use super::source::{MAX_RECORD, Source};
+use super::packet::{CapturedPacket, MAX_RECORD};
+use super::source::Source;
 
 const FILE_HEADER: u32 = 24;
 

@@ -12,8 +12,8 @@ use crate::net::Timestamp;
 use super::clock::{ByteOrder, Clock};
 use super::error::{BlockDamage, CaptureError, Fault, Part};
 use super::link::LinkType;
-use super::reader::CapturedPacket;
-use super::source::{MAX_RECORD, Source};
+use super::packet::{CapturedPacket, MAX_RECORD};
+use super::source::Source;
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;

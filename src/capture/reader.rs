@@ -6,27 +6,12 @@ use std::path::Path;
 use crate::net::Timestamp;
 
 use super::error::{CaptureError, Fault, Part};
-use super::link::LinkType;
+use super::packet::CapturedPacket;
 use super::pcap::Pcap;
 use super::pcapng::Pcapng;
 use super::source::Source;
 
 const PCAPNG_MAGIC: &[u8] = &[0x0a, 0x0d, 0x0d, 0x0a];
-
-/// One packet as the file holds it, from the link layer's header on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CapturedPacket {
-    /// When it was captured; for a packet without a time, that of the packet before it.
-    pub time: Timestamp,
-    /// What `data` begins with.
-    pub link: LinkType,
-    /// The captured bytes.
-    pub data: Vec<u8>,
-    /// How long the packet was on the wire.
-    pub original_length: u32,
-    /// Where its record begins in the (decompressed) file.
-    pub offset: u64,
-}
 
 /// A capture file being read. As an iterator it gives every packet up to the
 /// end or the damage; after an error nothing more comes.

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use crate::net::Timestamp;
 
+use super::compression::Compression;
 use super::error::{CaptureError, Fault};
 use super::link::LinkType;
-use super::source::Compression;
 
 /// What libpcap and its users take for "not limited".
 const SNAP_LENGTH: u32 = 262_144;

@@ -39,6 +39,7 @@ mod rules;
 mod server;
 mod services;
 mod source_nat;
+mod spelling;
 mod static_nat;
 mod syntax;
 mod table;

@@ -1,5 +1,4 @@
-//! Names: what they may look like, what was declared, and the nearest right
-//! spelling of what was not.
+//! Names: what they may look like, and what was declared.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -9,14 +8,11 @@ use toml::de::DeString;
 
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
+use super::spelling::{nearest, one_of};
 use super::table::{Text, shortened};
 
 /// Longest name, in bytes.
 const LONGEST_NAME: usize = 63;
-
-/// A name and the nearest spelling are looked for among this many at most: a
-/// file with more names than anybody reads is not worth the time.
-const MOST_CANDIDATES: usize = 2_000;
 
 /// The names that one section declares, numbered in the order of the file.
 #[derive(Debug, Clone)]
@@ -207,42 +203,6 @@ pub(super) fn check_name(name: &str, span: Range<usize>, word: &str, problems: &
     );
 }
 
-/// The candidate that `wanted` was most likely meant to be.
-pub(super) fn nearest<'c>(
-    wanted: &str,
-    candidates: impl Iterator<Item = &'c str>,
-) -> Option<&'c str> {
-    if wanted.len() > LONGEST_NAME {
-        return None;
-    }
-    let allowed = match wanted.chars().count() {
-        0..=2 => 1,
-        3..=5 => 2,
-        _ => 3,
-    };
-    candidates
-        .take(MOST_CANDIDATES)
-        .map(|candidate| (strsim::osa_distance(wanted, candidate), candidate))
-        // A name with nothing in common is no misspelling, however short both are.
-        .filter(|(distance, candidate)| {
-            *distance <= allowed && *distance < candidate.chars().count()
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// `a`, `b` and `c`.
-pub(super) fn one_of(words: &[&str], and: &str) -> String {
-    match words {
-        [] => "nothing".to_owned(),
-        [one] => format!("`{one}`"),
-        [firsts @ .., last] => {
-            let firsts: Vec<_> = firsts.iter().map(|word| format!("`{word}`")).collect();
-            format!("{} {and} `{last}`", firsts.join(", "))
-        }
-    }
-}
-
 /// The value among `choices` that has this name; reports a word that none has.
 pub(super) fn choose<T: Copy>(
     word: &Text<'_>,
@@ -274,16 +234,6 @@ pub(super) fn choose<T: Copy>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_nearest_name_is_found_and_a_far_one_is_not() {
-        let names = || ["lan", "dmz", "wan", "admin-ssh"].into_iter();
-        assert_eq!(nearest("lna", names()), Some("lan"));
-        assert_eq!(nearest("admn-shs", names()), Some("admin-ssh"));
-        assert_eq!(nearest("guests", names()), None);
-        assert_eq!(nearest("", ["a"].into_iter()), None);
-        assert_eq!(nearest(&"x".repeat(1000), names()), None);
-    }
 
     #[test]
     fn names_are_lower_case_and_some_are_taken() {

@@ -10,6 +10,7 @@ use super::addresses::{self, HostPart};
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::names;
+use super::spelling;
 use super::table::{self, Row, Text, Value, shortened};
 use crate::nat::{AddressRange, Pool, Pooling, SourceTarget};
 use crate::net::Family;
@@ -149,7 +150,7 @@ fn pool_range(text: &Text<'_>, problems: &mut Problems) -> Option<AddressRange> 
         let net = addresses::parse_prefix(text, HostPart::Zero, problems)?;
         return Some(AddressRange::of_net(net));
     }
-    if let Some(near) = names::nearest(word, WORDS.into_iter()) {
+    if let Some(near) = spelling::nearest(word, WORDS.into_iter()) {
         let help = if near == word {
             format!("`{near}` stands alone: `as = \"{near}\"`")
         } else {

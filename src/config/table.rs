@@ -11,7 +11,7 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
-use super::names::{nearest, one_of};
+use super::spelling::{nearest, one_of};
 
 /// A value with its place.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;

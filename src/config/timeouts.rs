@@ -10,6 +10,7 @@ use super::diagnostic::Problems;
 use super::floors;
 use super::names;
 use super::services::read_duration;
+use super::spelling;
 use super::table::{self, Row, Value};
 use crate::net::Profile;
 use crate::session::{Lifetime, OnExpiry, PickUp, Refresh, Resets, TcpChecks, Timeouts, Windows};
@@ -144,7 +145,7 @@ fn choose<T: Copy>(
     problems: &mut Problems,
 ) {
     let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-    let expected = names::one_of(&words, "or").replace('`', "\"");
+    let expected = spelling::one_of(&words, "or").replace('`', "\"");
     let word = row
         .get(key)
         .and_then(|value| table::text(value, &expected, problems));
