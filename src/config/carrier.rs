@@ -12,11 +12,11 @@ use toml::de::DeValue;
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::limits::{self, number};
-use super::table::{self, Row, Value};
+use super::table::{self, Row};
 use super::{names, services};
 use crate::nat::{Deterministic, Pool, PortChoice, PortOrder, SourceTarget};
 use crate::net::{
-    AddressSet, BlockLayout, Dependence, HoldDown, Logged, Port, Profile, Quota, Rate, Rests, Terms,
+    AddressSet, BlockLayout, Dependence, HoldDown, Logged, Port, Profile, Quota, Rests, Terms,
 };
 
 const LOGS: [(&str, Logged); 4] = [
@@ -32,7 +32,6 @@ const SIZES: RangeInclusive<u32> = 8..=32_768;
 const BLOCKS: RangeInclusive<u32> = 1..=256;
 /// As many clients more as the dynamic pool may count.
 const FACTORS: RangeInclusive<u32> = 0..=65_535;
-const RATES: RangeInclusive<u32> = 1..=1_000_000;
 /// How many ports of a client's a deterministic row may allow.
 const PORTS: RangeInclusive<u32> = 1..=64_512;
 /// How many ports may rest by one row.
@@ -64,7 +63,9 @@ pub(super) fn read(
     let mut carrier = Carrier {
         terms: Terms {
             quota: quota(row, problems),
-            rate: row.get("new-ports").and_then(|v| rate(v, problems)),
+            rate: row
+                .get("new-ports")
+                .and_then(|v| limits::rate_of(v, problems)),
             max_sessions: row
                 .get("max-sessions")
                 .and_then(|value| NonZeroU32::new(limits::sessions(value, problems)?)),
@@ -108,20 +109,6 @@ fn quota(row: &Row<'_>, problems: &mut Problems) -> Option<Quota> {
         udp: most("udp"),
         icmp: most("icmp"),
     })
-}
-
-/// Reads how many a second, or that with how many at a time.
-pub(super) fn rate(value: &Value<'_>, problems: &mut Problems) -> Option<Rate> {
-    if !matches!(value.get_ref(), DeValue::Table(_)) {
-        let per_second = number(value, &RATES, problems)?;
-        return Some(Rate::new(per_second, per_second));
-    }
-    let keys = ["per-second", "burst"];
-    let by = Row::read(value, "a rate", &keys, problems)?;
-    let per_second = by.require("per-second", "`per-second = 20`", problems)?;
-    let per_second = number(per_second, &RATES, problems)?;
-    let burst = by.get("burst").and_then(|v| number(v, &RATES, problems));
-    Some(Rate::new(per_second, burst.unwrap_or(per_second)))
 }
 
 /// Reads `blocks`.

@@ -7,8 +7,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
+use super::names;
 use super::table::{self, Row, Value, shortened};
-use super::{carrier, names};
 use crate::engine::{AnswerRates, Rate};
 use crate::net::Profile;
 use crate::session::{Limits, WhenFull};
@@ -79,7 +79,7 @@ pub(super) fn read<'t>(
         .get("per-source-rate")
         .and_then(|value| match value.get_ref() {
             DeValue::String(_) => limited(value, &RATES, problems).and(None),
-            _ => carrier::rate(value, problems),
+            _ => rate_of(value, problems),
         });
     let word = row.get("when-full").and_then(|value| {
         let word = table::text(value, "\"evict-idle\" or \"refuse\"", problems)?;
@@ -180,6 +180,20 @@ fn limited(
         }
         _ => number(value, within, problems).map(Some),
     }
+}
+
+/// Reads how many a second, or that with how many at a time.
+pub(super) fn rate_of(value: &Value<'_>, problems: &mut Problems) -> Option<Rate> {
+    if !matches!(value.get_ref(), DeValue::Table(_)) {
+        let per_second = number(value, &RATES, problems)?;
+        return Some(Rate::new(per_second, per_second));
+    }
+    let keys = ["per-second", "burst"];
+    let by = Row::read(value, "a rate", &keys, problems)?;
+    let per_second = by.require("per-second", "`per-second = 20`", problems)?;
+    let per_second = number(per_second, &RATES, problems)?;
+    let burst = by.get("burst").and_then(|v| number(v, &RATES, problems));
+    Some(Rate::new(per_second, burst.unwrap_or(per_second)))
 }
 
 /// Reads how many sessions there may be.

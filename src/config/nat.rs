@@ -14,7 +14,7 @@ use super::locations::Spans;
 use super::names::{self, MOST_ENTRIES, too_many};
 use super::table::{self, Row, Value};
 use super::{overlaps, services, source_nat, static_nat};
-use crate::nat::{NatPolicy, NoMapping};
+use crate::nat::{NatPolicy, NoMapping, SourceTarget};
 use crate::net::Profile;
 use crate::rules::Rule;
 
@@ -97,7 +97,13 @@ pub(super) fn read<'t>(
         spans.translations.push((name.clone(), row.extent()));
         statics.extend(static_nat::read(&row, &name, known, problems));
     }
-    let pools = sources.iter().flat_map(|(_, places)| places);
+    // That a static address is the gateway's own is said with the static row.
+    let is_pool = |place: &usize| {
+        let row = nat.policy.source.get(*place);
+        row.is_some_and(|row| row.target != SourceTarget::Masquerade)
+    };
+    let pools = sources.iter().filter(|(place, _)| is_pool(place));
+    let pools = pools.flat_map(|(_, places)| places);
     overlaps::with_statics(pools.chain(&of_forwards), &statics, problems);
     overlaps::of_ports(&nat.policy.source, &sources, problems);
     nat.policy

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn t_7422_s2_ex__the_example_of_the_rfc_to_the_port() {
+    fn the_example_of_the_rfc_comes_out_to_the_port() {
         let plan = plan(&["198.51.100.0/28"], &["192.0.2.1/32"], 2);
         assert_eq!((plan.own_ports(), plan.clients_per_address()), (4032, 14));
         let range = |host: u8| {
@@ -220,7 +220,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn t_7422_s2_fn__there_and_back_is_the_client_and_no_two_meet(
+        fn there_and_back_is_the_client_and_no_two_meet(
             lengths in (22u8..=32, 24u8..=32),
             addresses in 28u8..=32,
             dynamic in 0u16..4,

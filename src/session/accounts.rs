@@ -11,8 +11,10 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
 use super::hash::TupleHash;
-use super::mappings::Public;
-use crate::net::{Bucket, Protocol, Quota, Rate, RowId, Timestamp};
+use crate::net::{Bucket, Endpoint, Protocol, Quota, Rate, RowId, Timestamp};
+
+/// A public endpoint of a protocol.
+pub(super) type Public = (Protocol, Endpoint);
 
 /// How many public endpoints a client holds by a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
-use super::accounts::{Accounts, Tally, add, take};
+use super::accounts::{Accounts, Public, Tally, add, take};
 use super::blocks::{Blocks, Lease};
 use super::hash::TupleHash;
 use super::note::{Change, Note, Noted};
@@ -105,7 +105,6 @@ pub enum Usage<'m> {
     Resting,
 }
 
-pub(super) type Public = (Protocol, Endpoint);
 /// A socket, the row that it is mapped by, the zone in which it is to be known,
 /// and to whom.
 type Socket = (Protocol, Endpoint, RowId, ZoneId, Far);

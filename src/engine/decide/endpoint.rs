@@ -10,14 +10,23 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use super::super::{Engine, Reason};
-use super::leaving::Aside;
 use crate::nat::{Search, SourceNat};
-use crate::net::{Port, RowId, Tuple, ZoneId};
-use crate::session::Usage;
+use crate::net::{Endpoint, Port, RowId, Tuple, ZoneId};
+use crate::session::{Handle, Usage};
 
 /// How many ports that the map calls free are passed over in search of one that
 /// is not reserved or somebody's otherwise.
 const PASSED_OVER: usize = 256;
+
+/// What the search for a public endpoint has to know besides.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Aside {
+    /// The session that is about to be replaced counts as gone.
+    pub(super) replaces: Option<Handle>,
+    /// The socket behind the public endpoint that is addressed, where the packet
+    /// goes to a mapping: the answers come from there.
+    pub(super) leads_to: Option<Endpoint>,
+}
 
 /// Who else may have the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

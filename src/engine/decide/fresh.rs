@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use super::super::observer::{Observer, Step};
 use super::super::shortage::Shortage;
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
-use super::leaving::Aside;
+use super::endpoint::Aside;
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, invalid, nothing, ttl_expired};
 use crate::nat::NoMapping;

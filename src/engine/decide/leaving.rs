@@ -1,16 +1,17 @@
 //! As what a connection leaves: its public address, and what it may hold of it.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use super::super::observer::{Observer, Step};
 use super::super::shortage::Shortage;
 use super::super::{Engine, Reason};
-use super::endpoint::{Sharing, Wanted};
+use super::endpoint::{Aside, Sharing, Wanted};
 use crate::nat::{
     Inward, NatRow, Outward, Pooling, PortChoice, Search, SourceChoice, SourceNat, SourceTarget,
 };
 use crate::net::{Asking, Dependence, Endpoint, Family, RowId, Tuple, ZoneId};
-use crate::session::{Behaviour, Claim, Handle, Mappings};
+use crate::session::{Behaviour, Claim, Mappings};
 
 /// How many addresses of a pool are looked at for one that has a block left.
 const ADDRESSES: u8 = 16;
@@ -20,16 +21,6 @@ const ADDRESSES: u8 = 16;
 pub(super) struct Leaving {
     pub(super) tuple: Tuple,
     pub(super) claim: Option<Claim>,
-}
-
-/// What the search for a public endpoint has to know besides.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Aside {
-    /// The session that is about to be replaced counts as gone.
-    pub(super) replaces: Option<Handle>,
-    /// The socket behind the public endpoint that is addressed, where the packet
-    /// goes to a mapping: the answers come from there.
-    pub(super) leads_to: Option<Endpoint>,
 }
 
 impl Engine {
@@ -180,7 +171,7 @@ impl Engine {
         let sessions = mappings.sessions_by(row, client, public);
         if sessions > 0 {
             let goes = replaced.is_some_and(|held| held.public == public);
-            let most = terms.max_sessions.map_or(u32::MAX, |most| most.get());
+            let most = terms.max_sessions.map_or(u32::MAX, NonZeroU32::get);
             return match sessions - u32::from(goes) < most {
                 true => Ok(()),
                 false => Err(Reason::NatMappingLimit),

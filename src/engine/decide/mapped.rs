@@ -4,8 +4,8 @@
 use super::super::observer::{Observer, Step};
 use super::super::shortage::Shortage;
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
+use super::endpoint::Aside;
 use super::fresh::refused_by_rule;
-use super::leaving::Aside;
 use super::plan::{Admission, Decision, Opening};
 use super::{Case, invalid, nothing, ttl_expired};
 use crate::net::{Asking, PerDirection, Place, Tuple};
