@@ -10,9 +10,12 @@ set -euo pipefail
 
 # command:Debian package
 needs=(
-  vsftpd:vsftpd               # FTP server
+  vsftpd:vsftpd               # FTP servers
+  proftpd:proftpd-core
+  pure-ftpd:pure-ftpd
   lftp:lftp                   # FTP clients
   curl:curl
+  tnftp:tnftp
   tcpdump:tcpdump             # recording, reading and cutting captures
   tshark:tshark
   editcap:wireshark-common
@@ -32,6 +35,10 @@ needs=(
   gcc:gcc                     # fuzz targets link C and C++
   g++:g++
 )
+# Debian lets only one FTP server be installed. Of these the program alone is
+# fetched: it goes here, and its name to /usr/local/sbin.
+beside=(proftpd-core pure-ftpd)
+beside_at=/usr/local/lib/spigate-tests
 
 # Daemons' directories are not in everyone's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -103,7 +110,37 @@ fi
 
 apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300)
 as_root "${apt[@]}" update || echo "setup.sh: not every package list could be fetched; trying with what is there" >&2
-as_root "${apt[@]}" install --no-install-recommends "${packages[@]}"
+
+# is_beside PACKAGE
+is_beside() { [[ " ${beside[*]} " == *" $1 "* ]]; }
+# fetch_beside PACKAGE COMMAND: unpacks it, and installs the libraries that it asks for. Nothing of it runs.
+fetch_beside() {
+  local package=$1 command=$2 files libraries
+  files=$(mktemp -d)
+  # apt's own user downloads
+  chmod 777 "$files"
+  (cd "$files" && apt-get -q download "$package")
+  mapfile -t libraries < <(dpkg-deb --field "$files"/*.deb Depends | tr ',' '\n' | sed -nE 's/^ *(lib[^ :|(]*).*/\1/p')
+  as_root "${apt[@]}" install --no-install-recommends --no-remove "${libraries[@]}"
+  as_root mkdir -p "$beside_at/$package" /usr/local/sbin
+  as_root dpkg-deb --extract "$files"/*.deb "$beside_at/$package"
+  as_root ln -sf "$beside_at/$package/usr/sbin/$command" "/usr/local/sbin/$command"
+  rm -rf "$files"
+}
+installed=()
+for package in "${packages[@]}"; do
+  is_beside "$package" || installed+=("$package")
+done
+if ((${#installed[@]})); then
+  # Nothing that is here, another FTP server perhaps, has to go for it.
+  as_root "${apt[@]}" install --no-install-recommends --no-remove "${installed[@]}"
+fi
+for need in "${needs[@]}"; do
+  command=${need%%:*} package=${need#*:}
+  if is_beside "$package" && [[ " ${packages[*]} " == *" $package "* ]]; then
+    fetch_beside "$package" "$command"
+  fi
+done
 
 # Nor may a server that came with this installation start at the next boot.
 if [[ " ${packages[*]} " == *" vsftpd "* ]]; then

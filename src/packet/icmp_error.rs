@@ -51,8 +51,12 @@ pub fn translate_error(
 
 /// Changes addresses and ports of a quoted packet. Its own IP checksum is kept
 /// right; its transport checksum too, where the quote is long enough to hold it.
+/// Where nothing is translated, not even a checksum is written otherwise.
 fn translate_quote(quote: &mut [u8], quoted: &Quoted, inner: &Tuple) {
     let outer = &quoted.tuple;
+    if outer == inner {
+        return;
+    }
     let mut addresses = Sum::default();
     let mut at = match outer.source.address {
         IpAddr::V4(_) => 12,

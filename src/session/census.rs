@@ -10,8 +10,8 @@ use hashbrown::HashMap;
 
 use super::hash::TupleHash;
 use super::lists::Lists;
+use super::record::Origin;
 use super::state::{SctpState, State, TcpState};
-use super::table::Origin;
 use super::tcp::Heard;
 
 /// What a session is worth when there is no room: the first goes first.

@@ -19,7 +19,7 @@ use super::blocks::{Blocks, Lease};
 use super::hash::TupleHash;
 use super::note::{Change, Note, Noted};
 use super::port_map::PortMap;
-use super::table::Origin;
+use super::record::Origin;
 use crate::net::{
     Dependence, Direction, Endpoint, Far, LifetimeId, Logged, Port, Protocol, Rate, Rests, RowId,
     ServiceId, Terms, Timestamp, ZoneId,

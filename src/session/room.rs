@@ -7,8 +7,9 @@
 
 use super::census::{Standing, source_of};
 use super::limits::{Limit, Limits, WhenFull};
+use super::record::{Origin, Session, Update};
 use super::state::Handle;
-use super::table::{Origin, Session, Sessions, Update};
+use super::table::Sessions;
 use crate::net::{Rate, Timestamp};
 
 /// A session that is about to begin.

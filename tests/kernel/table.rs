@@ -45,7 +45,9 @@ impl Entry {
             // Shown without ports, as all entries are that have none.
             _ => (all("sport="), all("dport=")),
         };
-        let number = |all: &[&str], n: usize| all.get(n).map_or(0, |port| port.parse().unwrap());
+        let radix = if words[0] == "gre" { 16 } else { 10 };
+        let read = |port: &&str| u16::from_str_radix(port, radix).unwrap();
+        let number = |all: &[&str], n: usize| all.get(n).map_or(0, read);
         let ends = |n: usize| Ends {
             source: (sources[n].parse().unwrap(), number(&one, n)),
             destination: (destinations[n].parse().unwrap(), number(&other, n)),
@@ -90,6 +92,24 @@ impl Entry {
                 Heard::BothEnds | Heard::Assured => "replied",
             },
         }
+    }
+
+    /// Whether one of its ends has this port.
+    pub(crate) fn is_of_port(&self, port: u16) -> bool {
+        let has = |ends: &Ends| ends.source.1 == port || ends.destination.1 == port;
+        port != 0 && self.tuples.iter().any(has)
+    }
+
+    /// Whether the other is the same, but for which ends were heard.
+    pub(crate) fn differs_in_heard_alone(&self, other: &Self) -> bool {
+        let of = |entry: &Self| {
+            (
+                entry.protocol.clone(),
+                entry.tuples.clone(),
+                entry.state.clone(),
+            )
+        };
+        of(self) == of(other)
     }
 
     /// Whether it is a ping of the gateway itself, which is a session to the

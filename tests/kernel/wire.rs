@@ -210,6 +210,18 @@ pub(crate) fn header_length(packet: &[u8]) -> usize {
     }
 }
 
+/// The same header, without IPv6 extension headers, before another payload.
+pub(crate) fn with_payload(packet: &[u8], payload: &[u8]) -> Vec<u8> {
+    let header = header_length(packet);
+    let mut bytes = [&packet[..header], payload].concat();
+    let (field, counted) = match bytes[0] >> 4 {
+        4 => (2..4, bytes.len()),
+        _ => (4..6, payload.len()),
+    };
+    bytes[field].copy_from_slice(&length(counted));
+    summed(bytes)
+}
+
 fn octet(n: usize) -> u8 {
     u8::try_from(n).unwrap()
 }

@@ -37,6 +37,14 @@ pub(crate) fn in_own_namespaces(test: &str, programs: &[&str], scenario: impl Fn
     print!("{}", String::from_utf8_lossy(&child.stdout));
 }
 
+/// The same for programs that become other users, which root alone can.
+pub(crate) fn in_own_namespaces_as_root(test: &str, programs: &[&str], scenario: impl FnOnce()) {
+    if !rustix::process::geteuid().is_root() || is_the_only_user() {
+        return skip(test, "needs root: its servers become other users");
+    }
+    in_own_namespaces(test, programs, scenario);
+}
+
 /// Whether one user is all there is here, as in a user namespace that an
 /// ordinary user makes: servers cannot give up root for another user then.
 pub(crate) fn is_the_only_user() -> bool {

@@ -1,5 +1,10 @@
 //! FTP from the office to a server outside, and to our own server from outside.
 
+mod clients;
+mod matrix;
+mod servers;
+mod table;
+
 use std::fs;
 use std::path::Path;
 

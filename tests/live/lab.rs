@@ -25,6 +25,8 @@ pub(crate) const SERVER: &str = "198.51.100.21";
 pub(crate) const SERVER_V6: &str = "2001:db8:ff:100::21";
 /// The office's own server, where there is one.
 pub(crate) const INSIDE: &str = "10.0.9.21";
+/// Its IPv6 address.
+pub(crate) const INSIDE_V6: &str = "2001:db8:9::21";
 /// The gateway's public address.
 pub(crate) const PUBLIC: &str = "203.0.113.2";
 /// The gateway's public IPv6 address.
@@ -73,15 +75,25 @@ impl Lab {
         lab
     }
 
-    /// A server of the office's own at [`INSIDE`], behind the interface
-    /// `dmz-eth`.
+    /// A server of the office's own at [`INSIDE`] and [`INSIDE_V6`], behind the
+    /// interface `dmz-eth`.
     pub(crate) fn add_inside_server(&self) -> Namespace {
-        let inside = Namespace::new("inside");
-        cable(&self.gateway, "dmz-eth", &inside);
-        self.gateway.address("dmz-eth", "10.0.9.1/24");
-        inside.address("eth0", &format!("{INSIDE}/24"));
-        inside.run("ip", &["route", "add", "default", "via", "10.0.9.1"]);
-        inside
+        add_inside_server(&self.gateway)
+    }
+
+    /// The host of a server outside becomes the gateway's of a second office,
+    /// with a server behind it as [`add_inside_server`](Self::add_inside_server)
+    /// has it. Each gateway's host knows the way to the other's public addresses.
+    pub(crate) fn add_second_office(&self, public: &str, public_v6: &str) -> Namespace {
+        for switch in ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"] {
+            self.server.run("sysctl", &["-qw", switch]);
+        }
+        let ways = [["-4", public, SERVER], ["-6", public_v6, SERVER_V6]];
+        for [family, to, via] in ways {
+            self.gateway
+                .run("ip", &[family, "route", "add", to, "via", via]);
+        }
+        add_inside_server(&self.server)
     }
 
     /// A host at `eth0` behind `device` of another, without addresses.
@@ -93,14 +105,35 @@ impl Lab {
 
     /// Starts the gateway with this rule file and waits until it is ready.
     pub(crate) fn start_gateway(&self, rules: &str) -> Gateway {
-        let file = self.dir.write("rules.toml", rules);
-        let before = self.gateway.network();
-        let mut command = self.gateway.command(env!("CARGO_BIN_EXE_spigate"));
+        self.start_gateway_on(&self.gateway, "spigate", rules)
+    }
+
+    /// The same on another host, which has a name of its own for its files.
+    pub(crate) fn start_gateway_on(&self, host: &Namespace, name: &str, rules: &str) -> Gateway {
+        let file = self.dir.write(&format!("{name}.toml"), rules);
+        let before = host.network();
+        let mut command = host.command(env!("CARGO_BIN_EXE_spigate"));
         command.arg("run").arg(&file).env("RUST_LOG", "info");
-        let mut process = self.dir.start(&mut command, "spigate");
+        let mut process = self.dir.start(&mut command, name);
         process.wait_for_word("gateway ready");
         Gateway { process, before }
     }
+}
+
+/// See [`Lab::add_inside_server`].
+fn add_inside_server(gateway: &Namespace) -> Namespace {
+    let inside = Namespace::new("inside");
+    cable(gateway, "dmz-eth", &inside);
+    for [near, far, via] in [
+        ["10.0.9.1/24", "10.0.9.21/24", "10.0.9.1"],
+        ["2001:db8:9::1/64", "2001:db8:9::21/64", "2001:db8:9::1"],
+    ] {
+        gateway.address("dmz-eth", near);
+        inside.address("eth0", far);
+        let family = if via.contains(':') { "-6" } else { "-4" };
+        inside.run("ip", &[family, "route", "add", "default", "via", via]);
+    }
+    inside
 }
 
 /// `rules/office.toml` as it is, with the interfaces of these hosts.

@@ -33,7 +33,8 @@ impl Ftp {
     }
 }
 
-fn vsftpd(lab: &Lab, host: &Namespace, address: &str) -> Process {
+/// vsftpd, for the anonymous, with the lab's `ftp` as its root.
+pub(crate) fn vsftpd(lab: &Lab, host: &Namespace, address: &str) -> Process {
     let listen = if address.contains(':') {
         format!("listen=NO\nlisten_ipv6=YES\nlisten_address6={address}\n")
     } else {

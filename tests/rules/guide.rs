@@ -1,5 +1,6 @@
-//! `docs/nat.md` says what the program does: its files load, and every packet in
-//! it leaves as it says.
+//! `docs/nat.md` and `docs/ftp.md` say what the program does: their files load, and
+//! every packet in the first leaves as it says. (The live tests run the files of
+//! the second.)
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +29,28 @@ fn every_packet_of_the_guide_to_translation_leaves_as_it_says() {
         }
     }
     assert!(flows >= 11, "only {flows} flows were found");
+}
+
+#[test]
+fn every_file_of_the_guide_to_ftp_loads_and_has_its_ftp_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ftp.md");
+    let markdown = std::fs::read_to_string(path).unwrap();
+    let all = blocks(&markdown);
+    let files = all.iter().filter_map(|(what, file)| {
+        let name = what.strip_prefix("toml ")?;
+        (name != "fragment").then_some((name, file))
+    });
+    let mut names = Vec::new();
+    for (name, file) in files {
+        names.push(name);
+        let compiled = config::compile(Path::new("docs/ftp.md"), file);
+        let policy = compiled
+            .unwrap_or_else(|report| panic!("{report}\n{file}"))
+            .policy;
+        let ftp = policy.services.iter().find(|(_, it)| it.name == "ftp");
+        assert!(ftp.unwrap().1.alg.is_some(), "{name}");
+    }
+    assert_eq!(names, ["none", "masquerade", "forward", "both"]);
 }
 
 fn follow(file: &str, flow: &str) {

@@ -307,3 +307,36 @@ fn t_5508_s7_3__no_source_route_leaves_in_translated_icmp() {
         }
     }
 }
+
+#[test]
+fn an_error_about_what_is_not_translated_leaves_octet_by_octet_as_it_came() {
+    for (inside, outside) in [
+        ("10.0.0.7:5000", "198.51.100.9:53"),
+        ("[2001:db8:10::7]:5000", "[2001:db8:5::9]:53"),
+    ] {
+        let mut lab = Lab::new(PLAIN);
+        let datagram = udplite(inside, outside, 0, "question");
+        let sent = lab.at(0.0).from(LAN).send(datagram);
+        let mut quote = sent.expect(forward_to(WAN)).left().bytes.clone();
+        // A quote without a checksum, which UDP-Lite must have: not ours to mend.
+        let at = if quote[0] >> 4 == 4 { 20 } else { 40 };
+        quote[at + 6..at + 8].fill(0);
+        let host = |end: &str| {
+            end.parse::<std::net::SocketAddr>()
+                .unwrap()
+                .ip()
+                .to_string()
+        };
+        let kind = if at == 20 { (3, 3) } else { (1, 4) };
+        let error = icmp(&host(outside), &host(inside), kind.0, kind.1).quoting(&quote);
+        let mut came = error.bytes();
+        let sent = lab.at(0.0).from(WAN).send(error);
+        let left = sent.expect(forward_to(LAN).ct("related")).left();
+        // But for the time to live, and the header's checksum that has it.
+        let mut bytes = left.bytes.clone();
+        let own = if at == 20 { 8..12 } else { 7..8 };
+        bytes[own.clone()].fill(0);
+        came[own].fill(0);
+        assert_eq!(bytes, came);
+    }
+}

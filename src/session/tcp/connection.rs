@@ -6,75 +6,16 @@
 //! that is refused changes nothing.
 
 mod exact;
+mod reset;
 mod standing;
 
 use super::super::state::TcpState;
+use super::checks::{PickUp, Resets, TcpChecks, Windows};
 use super::segment::Segment;
 use super::table::{SegmentKind, Transition, transition};
 use super::window::{Check, Closing, End, Fit, Sent, check};
-use crate::net::{Direction, PerDirection, Profile, SeqNumber};
-
-/// How strictly TCP is tracked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct TcpChecks {
-    /// Whether a session may begin in the middle.
-    pub pick_up: PickUp,
-    /// What a segment outside of its window is.
-    pub windows: Windows,
-    /// What a reset with a wrong number is.
-    pub resets: Resets,
-}
-
-/// Whether a session may begin with a segment from the middle of a connection
-/// (conntrack: `nf_conntrack_tcp_loose`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum PickUp {
-    /// Only a SYN begins a session.
-    #[default]
-    Never,
-    /// An ACK does too, if the rules allow it. Whoever can guess a tuple that
-    /// they allow needs no handshake then.
-    Loose,
-}
-
-/// What a segment outside of its window is (`nf_conntrack_tcp_be_liberal`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Windows {
-    /// Invalid.
-    #[default]
-    Strict,
-    /// Part of its session all the same.
-    Liberal,
-}
-
-/// What a reset behind what was acknowledged is
-/// (`nf_conntrack_tcp_ignore_invalid_rst`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Resets {
-    /// Invalid.
-    #[default]
-    Checked,
-    /// Passed on, without ending the session.
-    Lenient,
-    /// Invalid; and in every state a reset counts only if its receiver would
-    /// take it, and its session stays for a while. Not as Linux does it.
-    Exact,
-}
-
-impl TcpChecks {
-    /// Those that hold where a rule file of this profile says nothing.
-    #[must_use]
-    pub fn of(profile: Profile) -> Self {
-        let resets = match profile {
-            Profile::Linux => Resets::Checked,
-            Profile::Rfc | Profile::Carrier => Resets::Exact,
-        };
-        Self {
-            resets,
-            ..Self::default()
-        }
-    }
-}
+use crate::net::{Direction, PerDirection, SeqNumber};
+use reset::Reset;
 
 /// Whether both ends have been heard, and whether their session has shown that
 /// it is real.
@@ -369,67 +310,6 @@ impl Connection {
                 .is_some_and(|syn| syn.challenge == Challenge::Expected)
     }
 
-    /// What a reset is worth (RFC 5961 section 3, as a middlebox can tell).
-    fn reset(
-        &self,
-        direction: Direction,
-        segment: &Segment,
-        heard: Heard,
-        checks: TcpChecks,
-    ) -> Reset {
-        if self.may_give_way() {
-            // The tuple may be in use again already, unseen: what is known of
-            // the closing connection says nothing of such a reset.
-            return Reset::Trusted;
-        }
-        let last = &self.last;
-        let acknowledged = self.ends[!direction].max_ack;
-        if let Some(expected) = acknowledged.filter(|_| last.kind != Some(SegmentKind::Syn)) {
-            // `nf_conntrack_tcp_established`
-            let established = self.state == TcpState::Established && heard == Heard::Assured;
-            if segment.seq == SeqNumber(0) && !established {
-                return Reset::Checked; // an answer to a SYN that was let by
-            }
-            if segment.seq.is_before(expected) && checks.resets == Resets::Checked {
-                return Reset::Wrong;
-            }
-            let follows_own = last.kind == Some(SegmentKind::Ack)
-                && last.direction == direction
-                && segment.seq == last.end;
-            return if !established || segment.seq == expected || follows_own {
-                Reset::Checked
-            } else {
-                Reset::Inexact
-            };
-        }
-        let answers_syn = heard != Heard::OneEnd
-            && last.kind == Some(SegmentKind::Syn)
-            && last.direction != direction;
-        let answers_ack = heard != Heard::Assured && last.kind == Some(SegmentKind::Ack);
-        let answers_challenge = self.state == TcpState::SynSent
-            && last.kind == Some(SegmentKind::Ack)
-            && last.direction == Direction::Reply
-            && segment.seq == last.ack;
-        let answers_let_by = (answers_syn || answers_ack) && segment.raw_ack == last.end;
-        if answers_let_by || answers_challenge {
-            Reset::Trusted
-        } else {
-            Reset::Checked
-        }
-    }
-
-    /// States that make room when the table is full (`tcp_can_early_drop`).
-    fn may_give_way(&self) -> bool {
-        matches!(
-            self.state,
-            TcpState::FinWait
-                | TcpState::LastAck
-                | TcpState::TimeWait
-                | TcpState::Close
-                | TcpState::CloseWait
-        )
-    }
-
     fn note_repetition(&mut self, direction: Direction, segment: &Segment) {
         if segment.kind != SegmentKind::Ack {
             return;
@@ -497,19 +377,6 @@ impl Connection {
         self.state == TcpState::Established
             && matches!(before, TcpState::SynRecv | TcpState::Established)
     }
-}
-
-/// What a reset is worth.
-enum Reset {
-    /// It ends the session, if it lies in the window.
-    Checked,
-    /// It ends the session: it answers something that was let by, or nothing is
-    /// known that it could contradict.
-    Trusted,
-    /// It may draw a challenge ACK: it passes, and ends nothing.
-    Inexact,
-    /// It is a forgery, or very old.
-    Wrong,
 }
 
 impl Last {

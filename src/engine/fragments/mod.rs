@@ -16,6 +16,10 @@
 //! makes room. So a flood of pieces pushes out what is incomplete for long,
 //! and a datagram whose pieces come one after the other passes.
 
+mod datagram;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -24,8 +28,9 @@ use hashbrown::HashMap;
 
 use super::Reason;
 use crate::net::{Timestamp, ZoneId};
-use crate::packet::{self, Cuts, Cutting, Follows, Headers, Piece};
+use crate::packet::{Cuts, Headers, Piece};
 use crate::session::TupleHash;
+use datagram::{Datagram, Held, Place};
 
 /// How long an incomplete datagram is kept, from its first piece on, as Linux
 /// has it (`ipfrag_time`, `ip6frag_time`). RFC 8200 section 4.5 wants 60 s.
@@ -46,10 +51,6 @@ const MAX_PIECES: usize = 256;
 /// pieces, in octets.
 const COST_OF_PIECE: usize = 64;
 const COST_OF_DATAGRAM: usize = 320;
-
-/// Bits of [`Datagram::ecn`]: what the pieces said.
-const NOT_ECT: u8 = 1;
-const CE: u8 = 8;
 
 /// What tells datagrams apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -136,35 +137,6 @@ impl Late {
             .filter(|held| held.offset == 0)?;
         Some([header, &first.payload].concat())
     }
-}
-
-#[derive(Debug)]
-struct Held {
-    offset: usize,
-    end: usize,
-    follows: Follows,
-    payload: Box<[u8]>,
-}
-
-#[derive(Debug)]
-struct Datagram {
-    deadline: Timestamp,
-    /// By offset, without overlap.
-    pieces: Vec<Held>,
-    /// All of the first piece before its payload.
-    header: Option<Box<[u8]>>,
-    /// Octets of payload: all that is known, once the last piece is there.
-    length: Option<usize>,
-    /// Octets of payload that are here.
-    here: usize,
-    /// The longest piece, and whether that one might have been cut.
-    largest: (usize, Cutting),
-    /// One bit for each value of ECN that a piece had.
-    ecn: u8,
-    /// What its pieces cost.
-    cost: usize,
-    /// Why nothing of it will ever pass.
-    spoiled: Option<Reason>,
 }
 
 /// What a source keeps here.
@@ -379,246 +351,5 @@ impl Fragments {
             }
         }
         Some(datagram)
-    }
-}
-
-impl Held {
-    /// Whether it says all that this piece says. Then the piece changes
-    /// nothing: RFC 8200 section 4.5 lets exact repeats be ignored, and Linux
-    /// ignores parts of a piece too.
-    fn says(&self, piece: &Piece, payload: &[u8]) -> bool {
-        let ends_alike = match piece.follows {
-            Follows::More => true,
-            Follows::Nothing => self.follows == Follows::Nothing && self.end == piece.end,
-        };
-        let place = piece.offset.checked_sub(self.offset);
-        let own = place.and_then(|place| self.payload.get(place..place + payload.len()));
-        ends_alike && own == Some(payload)
-    }
-}
-
-/// Where a piece belongs among those that are here.
-enum Place {
-    /// Before the piece of this number.
-    Free(usize),
-    /// One that is here says the same.
-    Same,
-    /// Something else is here, or it contradicts what is known.
-    Taken,
-}
-
-impl Datagram {
-    fn new(deadline: Timestamp) -> Self {
-        Self {
-            deadline,
-            pieces: Vec::new(),
-            header: None,
-            length: None,
-            here: 0,
-            largest: (0, Cutting::Allowed),
-            ecn: 0,
-            cost: COST_OF_DATAGRAM,
-            spoiled: None,
-        }
-    }
-
-    /// What is told of it when it is given up; `None` where it was before.
-    fn unfinished(&self, key: &Key, at: Timestamp, reason: Reason) -> Option<Unfinished> {
-        self.spoiled.is_none().then_some(Unfinished {
-            at,
-            source: key.source,
-            destination: key.destination,
-            pieces: self.pieces.len(),
-            reason,
-            packets: 0,
-        })
-    }
-
-    fn place(&self, piece: &Piece, payload: &[u8]) -> Place {
-        let place = self
-            .pieces
-            .partition_point(|held| held.offset < piece.offset);
-        let at = self.pieces.get(place);
-        let before = place
-            .checked_sub(1)
-            .and_then(|place| self.pieces.get(place));
-        if [before, at]
-            .into_iter()
-            .flatten()
-            .any(|held| held.says(piece, payload))
-        {
-            return Place::Same;
-        }
-        let overlaps = before.is_some_and(|held| held.end > piece.offset)
-            || at.is_some_and(|held| held.offset < piece.end);
-        // A second end, something behind the end, or an end before something.
-        let contradicts = self.length.is_some_and(|length| piece.end > length)
-            || (piece.follows == Follows::Nothing && (self.length.is_some() || at.is_some()));
-        if overlaps || contradicts {
-            Place::Taken
-        } else {
-            Place::Free(place)
-        }
-    }
-
-    fn length_with(&self, piece: &Piece) -> Option<usize> {
-        match piece.follows {
-            Follows::Nothing => Some(piece.end),
-            Follows::More => self.length,
-        }
-    }
-
-    /// Pieces never overlap: all is there when there is as much as all.
-    fn is_completed_by(&self, piece: &Piece) -> bool {
-        let here = self.here + (piece.end - piece.offset);
-        self.length_with(piece) == Some(here)
-    }
-
-    fn largest_with(&self, piece: &Piece) -> (usize, Cutting) {
-        let (largest, cutting) = self.largest;
-        match piece.length.cmp(&largest) {
-            std::cmp::Ordering::Less => self.largest,
-            std::cmp::Ordering::Greater => (piece.length, piece.cutting),
-            std::cmp::Ordering::Equal if cutting == Cutting::Forbidden => self.largest,
-            std::cmp::Ordering::Equal => (largest, piece.cutting),
-        }
-    }
-
-    fn note(&mut self, piece: &Piece) {
-        self.here += piece.end - piece.offset;
-        self.length = self.length_with(piece);
-        self.largest = self.largest_with(piece);
-        self.ecn |= 1 << piece.ecn;
-    }
-
-    /// The datagram with this last piece, which belongs at `place`.
-    fn put_together(&self, piece: &Piece, place: usize, frame: &[u8]) -> Fate {
-        let header = match piece.offset {
-            0 => frame.get(..piece.payload_at),
-            _ => self.header.as_deref(),
-        };
-        let (Some(header), Some(payload)) = (header, frame.get(piece.payload_at..piece.length))
-        else {
-            return Fate::Spoils(Reason::Internal);
-        };
-        // RFC 3168 section 5.3: congestion on the way of one is congestion on
-        // the way of all; what mixes ECN with none was tampered with.
-        let ecn = self.ecn | 1 << piece.ecn;
-        let ecn = match ecn {
-            _ if ecn & NOT_ECT != 0 && ecn != NOT_ECT => {
-                return Fate::Spoils(Reason::FragmentOverlap);
-            }
-            _ if ecn & CE != 0 => 3,
-            NOT_ECT => 0,
-            _ => packet::ecn(header),
-        };
-        let (before, behind) = self.pieces.split_at(place.min(self.pieces.len()));
-        let payloads = || {
-            before
-                .iter()
-                .map(|held| &*held.payload)
-                .chain([payload])
-                .chain(behind.iter().map(|held| &*held.payload))
-        };
-        let (largest, cutting) = self.largest_with(piece);
-        let Some(whole) = packet::assemble(header, payloads(), cutting, ecn) else {
-            return Fate::Spoils(Reason::BadLength);
-        };
-        let length = self.length_with(piece).unwrap_or_default();
-        let cuts = Cuts {
-            id: piece.id,
-            header: whole.len() - length,
-            sizes: payloads()
-                .map(|payload| u16::try_from(payload.len()).unwrap_or(u16::MAX))
-                .collect(),
-            largest,
-        };
-        Fate::Completes(whole, cuts)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// What the store says of itself, counted anew.
-    fn check(store: &Fragments) {
-        let cost: usize = store.datagrams.values().map(|one| one.cost).sum();
-        assert_eq!(cost, store.cost);
-        assert!(cost <= MAX_OCTETS && store.datagrams.len() <= MAX_DATAGRAMS);
-        assert_eq!(store.due.len(), store.datagrams.len());
-        let shares = store.shares.values();
-        let (datagrams, costs) = shares.fold((0, 0), |(datagrams, costs), share| {
-            assert!(share.datagrams <= MAX_DATAGRAMS_OF_SOURCE);
-            assert!(share.cost <= MAX_OCTETS_OF_SOURCE + COST_OF_DATAGRAM);
-            (datagrams + share.datagrams, costs + share.cost)
-        });
-        assert_eq!((datagrams, costs), (store.datagrams.len(), cost));
-        for (key, one) in &store.datagrams {
-            assert!(store.due.contains(&(one.deadline, *key)));
-            assert!(one.pieces.len() <= MAX_PIECES);
-            let pairs = one.pieces.iter().zip(one.pieces.iter().skip(1));
-            assert!(pairs.into_iter().all(|(a, b)| a.end <= b.offset));
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(16))]
-
-        #[test]
-        fn limits_and_sums_hold_under_any_flood(
-            seed in any::<u64>(),
-            hosts in 1..64u32,
-            ids in 1..600u32,
-            octets in prop_oneof![Just(8usize), Just(1480), Just(60_000)],
-            step in 0..20u64,
-        ) {
-            let mut store = Fragments::new(TupleHash::from_seed(seed));
-            let mut now = Timestamp::from_secs(1);
-            let frame = vec![0; octets + 20];
-            let mut chance = seed | 1;
-            let mut next = |below: u32| {
-                chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                u32::try_from(chance >> 33).unwrap_or(0) % below
-            };
-            for round in 0..8000 {
-                now = now.after(Duration::from_millis(step));
-                while store.pop_due(now).is_some() {}
-                let key = Key {
-                    zone: ZoneId(0),
-                    source: Ipv4Addr::from(next(hosts)).into(),
-                    destination: Ipv4Addr::LOCALHOST.into(),
-                    id: next(ids),
-                    protocol: 17,
-                };
-                let offset = 8 * usize::try_from(next(300)).unwrap_or(0);
-                let piece = Piece {
-                    id: key.id,
-                    offset,
-                    end: offset + octets,
-                    follows: if next(8) == 0 { Follows::Nothing } else { Follows::More },
-                    payload_at: 20,
-                    length: frame.len(),
-                    cutting: Cutting::Allowed,
-                    ecn: 0,
-                };
-                match store.judge(&key, &piece, &frame) {
-                    Fate::Kept => store.keep(now, key, &piece, &frame, drop),
-                    Fate::Spoils(reason) => store.spoil(now, key, reason, drop),
-                    Fate::Completes(..) => store.forget(&key),
-                    Fate::Repeated | Fate::Refused(_) => {}
-                }
-                if round % 500 == 0 {
-                    check(&store);
-                }
-            }
-            check(&store);
-            while store.pop_due(now.after(Duration::from_secs(61))).is_some() {}
-            prop_assert!(store.datagrams.is_empty() && store.shares.is_empty() && store.cost == 0);
-        }
     }
 }
