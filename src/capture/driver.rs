@@ -6,7 +6,7 @@ use super::link::strip_link;
 use super::merge::Merged;
 use super::vantage::{Readdressed, Vantage, readdress};
 use crate::engine::{
-    Arrival, Engine, Event, Extent, Judgement, Made, Output, Reason, Silent, Verdict,
+    Arrival, Engine, Event, Extent, Judgement, Made, Observer, Output, Reason, Step, Verdict,
 };
 use crate::net::{Timestamp, ZoneId};
 use crate::packet::{Headers, repair_checksums};
@@ -53,6 +53,9 @@ pub struct PacketReport<'a> {
     pub readdressed: Readdressed,
     /// Whether the capture cut it.
     pub extent: Extent,
+    /// The packet as it came to the engine; empty unless the sink
+    /// [wants it](Sink::wants_arrivals).
+    pub arrived: &'a [u8],
     /// The packet as it leaves; as it came where it does not leave.
     pub frame: &'a [u8],
     /// Where it leaves in pieces: those behind the first, which is `frame`.
@@ -90,6 +93,14 @@ pub trait Sink {
     /// Why it cannot take any more.
     type Error;
 
+    /// Whether it wants to see each packet as it came, too: a copy of it.
+    fn wants_arrivals(&self) -> bool {
+        false
+    }
+
+    /// One step of deciding about the packet to come.
+    fn step(&mut self, _: Step<'_>) {}
+
     /// Something that happened because of time alone, or that a session began
     /// or was replaced; comes before the packet in whose time it fell. `made` is
     /// what the gateway sent because of it.
@@ -103,6 +114,16 @@ pub trait Sink {
     /// # Errors
     /// It cannot take any more; the replay ends.
     fn packet(&mut self, engine: &Engine, report: &PacketReport<'_>) -> Result<(), Self::Error>;
+}
+
+/// A sink that hears the steps of deciding.
+struct Listener<'a, S>(&'a mut S);
+
+impl<S: Sink> Observer for Listener<'_, S> {
+    #[inline]
+    fn step(&mut self, step: Step<'_>) {
+        self.0.step(step);
+    }
 }
 
 /// Why a replay ended early.
@@ -128,6 +149,7 @@ pub fn replay<S: Sink>(
 ) -> Result<(), Stopped<S::Error>> {
     let mut out = Output::default();
     let mut frame = Vec::new();
+    let mut arrived = Vec::new();
     for (number, next) in (1..).zip(packets) {
         let Merged { file, packet } = next.map_err(Stopped::Capture)?;
         let feed = feeds.get(file).copied().unwrap_or(Feed {
@@ -136,6 +158,7 @@ pub fn replay<S: Sink>(
         });
         out.clear();
         frame.clear();
+        arrived.clear();
         // What follows looks at sessions: those that are over must be gone.
         engine.expire(packet.time, &mut out);
         let (entered, extent) = match strip_link(packet.link, &packet.data, packet.original_length)
@@ -152,8 +175,12 @@ pub fn replay<S: Sink>(
         let (zone, readdressed, judgement) = match entered {
             Err(reason) => (None, Readdressed::No, engine.turn_away(reason)),
             Ok((arrival, readdressed)) => {
+                if sink.wants_arrivals() {
+                    arrived.extend_from_slice(&frame);
+                }
+                let mut listener = Listener(&mut *sink);
                 let judgement =
-                    engine.packet(packet.time, arrival, &mut frame, &mut out, &mut Silent);
+                    engine.packet(packet.time, arrival, &mut frame, &mut out, &mut listener);
                 (Some(arrival.zone), readdressed, judgement)
             }
         };
@@ -170,6 +197,7 @@ pub fn replay<S: Sink>(
             judgement,
             readdressed,
             extent,
+            arrived: &arrived,
             frame: &frame,
             more: &out.more,
             made,

@@ -65,6 +65,14 @@ pub(super) struct Replay {
     /// with `log`.
     #[arg(long, value_name = "FILE")]
     pub(super) mapping_log: Option<PathBuf>,
+    /// List what is live at the end: sessions by both tuples, mappings,
+    /// expectations, each with its remaining time.
+    #[arg(long)]
+    pub(super) tables: bool,
+    /// Show what the ends of each control session said, as it came and as it
+    /// left, and the holes that it opened. Passwords are not shown.
+    #[arg(long)]
+    pub(super) dialogue: bool,
     /// Where choices that look random come from.
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
@@ -124,24 +132,30 @@ pub(super) struct Check {
     pub(super) files: Vec<PathBuf>,
 }
 
-/// Follow one packet through the firewall, step by step.
+/// Follow a packet through the firewall, step by step.
 ///
-/// The packet is judged as the first of its kind: no session exists before it.
+/// Several packets are sent one after the other, and each is followed: the
+/// sessions, mappings and announcements of those before are there. The first
+/// finds none.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
   spigate explain rules/office.toml 'lan tcp 10.0.0.7:51000 > 198.51.100.9:21 syn'
   spigate explain rules/office.toml 'wan icmp 198.51.100.9 > 203.0.113.2 echo-request'
+  spigate explain rules/office.toml 'lan tcp 10.0.0.7:51000 > 198.51.100.21:21 open' \\
+      \"lan ftp 'PORT 10,0,0,7,200,10'\" 'wan tcp 198.51.100.21:20 > 203.0.113.2:@alg syn'
 
-Exit status: 0 the packet passes (or is answered), 1 it does not, 2 bad usage or
-unreadable input.")]
+Exit status: 0 the (last) packet passes (or is answered), 1 it does not, 2 bad
+usage or unreadable input.")]
 pub(super) struct Explain {
     /// The rule file.
     #[arg(value_name = "FILE")]
     pub(super) rules: PathBuf,
-    /// The packet: [ZONE] PROTOCOL SOURCE > DESTINATION [WHAT...].
-    #[arg(value_name = "PACKET")]
-    pub(super) packet: String,
+    /// A packet: [ZONE] PROTOCOL SOURCE > DESTINATION [WHAT...]; or a TCP
+    /// handshake, with `open` for WHAT; or a line in the connection that was opened
+    /// last: ZONE ftp 'LINE'. `@alg` is the port of the data session announced last.
+    #[arg(value_name = "PACKET", required = true)]
+    pub(super) packets: Vec<String>,
 }
 
 /// Run the gateway on this host: make the TUN devices that the zones name, and

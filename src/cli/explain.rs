@@ -1,63 +1,51 @@
-//! `spigate explain`: one packet's way, step by step.
+//! `spigate explain`: a packet's way, step by step; or that of several, one
+//! after the other.
+
+mod begins;
+mod script;
+mod talk;
 
 use std::io::{self, Write};
-use std::sync::Arc;
 
+use self::begins::lease;
+use self::script::{Explained, Script};
 use super::args::Explain;
 use super::{Exit, complain, load_rules, output_failed};
+use crate::alg::Note;
 use crate::config::{Compiled, Location};
-use crate::engine::{
-    Arrival, Checksums, Engine, Extent, Judgement, Observer, Options, Policy, Reason, Step, Verdict,
-};
+use crate::engine::{Judgement, Observer, Policy, Reason, Step, Verdict};
 use crate::expression::PacketExpression;
-use crate::nat::{NatRow, SourceChoice};
-use crate::net::{LifetimeId, Mismatch, Place, ServiceId, Timestamp, ZoneId};
+use crate::nat::SourceChoice;
+use crate::net::{Mismatch, NatRow, Place, Port, ServiceId, ZoneId};
 use crate::packet::{Headers, Transport};
 use crate::rules::{Action, RuleId, Ruling};
-use crate::session::{Behaviour, Claim, LifetimeName, Limit};
+use crate::session::{Behaviour, Claim, Limit};
 
 /// Runs the command.
 pub(super) fn run(args: &Explain, out: &mut impl Write, err: &mut impl Write) -> Exit {
     let Some(compiled) = load_rules(&args.rules, err) else {
         return Exit::Unusable;
     };
-    let expression: PacketExpression = match args.packet.parse() {
-        Ok(expression) => expression,
-        Err(error) => {
-            complain(err, error);
-            return Exit::Unusable;
+    let mut script = Script::new(&compiled);
+    let mut last = Verdict::Drop;
+    for (n, text) in args.packets.iter().enumerate() {
+        let explained = match script.line(text) {
+            Ok(explained) => explained,
+            Err(why) => {
+                complain(err, why);
+                return Exit::Unusable;
+            }
+        };
+        let between = if n == 0 { "" } else { "\n" };
+        let printed = write!(out, "{between}").and_then(|()| print(&explained, out));
+        if let Err(error) = printed {
+            return output_failed(&error, err);
         }
-    };
-    let zone = match arrival_zone(&expression, &compiled.policy) {
-        Ok(zone) => zone,
-        Err(why) => {
-            complain(err, why);
-            return Exit::Unusable;
-        }
-    };
-    let frame = expression.packet.build();
-    let options = Options {
-        seed: 0,
-        checksums: Checksums::Verify,
-    };
-    let policy = Arc::new(compiled.policy.clone());
-    let engine = Engine::new(policy, options, Timestamp::EPOCH);
-    let mut steps = Steps {
-        compiled: &compiled,
-        zone,
-        lines: Vec::new(),
-    };
-    let arrival = Arrival {
-        zone,
-        extent: Extent::Whole,
-    };
-    let judgement = engine.explain(arrival, &frame, &mut steps);
-    match print(&expression, &steps.lines, out) {
-        Err(error) => output_failed(&error, err),
-        Ok(()) => match judgement.verdict {
-            Verdict::Forward(_) | Verdict::Hold | Verdict::Answer => Exit::Fine,
-            Verdict::Drop | Verdict::Reject => Exit::No,
-        },
+        last = explained.verdict;
+    }
+    match last {
+        Verdict::Forward(_) | Verdict::Hold | Verdict::Answer => Exit::Fine,
+        Verdict::Drop | Verdict::Reject => Exit::No,
     }
 }
 
@@ -65,26 +53,32 @@ pub(super) fn run(args: &Explain, out: &mut impl Write, err: &mut impl Write) ->
 /// holds its source.
 fn arrival_zone(expression: &PacketExpression, policy: &Policy) -> Result<ZoneId, String> {
     let zones = &policy.zones;
-    let names = || {
-        let names: Vec<_> = zones.iter().map(|(_, zone)| zone.name.as_str()).collect();
-        names.join(", ")
-    };
     if let Some(name) = &expression.zone {
-        return zones
-            .by_name(name)
-            .ok_or_else(|| format!("no zone `{name}`; the rule file has {}", names()));
+        return named_zone(name, policy);
     }
     let source = expression.packet.tuple().source.address;
     zones.holding(source).ok_or_else(|| {
         format!(
             "no zone holds {source}; say by which it arrives, one of {}",
-            names()
+            zone_names(policy)
         )
     })
 }
 
-fn print(expression: &PacketExpression, lines: &[Line], out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{expression}\n")?;
+fn named_zone(name: &str, policy: &Policy) -> Result<ZoneId, String> {
+    let unknown = || format!("no zone `{name}`; the rule file has {}", zone_names(policy));
+    policy.zones.by_name(name).ok_or_else(unknown)
+}
+
+fn zone_names(policy: &Policy) -> String {
+    let zones = policy.zones.iter();
+    let names: Vec<_> = zones.map(|(_, zone)| zone.name.as_str()).collect();
+    names.join(", ")
+}
+
+fn print(explained: &Explained, out: &mut impl Write) -> io::Result<()> {
+    let Explained { text, lines, .. } = explained;
+    writeln!(out, "{text}\n")?;
     // The places in the file stand in one column, but far lines do not push it out.
     let width = lines
         .iter()
@@ -113,6 +107,8 @@ struct Steps<'a> {
     compiled: &'a Compiled,
     zone: ZoneId,
     lines: Vec<Line>,
+    /// The port of a data session that the packet announces.
+    announced: Option<Port>,
 }
 
 impl Steps<'_> {
@@ -240,16 +236,6 @@ impl Steps<'_> {
         self.say("service", text);
     }
 
-    /// What lives as `[timeouts]` says needs no word.
-    fn lives(&mut self, lifetime: LifetimeId) {
-        let name = match &self.policy().lifetimes.get(lifetime).name {
-            LifetimeName::Timeouts => return,
-            LifetimeName::Named(name) => format!("as lifetime {name} says"),
-            LifetimeName::Service(name) => format!("as service {name} says"),
-        };
-        self.say("lives", name);
-    }
-
     fn source(&mut self, choice: SourceChoice) {
         let compiled = self.compiled;
         let row = |row: NatRow| compiled.policy.nat.name(row);
@@ -257,7 +243,11 @@ impl Steps<'_> {
             SourceChoice::Unchanged => ("", "no row is about it".to_owned()),
             SourceChoice::Exempt(r) => (row(r), format!("{}: the address stays", row(r))),
             SourceChoice::From(r, address) => {
-                (row(r), format!("{}: the source becomes {address}", row(r)))
+                let drawn = self.drawn(choice);
+                (
+                    row(r),
+                    format!("{}: the source becomes {address}{drawn}", row(r)),
+                )
             }
             SourceChoice::NoAddress(r) => {
                 (row(r), format!("{}: has no address of this family", row(r)))
@@ -340,9 +330,12 @@ impl Observer for Steps<'_> {
             Step::PassedOver(rule, mismatch) => self.passed_over(rule, mismatch),
             Step::Ruled(ruling) => self.ruled(ruling),
             Step::Source(choice) => self.source(choice),
-            Step::Lives(lifetime) => self.lives(lifetime),
+            // What begins says it with how long that is.
+            Step::Lives(_) => {}
             Step::Claims(claim) => self.say("endpoint", claims(claim)),
+            Step::Lease(found) => self.say("port", lease(found)),
             Step::Leaves(tuple) => self.say("leaves as", tuple.to_string()),
+            Step::Begins(origin, left) => self.begins(origin, left),
             Step::Evicts(session, standing) => {
                 let text = format!("session {session} goes to make it ({standing})");
                 self.say("room", text);
@@ -354,7 +347,12 @@ impl Observer for Steps<'_> {
                     format!("withheld: too many {kind} at a time, or none for this zone"),
                 );
             }
-            Step::Alg(note) => self.say("alg", note.to_string()),
+            Step::Alg(note) => {
+                if let Note::Opened { reached_at, .. } = note {
+                    self.announced = Some(reached_at.port);
+                }
+                self.say("alg", note.to_string());
+            }
             Step::Unread(why) => self.say("alg", format!("not read: {why:?}")),
             Step::Decided(judgement) => self.decided(judgement),
         }

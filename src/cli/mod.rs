@@ -9,6 +9,7 @@ mod export;
 mod replay;
 mod run;
 mod who;
+mod words;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use super::decide::{Admission, After, Answer, Decision, ErrorPass, Gathered, Ope
 use super::fragments::Late;
 use super::rates::AnswerKind;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
-use crate::net::{Direction, Family, Timestamp, Tuple, ZoneId};
+use crate::net::{Direction, Family, NatRows, Timestamp, Tuple, ZoneId};
 use crate::packet::{self, Complaint, Cuts, Cutting, Headers};
 use crate::session::{Handle, Session};
 
@@ -283,6 +283,15 @@ impl Engine {
                 parent.pending = None;
             }
         }
+        match by {
+            Admission::Permit(_) => self.counters.count_translated(origin.nat),
+            // Where it leads was said when the mapping was made.
+            Admission::Mapped => self.counters.count_translated(NatRows {
+                destination: None,
+                ..origin.nat
+            }),
+            Admission::Expected(..) => {}
+        }
         let handle = self.sessions.insert(*origin, now, first);
         if makes_room {
             self.sessions.release(origin, now);
@@ -299,7 +308,7 @@ impl Engine {
             control.synchronize(direction, headers);
             self.controls.insert(handle.id(), control);
         }
-        out.events.push(Event::Began(handle.id()));
+        out.events.push(Event::Began(handle));
         self.write_notes(now, out);
         frame.truncate(headers.length);
         packet::translate(frame, headers, &origin.outgoing(direction));

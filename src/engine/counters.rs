@@ -1,6 +1,7 @@
 //! What the engine counts.
 
-use super::{AnswerKind, Judgement, Reason, Unfinished, Verdict};
+use super::{AnswerKind, Judgement, Policy, Reason, Unfinished, Verdict};
+use crate::net::{NatRow, NatRows};
 use crate::rules::RuleId;
 use crate::session::Standing;
 
@@ -10,16 +11,23 @@ pub struct Counters {
     reasons: Vec<[u64; Verdict::NAMES.len()]>,
     rules: Vec<u64>,
     default_policy: u64,
+    sources: Vec<u64>,
+    forwards: Vec<u64>,
+    statics: Vec<u64>,
     evicted: [u64; Standing::ALL.len()],
     withheld: [u64; AnswerKind::ALL.len()],
 }
 
 impl Counters {
-    pub(super) fn new(rules: usize) -> Self {
+    pub(super) fn new(policy: &Policy) -> Self {
+        let nat = &policy.nat;
         Self {
             reasons: vec![[0; Verdict::NAMES.len()]; Reason::ALL.len()],
-            rules: vec![0; rules],
+            rules: vec![0; policy.rules.iter().count()],
             default_policy: 0,
+            sources: vec![0; nat.source.len()],
+            forwards: vec![0; nat.forwards.len()],
+            statics: vec![0; nat.statics.len()],
             evicted: [0; Standing::ALL.len()],
             withheld: [0; AnswerKind::ALL.len()],
         }
@@ -49,6 +57,20 @@ impl Counters {
         let row = self.reasons.get_mut(unfinished.reason as usize);
         if let Some(cell) = row.and_then(|row| row.get_mut(Verdict::Drop.index())) {
             *cell += unfinished.pieces as u64;
+        }
+    }
+
+    /// Counts a session that these rows were asked about.
+    pub(super) fn count_translated(&mut self, rows: NatRows) {
+        for row in rows.iter() {
+            let (list, place) = match row {
+                NatRow::Source(place) => (&mut self.sources, place),
+                NatRow::Forward(place) => (&mut self.forwards, place),
+                NatRow::Static(place) => (&mut self.statics, place),
+            };
+            if let Some(hits) = list.get_mut(usize::from(place)) {
+                *hits += 1;
+            }
         }
     }
 
@@ -96,6 +118,19 @@ impl Counters {
     #[must_use]
     pub fn hits(&self, rule: RuleId) -> u64 {
         self.rules.get(usize::from(rule.0)).copied().unwrap_or(0)
+    }
+
+    /// How many sessions have begun that this row translates, or exempts; those
+    /// that an ALG announced are translated as their control session, and not
+    /// counted.
+    #[must_use]
+    pub fn translated(&self, row: NatRow) -> u64 {
+        let (list, place) = match row {
+            NatRow::Source(place) => (&self.sources, place),
+            NatRow::Forward(place) => (&self.forwards, place),
+            NatRow::Static(place) => (&self.statics, place),
+        };
+        list.get(usize::from(place)).copied().unwrap_or(0)
     }
 
     /// How many packets the default policy decided about.

@@ -33,7 +33,7 @@ pub use counters::Counters;
 pub use far_end::FarEnd;
 pub use fragments::Unfinished;
 pub use judgement::{CtState, Judgement, Verdict};
-pub use observer::{Observer, Silent, Step, Unread};
+pub use observer::{Lease, Moved, Observer, Silent, Step, Unread};
 pub use output::{Ending, Event, Made, Output};
 pub use policy::Policy;
 pub use rates::{AnswerKind, AnswerRates};
@@ -112,7 +112,7 @@ impl Engine {
     #[must_use]
     pub fn new(policy: Arc<Policy>, options: Options, now: Timestamp) -> Self {
         let hash = TupleHash::from_seed(options.seed);
-        let counters = Counters::new(policy.rules.iter().count());
+        let counters = Counters::new(&policy);
         let terms = policy.nat.source.iter().map(|row| row.terms.clone());
         let sessions = Sessions::with_terms(options.seed, terms.collect());
         let parameters_due = policy.nat.has_parameters().then_some(Timestamp::EPOCH);
@@ -142,6 +142,12 @@ impl Engine {
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// The latest moment that it was given.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// What was counted so far.

@@ -1,13 +1,17 @@
 //! Telling the steps of a decision to whoever wants to know.
 
+use std::time::Duration;
+
 use super::rates::AnswerKind;
 use super::{Judgement, Reason};
 use crate::alg::Note;
-use crate::nat::{NatRow, SourceChoice};
-use crate::net::{Direction, LifetimeId, Mismatch, Place, Tuple, ZoneId};
+use crate::nat::SourceChoice;
+use crate::net::{Direction, Endpoint, LifetimeId, Mismatch, NatRow, Place, Tuple, ZoneId};
 use crate::packet::Headers;
 use crate::rules::{Action, RuleId, Ruling};
-use crate::session::{Claim, Expectation, Limit, Mapping, SessionId, Standing, State, Track};
+use crate::session::{
+    Claim, Expectation, Limit, Mapping, Origin, SessionId, Standing, State, Track,
+};
 
 /// One step of deciding about a packet, in the order of the path.
 #[derive(Debug, Clone, Copy)]
@@ -62,8 +66,12 @@ pub enum Step<'a> {
     Lives(LifetimeId),
     /// What it holds of its public endpoint.
     Claims(&'a Claim),
+    /// How the port (or identifier) of its public endpoint was found.
+    Lease(Lease),
     /// As what it leaves.
     Leaves(&'a Tuple),
+    /// A session begins with it, and lives so long if nothing more comes.
+    Begins(&'a Origin, Duration),
     /// There is no room for its session unless this one goes.
     Evicts(SessionId, Standing),
     /// There is no room for its session.
@@ -76,6 +84,38 @@ pub enum Step<'a> {
     Unread(Unread),
     /// The end of deciding.
     Decided(&'a Judgement),
+}
+
+/// How the port of a public endpoint was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lease {
+    /// It is the one that the client has.
+    Kept,
+    /// It is the one that the client's socket is known by already.
+    Held,
+    /// It is another.
+    Moved(Moved),
+}
+
+/// Why a connection does not leave by the port that its client has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Moved {
+    /// The row draws ports at random.
+    Random,
+    /// It is not one of the row's.
+    OutOfRange,
+    /// The operator keeps it, or a forward has it.
+    Reserved,
+    /// Somebody let go of it lately, and it rests.
+    Resting,
+    /// It is this socket's own.
+    Owned(Endpoint),
+    /// Others use it, and it would have to be the socket's own.
+    Shared,
+    /// This session has it towards this server.
+    Session(SessionId),
+    /// An announced data session awaits it.
+    Expected,
 }
 
 /// Why an ALG did not read a segment.
@@ -91,6 +131,11 @@ pub enum Unread {
 pub trait Observer {
     /// Hears of one step.
     fn step(&mut self, step: Step<'_>);
+
+    /// Whether it wants to hear what has to be looked up for it alone.
+    fn listens(&self) -> bool {
+        true
+    }
 }
 
 /// Nobody: the live path, which pays nothing for explanations.
@@ -100,4 +145,9 @@ pub struct Silent;
 impl Observer for Silent {
     #[inline]
     fn step(&mut self, _: Step<'_>) {}
+
+    #[inline]
+    fn listens(&self) -> bool {
+        false
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{Shortage, Unfinished};
 use crate::net::{RowId, Timestamp, ZoneId};
-use crate::session::{Expectation, Note, Session, SessionId};
+use crate::session::{Expectation, Handle, Note, Session, SessionId};
 
 /// A packet that the gateway itself made: an RST, a keep-alive, an ICMP error, an
 /// echo reply.
@@ -35,7 +35,7 @@ pub enum Ending {
 )]
 pub enum Event {
     /// A session began.
-    Began(SessionId),
+    Began(Handle),
     /// A session ended.
     Ended {
         /// When it was due.

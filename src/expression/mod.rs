@@ -57,6 +57,14 @@
 //!   TCP whose header is the payload.
 //! - A word before a protocol is a zone, even one that is called `tcp`.
 //!
+//! A script ([`ScriptLine`]) has three forms more:
+//!
+//! ```text
+//! lan tcp 10.0.0.7:51000 > 198.51.100.9:21 open        a whole handshake
+//! lan ftp 'PORT 10,0,0,7,200,10'                       a line in the connection that was opened last
+//! wan tcp 198.51.100.9:20 > 203.0.113.2:@alg syn       the port of the data session announced last
+//! ```
+//!
 //! # Example
 //!
 //! ```
@@ -83,11 +91,13 @@ mod error;
 mod options;
 mod parse;
 mod print;
+mod script;
 mod spec;
 mod text;
 mod words;
 
 pub use error::ExpressionError;
+pub use script::ScriptLine;
 pub use spec::{Addresses, IcmpMessage, MAX_PAYLOAD, PacketSpec, Payload, SctpPacket, Transport};
 
 /// One packet, and the zone that it enters by.

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use super::policy::{Forward, Hairpin, NatPolicy, Server, ServerPort, SourceTarget, Static};
 use super::pool::same_host;
-use super::row::NatRow;
-use crate::net::{AddressSet, Endpoint, Family, Port, Traffic, Tuple, ZoneId, Zones};
+use crate::net::{AddressSet, Endpoint, Family, NatRow, Port, Traffic, Tuple, ZoneId, Zones};
 
 /// What destination translation makes of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -26,12 +25,13 @@ impl NatPolicy {
     /// `from`: forwards before static addresses, as they say more.
     #[must_use]
     pub fn inward(&self, from: ZoneId, tuple: &Tuple, zones: &Zones) -> Option<Inward<'_>> {
-        let forwarded = self.forwards.iter().enumerate().find_map(|(n, row)| {
+        let mut forwards = (0..=u16::MAX).zip(&self.forwards);
+        let forwarded = forwards.find_map(|(n, row)| {
             let server = row.meets(from, tuple, zones)?;
             Some((NatRow::Forward(n), server, row.on, row.client.as_ref()))
         });
         let (row, destination, on, client) = forwarded.or_else(|| {
-            self.statics.iter().enumerate().find_map(|(n, row)| {
+            (0..=u16::MAX).zip(&self.statics).find_map(|(n, row)| {
                 let host = row.meets(from, tuple)?;
                 Some((NatRow::Static(n), host, row.on, None))
             })

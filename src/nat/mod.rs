@@ -28,4 +28,3 @@ pub use policy::{
 };
 pub use pool::{AddressRange, Pool, same_host};
 pub use ports::{Search, ports_from};
-pub use row::NatRow;

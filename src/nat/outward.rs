@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use super::inward::Inward;
 use super::policy::{NatPolicy, Pooling, SourceNat, SourceTarget};
 use super::pool::same_host;
-use super::row::NatRow;
-use crate::net::{Asking, Family, Place, RowId, Services, ZoneId, Zones};
+use crate::net::{Asking, Family, NatRow, Place, RowId, Services, ZoneId, Zones};
 
 /// What the source translation says of a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +18,17 @@ pub enum SourceChoice {
     From(NatRow, IpAddr),
     /// A row is about it, but has no address of its family.
     NoAddress(NatRow),
+}
+
+impl SourceChoice {
+    /// The row that says so.
+    #[must_use]
+    pub fn row(self) -> Option<NatRow> {
+        match self {
+            Self::Unchanged => None,
+            Self::Exempt(row) | Self::From(row, _) | Self::NoAddress(row) => Some(row),
+        }
+    }
 }
 
 /// Where a new connection's address comes from, and by which row.
@@ -39,7 +49,7 @@ impl Outward<'_> {
             | SourceChoice::NoAddress(NatRow::Source(place)) => place,
             _ => return None,
         };
-        RowId::of_place(place)
+        RowId::of_place(usize::from(place))
     }
 }
 
@@ -79,7 +89,8 @@ impl NatPolicy {
         draw: impl Fn(Pooling) -> u64,
     ) -> Outward<'_> {
         let client = asking.tuple.source.address;
-        let fixed = self.statics.iter().enumerate().find_map(|(n, row)| {
+        let mut statics = (0..=u16::MAX).zip(&self.statics);
+        let fixed = statics.find_map(|(n, row)| {
             let public = same_host(client, row.inside, row.outside)?;
             (asking.to == Place::Zone(row.on)).then_some((NatRow::Static(n), public))
         });
@@ -89,7 +100,7 @@ impl NatPolicy {
                 row: None,
             };
         }
-        let mut rows = self.source.iter().enumerate();
+        let mut rows = (0..=u16::MAX).zip(&self.source);
         match rows.find(|(_, row)| row.selector.admits(asking, services).is_ok()) {
             None => Outward {
                 choice: SourceChoice::Unchanged,

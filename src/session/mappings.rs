@@ -21,8 +21,8 @@ use super::note::{Change, Note, Noted};
 use super::port_map::PortMap;
 use super::record::Origin;
 use crate::net::{
-    Dependence, Direction, Endpoint, Far, LifetimeId, Logged, Port, Protocol, Rate, Rests, RowId,
-    ServiceId, Terms, Timestamp, ZoneId,
+    Dependence, Direction, Endpoint, Far, LifetimeId, Logged, NatRow, Port, Protocol, Rate, Rests,
+    RowId, ServiceId, Terms, Timestamp, ZoneId,
 };
 
 /// What a session holds of the public endpoint of one of its ends, and by which
@@ -86,6 +86,8 @@ pub struct Permission {
     pub home: ZoneId,
     /// The place of the rule.
     pub rule: Option<u16>,
+    /// The row that made the mapping.
+    pub row: Option<NatRow>,
     /// The service.
     pub service: Option<ServiceId>,
     /// How long it lives.
@@ -542,6 +544,10 @@ impl Mappings {
             first: Permission {
                 home: held.home,
                 rule: origin.rule,
+                row: match end {
+                    Direction::Original => origin.nat.source,
+                    Direction::Reply => origin.nat.destination,
+                },
                 service: origin.service,
                 lifetime: origin.lifetime,
             },

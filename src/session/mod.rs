@@ -11,6 +11,7 @@
 //! are Linux conntrack's.
 
 mod accounts;
+mod bindings;
 mod blocks;
 mod census;
 mod expectation;
@@ -33,6 +34,7 @@ mod tracker;
 mod wheel;
 
 pub use accounts::Tally;
+pub use bindings::Binding;
 pub use blocks::{Blocks, Lease};
 pub use census::{Census, Standing};
 pub use expectation::{Expectation, Expectations, ExpectedTuple};

@@ -9,7 +9,7 @@ use super::state::{SessionId, State};
 use super::tcp::Heard;
 use super::tracker::Tracked;
 use crate::net::{
-    AlgKind, Direction, LifetimeId, PerDirection, ServiceId, Timestamp, Tuple, ZoneId,
+    AlgKind, Direction, LifetimeId, NatRows, PerDirection, ServiceId, Timestamp, Tuple, ZoneId,
 };
 
 /// Packets and octets of one direction.
@@ -32,6 +32,9 @@ pub struct Origin {
     pub egress: PerDirection<ZoneId>,
     /// The place of the rule that let it in; `None`: the default policy.
     pub rule: Option<u16>,
+    /// The rows that translate it; those of its control session, where one
+    /// announced it.
+    pub nat: NatRows,
     /// Its service.
     pub service: Option<ServiceId>,
     /// How long it lives.

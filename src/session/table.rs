@@ -365,7 +365,7 @@ fn slot_of(handle: Handle) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{LifetimeId, Protocol, Timestamp, ZoneId};
+    use crate::net::{LifetimeId, NatRows, Protocol, Timestamp, ZoneId};
     use crate::session::state::FlowState;
     use crate::session::tcp::Heard;
     use crate::session::tracker::Tracked;
@@ -390,6 +390,7 @@ mod tests {
                 reply: ZoneId(0),
             },
             rule: None,
+            nat: NatRows::default(),
             service: None,
             lifetime: LifetimeId::default(),
             alg: None,

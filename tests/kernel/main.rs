@@ -140,6 +140,18 @@ fn ftp_opens_the_same_doors() {
 }
 
 #[test]
+fn recorded_dialogues_of_real_programs_leave_alike() {
+    Subject {
+        test: "recorded_dialogues_of_real_programs_leave_alike",
+        rules: RULES,
+        script: subjects::recorded::script,
+        seeds: 2,
+        most: 2,
+    }
+    .compare();
+}
+
+#[test]
 fn sessions_lapse_at_the_same_time() {
     Subject {
         test: "sessions_lapse_at_the_same_time",

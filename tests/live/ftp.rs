@@ -1,9 +1,12 @@
 //! FTP from the office to a server outside, and to our own server from outside.
 
 mod clients;
+mod hard;
 mod matrix;
+mod road;
 mod servers;
 mod table;
+mod tls;
 
 use std::fs;
 use std::path::Path;

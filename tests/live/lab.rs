@@ -96,6 +96,22 @@ impl Lab {
         add_inside_server(&self.server)
     }
 
+    /// Cuts the cable at `device` of the gateway's host, which gets these addresses
+    /// again, and puts a host between: `eth0` leads to the far end, `eth1` to the
+    /// gateway's host.
+    pub(crate) fn cut_cable(&self, device: &str, addresses: &[&str]) -> Namespace {
+        let between = Namespace::new(&format!("at-{device}"));
+        let there = ["link", "set", device, "netns", &between.name];
+        self.gateway.run("ip", &there);
+        between.run("ip", &["link", "set", device, "name", "eth0"]);
+        between.run("ip", &["link", "set", "eth0", "up"]);
+        lay_cable(&self.gateway, device, &between, "eth1");
+        for address in addresses {
+            self.gateway.address(device, address);
+        }
+        between
+    }
+
     /// A host at `eth0` behind `device` of another, without addresses.
     pub(crate) fn add_host_behind(&self, router: &Namespace, device: &str) -> Namespace {
         let host = Namespace::new("behind");
@@ -263,7 +279,11 @@ impl Drop for Namespace {
 
 /// Lays a cable from `device` of the gateway's host to `eth0` of `host`.
 fn cable(gateway: &Namespace, device: &str, host: &Namespace) {
-    let far = ["peer", "name", "eth0", "netns", &host.name];
+    lay_cable(gateway, device, host, "eth0");
+}
+
+fn lay_cable(gateway: &Namespace, device: &str, host: &Namespace, end: &str) {
+    let far = ["peer", "name", end, "netns", &host.name];
     let near = [
         "link",
         "add",
@@ -275,7 +295,7 @@ fn cable(gateway: &Namespace, device: &str, host: &Namespace) {
     ];
     checked(Command::new("ip").args(near).args(far));
     gateway.run("ip", &["link", "set", device, "up"]);
-    host.run("ip", &["link", "set", "eth0", "up"]);
+    host.run("ip", &["link", "set", end, "up"]);
     // The kernel finishes link-local addresses on its own time; a comparison
     // of before and after wants them to be there, or not to come.
     wait_until("link-local addresses", || {

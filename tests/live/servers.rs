@@ -35,6 +35,11 @@ impl Ftp {
 
 /// vsftpd, for the anonymous, with the lab's `ftp` as its root.
 pub(crate) fn vsftpd(lab: &Lab, host: &Namespace, address: &str) -> Process {
+    vsftpd_with(lab, host, address, "")
+}
+
+/// The same with more settings, each a line.
+pub(crate) fn vsftpd_with(lab: &Lab, host: &Namespace, address: &str, more: &str) -> Process {
     let listen = if address.contains(':') {
         format!("listen=NO\nlisten_ipv6=YES\nlisten_address6={address}\n")
     } else {
@@ -57,7 +62,7 @@ pub(crate) fn vsftpd(lab: &Lab, host: &Namespace, address: &str) -> Process {
          write_enable=YES\nanon_upload_enable=YES\nanon_umask=022\nhide_ids=YES\n\
          pasv_min_port=40000\npasv_max_port=40100\n\
          connect_from_port_20=YES\nftp_data_port=20\nport_enable=YES\n\
-         ftpd_banner=an FTP server\nxferlog_enable=NO\nsyslog_enable=NO\n",
+         ftpd_banner=an FTP server\nxferlog_enable=NO\nsyslog_enable=NO\n{more}",
         root = root.display(),
         empty = empty.display(),
     );

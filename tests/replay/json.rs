@@ -34,7 +34,7 @@ impl<'de> Deserialize<'de> for Keys {
 }
 
 /// All keys that the object of a packet may have, in their order.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "packet",
     "time",
     "in",
@@ -45,6 +45,7 @@ const KEYS: [&str; 13] = [
     "rule",
     "session",
     "state",
+    "nat",
     "cut",
     "readdressed",
     "out",

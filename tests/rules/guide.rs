@@ -50,7 +50,7 @@ fn every_file_of_the_guide_to_ftp_loads_and_has_its_ftp_read() {
         let ftp = policy.services.iter().find(|(_, it)| it.name == "ftp");
         assert!(ftp.unwrap().1.alg.is_some(), "{name}");
     }
-    assert_eq!(names, ["none", "masquerade", "forward", "both"]);
+    assert_eq!(names, ["none", "masquerade", "forward", "both", "tls"]);
 }
 
 fn follow(file: &str, flow: &str) {

@@ -1,7 +1,7 @@
 //! Explanations: the same steps as for a real packet, and nothing changes.
 //! (The lab asks for one before every packet of every scenario.)
 
-use spigate::engine::{Arrival, Extent, Observer, Reason, Silent, Step};
+use spigate::engine::{Arrival, Extent, Lease, Observer, Reason, Silent, Step};
 use spigate::session::Claim;
 
 use super::dialogue::Dialogue;
@@ -38,6 +38,10 @@ impl Observer for Steps {
             Step::Lives(lifetime) => format!("lives by {}", lifetime.0),
             Step::Claims(Claim::Shared(_)) => "shares its endpoint".into(),
             Step::Claims(Claim::Mapped(..)) => "has its own endpoint".into(),
+            Step::Lease(Lease::Kept) => "keeps its port".into(),
+            Step::Lease(Lease::Held) => "has its port already".into(),
+            Step::Lease(Lease::Moved(why)) => format!("gets another port: {why:?}"),
+            Step::Begins(_, left) => format!("begins, for {} s", left.as_secs()),
             Step::Leaves(tuple) => format!("leaves as {tuple}"),
             Step::Evicts(session, standing) => format!("evicts {session}, {standing}"),
             Step::NoRoom(limit) => format!("no room: {limit:?}"),
@@ -99,8 +103,10 @@ fn a_new_connection_is_explained_from_reading_to_leaving() {
             "ruled",
             "source chosen",
             "shares its endpoint",
+            "keeps its port",
             "leaves as tcp 203.0.113.2:51000 > 198.51.100.9:80",
             "lives by 0",
+            "begins, for 120 s",
             "decided: rule",
         ]
     );

@@ -1,18 +1,25 @@
-//! `--json`: one object per packet.
+//! `--json`: one object per packet, in the order of the input.
 
 use std::io::{self, Write};
 use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::dialogue::Dialogues;
+use super::objects::{
+    DialogueObject, ExpectationObject, MappingObject, NatObject, SessionObject, row_objects,
+};
 use crate::capture::{PacketReport, Readdressed};
 use crate::engine::{Ending, Engine, Event, Extent, Made, Reason};
 use crate::journal::Record;
+use crate::session::Handle;
 
 /// Writes JSON lines.
 pub(super) struct JsonLines<'a, W: Write> {
     to: &'a mut W,
     bytes: bool,
+    /// The session that the packet to come has begun.
+    begun: Option<Handle>,
 }
 
 #[derive(Serialize)]
@@ -32,6 +39,8 @@ struct PacketLine<'a> {
     session: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nat: Option<NatObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cut: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +79,11 @@ struct UnfinishedLine<'a> {
 
 impl<'a, W: Write> JsonLines<'a, W> {
     pub(super) fn new(to: &'a mut W, bytes: bool) -> Self {
-        Self { to, bytes }
+        Self {
+            to,
+            bytes,
+            begun: None,
+        }
     }
 
     pub(super) fn packet(&mut self, engine: &Engine, report: &PacketReport<'_>) -> io::Result<()> {
@@ -81,6 +94,8 @@ impl<'a, W: Write> JsonLines<'a, W> {
             zone: policy.zones.name(zone),
             bytes: self.bytes.then(|| hex::encode(bytes)),
         });
+        let begun = self.begun.take();
+        let begun = begun.and_then(|handle| engine.sessions().get(handle));
         let line = PacketLine {
             packet: report.number,
             time: report.time.to_string(),
@@ -92,6 +107,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
             rule: rule.map(|rule| rule.name.as_str()),
             session: judgement.session.map(|session| session.0),
             state: judgement.state.map(crate::session::State::name),
+            nat: begun.and_then(|session| NatObject::of(session, policy)),
             cut: (report.extent == Extent::Cut).then_some(true),
             readdressed: (report.readdressed == Readdressed::Yes).then_some(true),
             out: out.collect(),
@@ -114,8 +130,11 @@ impl<'a, W: Write> JsonLines<'a, W> {
         });
         let out = out.collect();
         let line = match event {
-            Event::Began(_)
-            | Event::Ended {
+            Event::Began(handle) => {
+                self.begun = Some(*handle);
+                return Ok(());
+            }
+            Event::Ended {
                 ending: Ending::Replaced | Ending::Refused | Ending::Evicted,
                 ..
             } => return Ok(()),
@@ -167,6 +186,27 @@ impl<'a, W: Write> JsonLines<'a, W> {
             },
         };
         self.write(&line)
+    }
+
+    /// Writes what is live at the end, and how often each row decided.
+    pub(super) fn tables(&mut self, engine: &Engine) -> io::Result<()> {
+        let sessions = engine.sessions();
+        for session in sessions.sorted() {
+            self.write(&SessionObject::of(session, engine))?;
+        }
+        for binding in sessions.bindings() {
+            self.write(&MappingObject::of(&binding, engine))?;
+        }
+        for expectation in sessions.expectations().sorted() {
+            self.write(&ExpectationObject::of(&expectation, engine))?;
+        }
+        row_objects(engine).try_for_each(|row| self.write(&row))
+    }
+
+    /// Writes what the ends of control sessions said.
+    pub(super) fn dialogues(&mut self, all: &Dialogues) -> io::Result<()> {
+        let mut entries = all.entries();
+        entries.try_for_each(|(session, entry)| self.write(&DialogueObject::of(session, entry)))
     }
 
     fn write(&mut self, line: &impl Serialize) -> io::Result<()> {

@@ -1,19 +1,26 @@
 //! `spigate replay`: captures through the engine.
 
+mod dialogue;
 mod json;
+mod lines;
+mod listing;
+mod objects;
 mod outputs;
+mod rows;
 mod sinks;
 mod summary;
+mod tables;
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::dialogue::Dialogues;
 use self::json::JsonLines;
 use self::outputs::ZoneFiles;
 use self::sinks::{Sinks, Trouble};
-use self::summary::Summary;
+use self::summary::{Summary, Tables};
 use super::args::{Checksum, Replay, Vantage};
 use super::{Exit, complain, load_rules, output_failed};
 use crate::capture::{
@@ -99,18 +106,23 @@ fn replay(
         files: zone_files,
         journal,
         summary: Summary::default(),
+        dialogues: args.dialogue.then(Dialogues::default),
         progress: sinks::progress(args.json),
     };
     let ended = capture::replay(&mut engine, Merge::new(readers), feeds, repair, &mut sinks);
     let Sinks {
+        json,
         files,
         journal,
         mut summary,
+        mut dialogues,
         progress,
-        ..
     } = sinks;
     progress.finish_and_clear();
     summary.finish(&engine);
+    if let Some(dialogues) = &mut dialogues {
+        dialogues.finish(&engine);
+    }
     let mut exit = Exit::Fine;
     let mut damage = None;
     match ended {
@@ -130,13 +142,27 @@ fn replay(
         complain(err, format_args!("cannot write the mapping log: {error}"));
         exit = Exit::Unusable;
     }
-    let written = if args.json {
-        buffered.flush()
-    } else {
-        summary
-            .print(&mut buffered, &engine, compiled)
-            .and_then(|()| buffered.flush())
+    let tables = match args.tables {
+        true => Tables::Listed,
+        false => Tables::Counted,
     };
+    let printed = match json {
+        Some(mut json) => {
+            let listed = match tables {
+                Tables::Listed => json.tables(&engine),
+                Tables::Counted => Ok(()),
+            };
+            let mut dialogues = dialogues.iter();
+            listed.and_then(|()| dialogues.try_for_each(|all| json.dialogues(all)))
+        }
+        None => summary.print(
+            &mut buffered,
+            &engine,
+            compiled,
+            (tables, dialogues.as_ref()),
+        ),
+    };
+    let written = printed.and_then(|()| buffered.flush());
     if let Some(Err(error)) = files.map(ZoneFiles::finish) {
         complain(err, error);
         exit = Exit::Unusable;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::dialogue::Dialogues;
 use super::json::JsonLines;
 use super::outputs::ZoneFiles;
 use super::summary::Summary;
 use crate::capture::{CaptureError, PacketReport, Sink};
-use crate::engine::{Engine, Event, Made};
+use crate::engine::{Engine, Event, Made, Step};
 use crate::journal::Journal;
 
 /// All that is done with what a replay gives.
@@ -19,6 +20,7 @@ pub(super) struct Sinks<'a, W: Write> {
     pub(super) files: Option<ZoneFiles>,
     pub(super) journal: Option<Journal<BufWriter<File>>>,
     pub(super) summary: Summary,
+    pub(super) dialogues: Option<Dialogues>,
     pub(super) progress: ProgressBar,
 }
 
@@ -36,6 +38,16 @@ pub(super) enum Trouble {
 impl<W: Write> Sink for Sinks<'_, W> {
     type Error = Trouble;
 
+    fn wants_arrivals(&self) -> bool {
+        self.dialogues.is_some()
+    }
+
+    fn step(&mut self, step: Step<'_>) {
+        if let Some(dialogues) = &mut self.dialogues {
+            dialogues.step(step);
+        }
+    }
+
     fn event(&mut self, engine: &Engine, event: &Event, made: &[Made]) -> Result<(), Trouble> {
         if let Some(json) = &mut self.json {
             json.event(engine, event, made).map_err(Trouble::Output)?;
@@ -47,6 +59,9 @@ impl<W: Write> Sink for Sinks<'_, W> {
             let written = journal.event(event, engine.policy());
             written.map_err(Trouble::Journal)?;
         }
+        if let Some(dialogues) = &mut self.dialogues {
+            dialogues.event(engine, event);
+        }
         self.summary.event(event, made);
         Ok(())
     }
@@ -57,6 +72,9 @@ impl<W: Write> Sink for Sinks<'_, W> {
         }
         if let Some(files) = &mut self.files {
             files.packet(report).map_err(Trouble::File)?;
+        }
+        if let Some(dialogues) = &mut self.dialogues {
+            dialogues.packet(report);
         }
         self.summary.packet(report);
         // The bar redraws by time; telling it of every packet would cost more

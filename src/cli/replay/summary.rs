@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, Table};
-
+use super::dialogue::Dialogues;
+use super::listing::{LISTED, plain_table, print_table};
+use super::{rows, tables};
 use crate::capture::{PacketReport, Readdressed};
+use crate::cli::words::{count, ends, octets, packets};
 use crate::config::Compiled;
-use crate::engine::{Ending, Engine, Event, Extent, Made, Policy, Reason};
-use crate::net::{Endpoint, Timestamp, Tuple};
-use crate::rules::RuleId;
+use crate::engine::{Ending, Engine, Event, Extent, Made, Reason};
+use crate::net::{Direction, Timestamp, Tuple};
 use crate::session::{Session, SessionId};
 
-/// Sessions that are listed, those that began first: a flood has millions, and
-/// nobody reads them.
-const LISTED: usize = 1_000;
+/// Whether what is live at the end is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tables {
+    Counted,
+    Listed,
+}
 
 /// What a replay amounts to.
 #[derive(Debug, Default)]
@@ -94,11 +97,20 @@ impl Summary {
         to: &mut impl Write,
         engine: &Engine,
         compiled: &Compiled,
+        (tables, dialogues): (Tables, Option<&Dialogues>),
     ) -> io::Result<()> {
         self.print_head(to)?;
-        self.print_sessions(to, engine.policy())?;
-        print_verdicts(to, engine)?;
-        print_rules(to, engine, compiled)?;
+        self.print_sessions(to, engine)?;
+        if let Some(dialogues) = dialogues {
+            dialogues.print(to, engine)?;
+        }
+        rows::print_verdicts(to, engine)?;
+        rows::print_rules(to, engine, compiled)?;
+        rows::print_translations(to, engine, compiled)?;
+        match tables {
+            Tables::Counted => tables::print_counts(to, engine)?,
+            Tables::Listed => tables::print(to, engine)?,
+        }
         self.print_advice(to, engine)
     }
 
@@ -110,7 +122,7 @@ impl Summary {
         writeln!(to)
     }
 
-    fn print_sessions(&self, to: &mut impl Write, policy: &Policy) -> io::Result<()> {
+    fn print_sessions(&self, to: &mut impl Write, engine: &Engine) -> io::Result<()> {
         writeln!(to, "\nSessions ({})", self.began)?;
         if self.sessions.is_empty() {
             return writeln!(to, "  none");
@@ -123,13 +135,14 @@ impl Summary {
             "server",
             "translation",
             "state",
+            "left",
             "packets",
             "bytes",
             "rule",
         ]);
         let roots = self.sessions.values().filter(|told| !self.is_child(told));
         for told in roots {
-            table.add_row(row(told, policy, ""));
+            table.add_row(row(told, engine, ""));
             let children: Vec<_> = self.children(told.session.id).collect();
             for (n, child) in children.iter().enumerate() {
                 let branch = if n + 1 == children.len() {
@@ -137,10 +150,10 @@ impl Summary {
                 } else {
                     "├ "
                 };
-                table.add_row(row(child, policy, branch));
+                table.add_row(row(child, engine, branch));
             }
         }
-        print_table(to, table, &[6, 7])?;
+        print_table(to, table, &[7, 8])?;
         match self.began - self.sessions.len() as u64 {
             0 => Ok(()),
             more => writeln!(to, "  and {more} more, which began later"),
@@ -196,21 +209,12 @@ impl Summary {
     }
 }
 
-fn row(told: &Told, policy: &Policy, branch: &str) -> Vec<String> {
+fn row(told: &Told, engine: &Engine, branch: &str) -> Vec<String> {
+    let policy = engine.policy();
     let session = &told.session;
     let origin = &session.origin;
     let original = origin.tuples.original;
     let counters = &session.counters;
-    let rule = origin.rule.and_then(|rule| policy.rules.get(RuleId(rule)));
-    let service = origin
-        .service
-        .and_then(|service| policy.services.get(service));
-    let mut protocol = original.protocol.to_string();
-    if let Some(service) = service {
-        protocol = format!("{protocol} {}", service.name);
-    } else if origin.parent.is_some() {
-        protocol = format!("{protocol} data");
-    }
     let end = match told.end {
         End::Live => "",
         End::Ended(Ending::Expired) => ", expired",
@@ -221,52 +225,24 @@ fn row(told: &Told, policy: &Policy, branch: &str) -> Vec<String> {
     let [client, server] = ends(&original).map(|end| end.to_string());
     vec![
         format!("{branch}{}", session.id),
-        protocol,
+        tables::protocol(session, policy),
         client,
         server,
-        translation(origin.outgoing(crate::net::Direction::Original), &original),
+        translation(origin.outgoing(Direction::Original), &original),
         format!("{}{end}", session.state()),
+        match told.end {
+            End::Live => tables::left(engine, session.deadline),
+            End::Ended(_) => String::new(),
+        },
         format!(
             "{} > {} <",
             counters.original.packets, counters.reply.packets
         ),
         octets(counters.original.bytes + counters.reply.bytes),
-        rule.map_or_else(|| "default policy".to_owned(), |rule| rule.name.clone()),
+        tables::rule_name(session, policy)
+            .unwrap_or("default policy")
+            .to_owned(),
     ]
-}
-
-/// One end of a tuple, for people: without a port where there is none.
-#[derive(Clone, Copy)]
-enum Shown {
-    Port(Endpoint),
-    Identifier(Endpoint),
-    Address(Endpoint),
-}
-
-impl std::fmt::Display for Shown {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Port(end) => end.fmt(f),
-            Self::Identifier(end) => write!(f, "{} id {}", end.address, end.port),
-            Self::Address(end) => end.address.fmt(f),
-        }
-    }
-}
-
-fn ends(tuple: &Tuple) -> [Shown; 2] {
-    if tuple.icmp_query().is_some() {
-        [
-            Shown::Identifier(tuple.source),
-            Shown::Address(tuple.destination),
-        ]
-    } else if tuple.protocol.has_ports() {
-        [Shown::Port(tuple.source), Shown::Port(tuple.destination)]
-    } else {
-        [
-            Shown::Address(tuple.source),
-            Shown::Address(tuple.destination),
-        ]
-    }
 }
 
 /// What becomes of the addresses, as far as anything does.
@@ -282,87 +258,7 @@ fn translation(leaves: Tuple, arrived: &Tuple) -> String {
     told.join(" ")
 }
 
-fn print_verdicts(to: &mut impl Write, engine: &Engine) -> io::Result<()> {
-    writeln!(to, "\nVerdicts")?;
-    let mut table = plain_table();
-    table.set_header(["", "reason", "packets"]);
-    let mut all: Vec<_> = engine.counters().verdicts().collect();
-    all.sort_by_key(|(verdict, _, count)| {
-        let place = crate::engine::Verdict::NAMES
-            .iter()
-            .position(|name| name == verdict);
-        (place, std::cmp::Reverse(*count))
-    });
-    for (verdict, reason, count) in all {
-        table.add_row([verdict.to_owned(), reason.to_string(), count.to_string()]);
-    }
-    print_table(to, table, &[2])?;
-    for (standing, count) in engine.counters().evicted() {
-        writeln!(to, "  evicted to make room: {count} {standing}")?;
-    }
-    for (kind, count) in engine.counters().withheld() {
-        writeln!(to, "  withheld, too many at a time: {count} {kind}")?;
-    }
-    Ok(())
-}
-
-fn print_rules(to: &mut impl Write, engine: &Engine, compiled: &Compiled) -> io::Result<()> {
-    writeln!(to, "\nRules (connections decided)")?;
-    let mut table = plain_table();
-    table.set_header(["", "hits", ""]);
-    let place = |location: Option<crate::config::Location<'_>>| {
-        location
-            .map(|location| location.to_string())
-            .unwrap_or_default()
-    };
-    for (id, rule) in engine.policy().rules.iter() {
-        let hits = engine.counters().hits(id).to_string();
-        table.add_row([
-            rule.name.clone(),
-            hits,
-            place(compiled.locations.of_rule(id)),
-        ]);
-    }
-    let hits = engine.counters().default_hits().to_string();
-    let default = place(compiled.locations.of_default());
-    table.add_row(["default policy".to_owned(), hits, default]);
-    print_table(to, table, &[1])
-}
-
-fn plain_table() -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table
-}
-
-/// Prints a table two columns in; `right` are the columns of numbers.
-fn print_table(to: &mut impl Write, mut table: Table, right: &[usize]) -> io::Result<()> {
-    for column in right {
-        if let Some(column) = table.column_mut(*column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for line in table.lines() {
-        writeln!(to, " {}", line.trim_end())?;
-    }
-    Ok(())
-}
-
-/// A number of packets, for people.
-fn packets(count: u64) -> String {
-    match count {
-        1 => "1 packet".to_owned(),
-        _ => format!("{count} packets"),
-    }
-}
-
-/// A number of packets to which something was done, for people.
-fn were(count: u64) -> String {
-    let verb = if count == 1 { "was" } else { "were" };
-    format!("{} {verb}", packets(count))
-}
-
-/// A number of octets, for people.
-fn octets(count: u64) -> String {
-    indicatif::BinaryBytes(count).to_string()
+/// A number of packets to which something was done.
+fn were(number: u64) -> String {
+    count(number, "packet was", "packets were")
 }

@@ -28,6 +28,16 @@ pub(super) struct Aside {
     pub(super) leads_to: Option<Endpoint>,
 }
 
+impl Aside {
+    /// The answers as they come.
+    pub(super) fn answers(self, reply: &Tuple) -> Tuple {
+        Tuple {
+            source: self.leads_to.unwrap_or(reply.source),
+            ..*reply
+        }
+    }
+}
+
 /// Who else may have the endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sharing {
@@ -173,17 +183,14 @@ impl Engine {
 
     /// The last port of the range of reserved ones that the public endpoint of
     /// these answers lies in, if it does.
-    fn reserved_to(&self, reply: &Tuple, known_in: ZoneId) -> Option<Port> {
+    pub(super) fn reserved_to(&self, reply: &Tuple, known_in: ZoneId) -> Option<Port> {
         let (nat, zones) = (&self.policy.nat, &self.policy.zones);
         nat.reserved_to(reply.protocol, reply.destination, known_in, zones)
     }
 
     /// Whether answers of this tuple are somebody's.
     pub(super) fn is_taken(&self, reply: &Tuple, aside: Aside) -> bool {
-        let reply = Tuple {
-            source: aside.leads_to.unwrap_or(reply.source),
-            ..*reply
-        };
+        let reply = aside.answers(reply);
         match self.sessions.lookup(&reply) {
             Some((handle, _, _)) => Some(handle) != aside.replaces,
             None => self.sessions.is_taken(&reply),

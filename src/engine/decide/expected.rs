@@ -61,7 +61,11 @@ impl Engine {
             Direction::Original => (row, None),
             Direction::Reply => (None, row.map(|row| Claim::Shared(Some(row)))),
         };
-        let leaving = match self.leaving_from(tuple, wanted, (egress, by)) {
+        let nat = match expectation.direction {
+            Direction::Original => parent.origin.nat,
+            Direction::Reply => parent.origin.nat.reversed(),
+        };
+        let leaving = match self.leaving_from(tuple, wanted, (egress, by), nat.source) {
             Ok(leaving) => leaving,
             Err(short) => {
                 let unmapped = judgement(Verdict::Drop, short.reason, None);
@@ -80,6 +84,7 @@ impl Engine {
                 reply: case.arrival.zone,
             },
             rule: parent.origin.rule,
+            nat,
             service: None,
             lifetime: self.lifetime_of(parent_rule, None, case.arrival.zone, egress),
             alg: None,

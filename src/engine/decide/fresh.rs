@@ -11,8 +11,8 @@ use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, invalid, nothing, ttl_expired};
 use crate::nat::NoMapping;
 use crate::net::{
-    Asking, Direction, Family, LifetimeId, PerDirection, Place, Protocol, Service, Timestamp,
-    Tuple, ZoneId,
+    Asking, Direction, Family, LifetimeId, NatRows, PerDirection, Place, Protocol, Service,
+    Timestamp, Tuple, ZoneId,
 };
 use crate::packet::{Complaint, Transport};
 use crate::rules::{Mss, Permit, Refusal, RuleId, Ruling};
@@ -121,6 +121,10 @@ impl Engine {
                 reply: from,
             },
             rule: permit.rule().map(|rule| rule.0),
+            nat: NatRows {
+                destination: translated.map(|found| found.row),
+                source: leaving.row,
+            },
             service: permit.service(),
             lifetime: self.lifetime_of(permit.rule(), service, from, egress),
             alg: service
@@ -271,6 +275,8 @@ impl Engine {
             why.step(Step::Evicts(victim.id, victim.standing()));
         }
         let session = Some(self.sessions.next_id());
+        let left = opening.first.deadline.since(case.now);
+        why.step(Step::Begins(&opening.origin, left));
         let judgement = Judgement {
             session,
             ..judgement

@@ -7,10 +7,11 @@ use super::super::observer::{Observer, Step};
 use super::super::shortage::Shortage;
 use super::super::{Engine, Reason};
 use super::endpoint::{Aside, Sharing, Wanted};
+use super::lease::Found;
 use crate::nat::{
-    Inward, NatRow, Outward, Pooling, PortChoice, Search, SourceChoice, SourceNat, SourceTarget,
+    Inward, Outward, Pooling, PortChoice, Search, SourceChoice, SourceNat, SourceTarget,
 };
-use crate::net::{Asking, Dependence, Endpoint, Family, RowId, Tuple, ZoneId};
+use crate::net::{Asking, Dependence, Endpoint, Family, NatRow, RowId, Tuple, ZoneId};
 use crate::session::{Behaviour, Claim, Mappings};
 
 /// How many addresses of a pool are looked at for one that has a block left.
@@ -21,6 +22,8 @@ const ADDRESSES: u8 = 16;
 pub(super) struct Leaving {
     pub(super) tuple: Tuple,
     pub(super) claim: Option<Claim>,
+    /// The row that says so.
+    pub(super) row: Option<NatRow>,
 }
 
 impl Engine {
@@ -76,8 +79,22 @@ impl Engine {
         if let Some(claim) = &claim {
             why.step(Step::Claims(claim));
         }
+        if why.listens() && matches!(outward.choice, SourceChoice::From(..)) {
+            let found = Found {
+                socket: asking.tuple.source,
+                wanted: &wanted,
+                leaves: &tuple,
+                claim,
+            };
+            let usual = PortChoice::default();
+            let ports = outward.row.map_or(&usual, |row| &row.ports);
+            if let Some(lease) = self.lease(&found, ports, (known_in, aside)) {
+                why.step(Step::Lease(lease));
+            }
+        }
         why.step(Step::Leaves(&tuple));
-        Ok(Leaving { tuple, claim })
+        let row = outward.choice.row();
+        Ok(Leaving { tuple, claim, row })
     }
 
     /// A client of a pool that gives out blocks stays at the address where it has
@@ -201,15 +218,16 @@ impl Engine {
         arrives: &Tuple,
         wanted: Tuple,
         (known_in, row): (ZoneId, Option<RowId>),
+        by: Option<NatRow>,
     ) -> Result<Leaving, Shortage> {
         let is_translated = wanted.source.address != arrives.source.address;
         let claim = (is_translated && holds_an_endpoint(&wanted)).then_some(Claim::Shared(row));
         let aside = Aside::default();
         let tuple = match claim {
             Some(claim) => {
-                let by = row.and_then(|id| Some((id, self.policy.nat.source.get(id.place())?)));
+                let terms = row.and_then(|id| Some((id, self.policy.nat.source.get(id.place())?)));
                 let socket = arrives.source;
-                self.claimed((arrives, wanted, socket), claim, by, (known_in, aside))
+                self.claimed((arrives, wanted, socket), claim, terms, (known_in, aside))
             }
             None => self.unshared(arrives, wanted, aside),
         };
@@ -220,7 +238,8 @@ impl Engine {
             protocol: arrives.protocol,
         };
         let tuple = tuple.map_err(short)?;
-        Ok(Leaving { tuple, claim })
+        let row = by;
+        Ok(Leaving { tuple, claim, row })
     }
 
     /// The leaving tuple with a source port that no other session's answers

@@ -8,7 +8,7 @@ use super::endpoint::Aside;
 use super::fresh::refused_by_rule;
 use super::plan::{Admission, Decision, Opening};
 use super::{Case, invalid, nothing, ttl_expired};
-use crate::net::{Asking, PerDirection, Place, Tuple};
+use crate::net::{Asking, NatRows, PerDirection, Place, Tuple};
 use crate::rules::RuleId;
 use crate::session::{Claim, Handle, Mapping, Origin, Usage, begin};
 
@@ -54,8 +54,8 @@ impl Engine {
             destination: mapping.inside,
             ..*tuple
         };
-        let (source, claim, rule) = match client {
-            Client::Outside => (tuple.source, None, mapping.first.rule),
+        let (source, claim, rule, row) = match client {
+            Client::Outside => (tuple.source, None, mapping.first.rule, None),
             Client::Inside => {
                 // It is asked as if it left, and is seen as it would be from there.
                 let asking = Asking {
@@ -80,7 +80,7 @@ impl Engine {
                     }
                 };
                 let rule = permit.rule().map(|rule| rule.0);
-                (leaving.tuple.source, leaving.claim, rule)
+                (leaving.tuple.source, leaving.claim, rule, leaving.row)
             }
         };
         if !self.sessions.mappings().lets_in(mapping, source) {
@@ -138,6 +138,10 @@ impl Engine {
                 reply: from,
             },
             rule,
+            nat: NatRows {
+                destination: mapping.first.row,
+                source: row,
+            },
             service: mapping.first.service,
             lifetime: mapping.first.lifetime,
             alg: None,

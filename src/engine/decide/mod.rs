@@ -12,6 +12,7 @@ mod existing;
 mod expected;
 mod fresh;
 mod invalid;
+mod lease;
 mod leaving;
 mod mapped;
 mod pieces;

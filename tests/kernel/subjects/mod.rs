@@ -6,4 +6,5 @@ pub(crate) mod fragments;
 pub(crate) mod ftp;
 pub(crate) mod ipv6;
 pub(crate) mod options;
+pub(crate) mod recorded;
 pub(crate) mod time;

@@ -39,7 +39,7 @@ const SECOND: &str = "203.0.113.66";
 const SECOND_V6: &str = "2001:db8:ff::66";
 
 /// The rule file of this name in `docs/ftp.md`, with the interfaces of the lab.
-fn rules(name: &str) -> String {
+pub(super) fn rules(name: &str) -> String {
     let guide = fs::read_to_string(table::guide()).expect("the guide is there");
     let begin = format!("```toml {name}\n");
     let (_, rest) = guide.split_once(&begin).expect("the guide has the file");

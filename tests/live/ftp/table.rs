@@ -65,7 +65,7 @@ pub(super) fn hold(name: &str, table: &str) {
     // Tests of several topologies may want to write at once.
     flock(&file, FlockOperation::LockExclusive).expect("a lock");
     let text = std::io::read_to_string(&mut file).expect("the guide is text");
-    let begin = format!("<!-- made by `UPDATE=1 cargo test --test live matrix`: {name} -->\n");
+    let begin = format!("<!-- made by `UPDATE=1 cargo test --test live ftp::`: {name} -->\n");
     let (before, rest) = text.split_once(&begin).expect("a place for the table");
     let (there, after) = rest.split_once("<!-- end -->").expect("its end");
     if there == table {

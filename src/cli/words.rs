@@ -1,0 +1,103 @@
+//! What several commands say alike: ends, lengths of time, amounts.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::net::{Endpoint, Tuple};
+
+/// One end of a tuple, for people: without a port where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    Port(Endpoint),
+    Identifier(Endpoint),
+    Address(Endpoint),
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(end) => end.fmt(f),
+            Self::Identifier(end) => write!(f, "{} id {}", end.address, end.port),
+            Self::Address(end) => end.address.fmt(f),
+        }
+    }
+}
+
+/// Source and destination.
+pub(super) fn ends(tuple: &Tuple) -> [Shown; 2] {
+    let (source, destination) = (tuple.source, tuple.destination);
+    if tuple.icmp_query().is_some() {
+        [Shown::Identifier(source), Shown::Address(destination)]
+    } else if tuple.protocol.has_ports() {
+        [Shown::Port(source), Shown::Port(destination)]
+    } else {
+        [Shown::Address(source), Shown::Address(destination)]
+    }
+}
+
+/// `10.0.0.7:51000 > 198.51.100.9:21`.
+pub(super) fn way(tuple: &Tuple) -> String {
+    let [source, destination] = ends(tuple);
+    format!("{source} > {destination}")
+}
+
+/// A length of time in its two largest units, to the nearest second.
+pub(super) fn length(time: Duration) -> String {
+    let seconds = time.as_secs() + u64::from(time.subsec_millis() >= 500);
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let mut rest = seconds;
+    let mut parts = Vec::new();
+    for (unit, name) in units {
+        if rest >= unit {
+            parts.push(format!("{}{name}", rest / unit));
+            rest %= unit;
+        }
+    }
+    parts.truncate(2);
+    match parts.is_empty() {
+        true if time > Duration::ZERO => "<1s".to_owned(),
+        true => "0s".to_owned(),
+        false => parts.join(" "),
+    }
+}
+
+/// So many of something.
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ => format!("{number} {many}"),
+    }
+}
+
+/// A number of packets.
+pub(super) fn packets(number: u64) -> String {
+    count(number, "packet", "packets")
+}
+
+/// A number of octets.
+pub(super) fn octets(number: u64) -> String {
+    indicatif::BinaryBytes(number).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_has_two_units_at_most() {
+        for (millis, text) in [
+            (0, "0s"),
+            (300, "<1s"),
+            (1_500, "2s"),
+            (29_800, "30s"),
+            (119_988, "2m"),
+            (89_000, "1m 29s"),
+            (7_440_000, "2h 4m"),
+            (7_201_000, "2h 1s"),
+            (432_000_000, "5d"),
+            (90_061_000, "1d 1h"),
+        ] {
+            assert_eq!(length(Duration::from_millis(millis)), text);
+        }
+    }
+}
