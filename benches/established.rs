@@ -25,7 +25,7 @@ use std::time::Instant;
 
 use etherparse::PacketBuilder;
 use spigate::config;
-use spigate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict};
+use spigate::engine::{Arrival, Checksums, Engine, Options, Output, Silent, Verdict};
 use spigate::net::{Direction, Timestamp, Tuple, ZoneId};
 use spigate::packet::{Headers, decrement_ttl, translate};
 
@@ -41,14 +41,8 @@ rules = [{ id = "out", from = "lan", to = "wan", action = "allow" }]
 source = [{ id = "masq", from = "lan", to = "wan", as = "masquerade" }]
 "#;
 
-const LAN: Arrival = Arrival {
-    zone: ZoneId(0),
-    extent: Extent::Whole,
-};
-const WAN: Arrival = Arrival {
-    zone: ZoneId(1),
-    extent: Extent::Whole,
-};
+const LAN: Arrival = Arrival::whole(ZoneId(0));
+const WAN: Arrival = Arrival::whole(ZoneId(1));
 const PACKETS_A_ROUND: usize = 200_000;
 const ROUNDS: usize = 9;
 

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use allocations::live_octets;
 use etherparse::PacketBuilder;
 use spigate::config;
-use spigate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict};
+use spigate::engine::{Arrival, Checksums, Engine, Options, Output, Silent, Verdict};
 use spigate::net::{Timestamp, ZoneId};
 
 /// The ports of one address that clients get: those above 1023.
@@ -40,10 +40,7 @@ const ROUNDS: usize = 9;
 const CYCLES: u32 = 10_000_000;
 /// Longer than a session that nobody answers lives.
 const OVER: Duration = Duration::from_secs(31);
-const LAN: Arrival = Arrival {
-    zone: ZoneId(0),
-    extent: Extent::Whole,
-};
+const LAN: Arrival = Arrival::whole(ZoneId(0));
 const SERVER: [u8; 4] = [198, 51, 100, 9];
 
 fn main() {

@@ -60,7 +60,11 @@ fn every_golden_file_gets_exactly_what_stands_beside_it() {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&path).unwrap();
         let (extension, got) = match config::compile(Path::new(&name), &text) {
-            Ok(compiled) => ("ok", summary::of(&compiled)),
+            Ok(compiled) => {
+                let lints = compiled.lints.as_ref();
+                let lints = lints.map_or_else(String::new, |lints| lints.render(Colour::Plain));
+                ("ok", summary::of(&compiled) + &lints)
+            }
             Err(report) => ("err", report.render(Colour::Plain)),
         };
         let beside = path.with_extension(extension);
@@ -86,7 +90,10 @@ fn every_code_is_reached_by_a_golden_file() {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "toml"))
-        .filter_map(|path| compile(&fs::read_to_string(path).unwrap()).err())
+        .filter_map(|path| match compile(&fs::read_to_string(path).unwrap()) {
+            Ok(compiled) => compiled.lints,
+            Err(report) => Some(report),
+        })
         .flat_map(|report| {
             let all = report.diagnostics().iter();
             all.map(|d| d.code).collect::<Vec<_>>()
@@ -106,7 +113,10 @@ fn the_rule_files_of_the_repository_compile() {
     for entry in fs::read_dir(root().join("rules")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|e| e == "toml")
-            && let Err(report) = config::load(&path)
+            && let Some(report) = match config::load(&path) {
+                Ok(compiled) => compiled.lints,
+                Err(report) => Some(report),
+            }
         {
             panic!("{report}");
         }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use spigate::config;
 use spigate::engine::{
-    Arrival, Checksums, Engine, Extent, Judgement, Options, Output, Policy, Reason, Silent, Verdict,
+    Arrival, Checksums, Engine, Judgement, Options, Output, Policy, Reason, Silent, Verdict,
 };
 use spigate::expression::PacketExpression;
 use spigate::net::{Direction, Timestamp, ZoneId};
@@ -121,10 +121,7 @@ fn live_through(
                 continue;
             }
         };
-        let arrival = Arrival {
-            zone,
-            extent: Extent::Whole,
-        };
+        let arrival = Arrival::whole(zone);
         let foreseen = engine.explain(arrival, bytes, &mut Silent);
         let mut frame = bytes.clone();
         out.clear();

@@ -228,7 +228,10 @@ fn enter(
             .map(|(zone, _)| zone)
             .ok_or(Reason::NoZone)?,
     };
-    let arrival = Arrival { zone, extent };
+    let arrival = Arrival {
+        extent,
+        ..Arrival::whole(zone)
+    };
     let Some(headers) = headers else {
         return Ok((arrival, Readdressed::No));
     };

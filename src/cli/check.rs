@@ -33,7 +33,11 @@ fn check(
     match config::load(file) {
         Ok(compiled) => {
             writeln!(out, "{}: ok ({})", file.display(), summary(&compiled))?;
-            Ok(Exit::Fine)
+            let Some(lints) = compiled.lints else {
+                return Ok(Exit::Fine);
+            };
+            let _ = err.write_all(lints.render(colour).as_bytes());
+            Ok(Exit::No)
         }
         Err(report) => {
             // With nowhere left to say it, the exit code has to do.
@@ -87,6 +91,15 @@ mod tests {
             out,
             "rules/office.toml: ok (3 zones, 10 rules, 1 source translation, 3 forwards)\n"
         );
+    }
+
+    #[test]
+    fn a_right_file_with_warnings_is_summed_up_and_the_answer_is_no() {
+        let (exit, out, err) = run_on(&["tests/rules/lints.toml"]);
+        assert_eq!(exit, Exit::No);
+        assert!(out.starts_with("tests/rules/lints.toml: ok ("), "{out}");
+        assert!(err.starts_with("warning[W303]: "), "{err}");
+        assert!(err.ends_with("lints.toml: 10 warnings\n"), "{err}");
     }
 
     #[test]

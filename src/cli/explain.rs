@@ -13,7 +13,7 @@ use super::args::Explain;
 use super::{Exit, complain, load_rules, output_failed};
 use crate::alg::Note;
 use crate::config::{Compiled, Location};
-use crate::engine::{Judgement, Observer, Policy, Reason, Step, Verdict};
+use crate::engine::{Holding, Judgement, Observer, Policy, Reason, Step, Verdict};
 use crate::expression::PacketExpression;
 use crate::nat::SourceChoice;
 use crate::net::{Mismatch, NatRow, Place, Port, ServiceId, ZoneId};
@@ -329,6 +329,7 @@ impl Observer for Steps<'_> {
             Step::Spoofed(lies_in) => self.spoofed(lies_in),
             Step::PassedOver(rule, mismatch) => self.passed_over(rule, mismatch),
             Step::Ruled(ruling) => self.ruled(ruling),
+            Step::Unsolicited(holding) => self.say("held", holds(holding)),
             Step::Source(choice) => self.source(choice),
             // What begins says it with how long that is.
             Step::Lives(_) => {}
@@ -368,6 +369,14 @@ fn claims(claim: &Claim) -> String {
             let (mapping, filtering) = (mapping.name(), filtering.name());
             format!("the socket's own: mapping {mapping}, filtering {filtering}")
         }
+    }
+}
+
+fn holds(holding: Holding) -> &'static str {
+    match holding {
+        Holding::Begins => "for six seconds, in case the other end opens the same connection",
+        Holding::GoesOn => "still, since its sender has sent it before",
+        Holding::Full => "no: as many are held as may be",
     }
 }
 

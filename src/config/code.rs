@@ -3,6 +3,15 @@
 //!
 //! A code never changes its meaning and is never used again for another.
 
+/// Whether a file with a diagnostic can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// It can, but hardly does what it was meant to.
+    Warning,
+}
+
 /// Makes the enum, the list of all, the codes and what they mean from one table.
 macro_rules! codes {
     ($($variant:ident => $code:literal, $meaning:literal;)+) => {
@@ -18,6 +27,15 @@ macro_rules! codes {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// Whether a file with it can be used.
+            #[must_use]
+            pub fn severity(self) -> Severity {
+                match self.name().starts_with('W') {
+                    true => Severity::Warning,
+                    false => Severity::Error,
+                }
             }
 
             /// What it means, in a sentence.
@@ -80,6 +98,14 @@ codes! {
     PortsOfTwo => "E317", "Two rows give out the same ports, and one of them by range or block.";
     TooFewPorts => "E318", "There are fewer ports than ranges or blocks need.";
     BelowFloor => "E320", "With `profile = \"rfc\"`, sessions of this kind live longer.";
+    // --- rows that work, but hardly as they were meant
+    ForwardNotAdmitted => "W301", "No rule admits what a forward leads to its server.";
+    RuleBehindTranslation => "W302", "A rule allows connections to an address that nothing forwards to.";
+    FtpWithoutAlg => "W303", "A service has FTP's port and not its ALG.";
+    ShortIdle => "W304", "Sessions end before the usual keep-alive of their service comes.";
+    LoosePickUp => "W305", "Sessions may begin in the middle of a connection.";
+    HairpinUntranslated => "W306", "A hairpin leaves the client's address, so that answers need not come back.";
+    RouteOptionLeaks => "W307", "Options that pass a translation unchanged may name inside addresses.";
 }
 
 impl std::fmt::Display for Code {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::code::Code;
+use super::code::{Code, Severity};
 
 /// A place in the file with a few words about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +80,8 @@ impl Diagnostic {
 pub(super) struct Problems {
     kept: Vec<Diagnostic>,
     left_out: usize,
+    /// Of lints no more than rows, so that they need no limit.
+    lints: Vec<Diagnostic>,
 }
 
 impl Problems {
@@ -87,7 +89,9 @@ impl Problems {
     pub(super) const LIMIT: usize = 1_000;
 
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
-        if self.is_full() {
+        if diagnostic.code.severity() == Severity::Warning {
+            self.lints.push(diagnostic);
+        } else if self.is_full() {
             self.left_out += 1;
         } else {
             self.kept.push(diagnostic);
@@ -100,11 +104,19 @@ impl Problems {
         self.kept.len() >= Self::LIMIT
     }
 
+    /// Whether there is no error.
     pub(super) fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }
 
-    /// All kept ones by place, and how many more there were.
+    /// The lints by place, taken out.
+    pub(super) fn take_lints(&mut self) -> Vec<Diagnostic> {
+        let mut lints = std::mem::take(&mut self.lints);
+        lints.sort_by_key(|d| (d.primary.span.start, d.primary.span.end, d.code));
+        lints
+    }
+
+    /// All kept errors by place, and how many more there were.
     pub(super) fn into_sorted(mut self) -> (Vec<Diagnostic>, usize) {
         self.kept
             .sort_by_key(|d| (d.primary.span.start, d.primary.span.end, d.code));

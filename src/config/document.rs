@@ -17,7 +17,7 @@ use super::names::{self, MOST_ENTRIES, too_many};
 use super::services::ServiceTable;
 use super::table::{self, Row, shortened};
 use super::zones::ZoneTable;
-use super::{Compiled, limits, nat, rules, syntax, timeouts};
+use super::{Compiled, limits, lint, nat, rules, syntax, timeouts};
 use crate::engine::Policy;
 use crate::net::Profile;
 use crate::rules::RuleSet;
@@ -97,13 +97,14 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     let between = lifetimes::between(general.between, &known, problems);
     known.lifetimes.lifetimes.set_between(between);
     let devices = devices::gather(&mut known.zones, problems);
-    let (limits, answers) = limits::read(limits, profile, problems);
+    let limits = limits::read(limits, profile, problems);
     let (mut ids, mut spans) = (Ids::default(), Spans::default());
     let policy = rules::read(policy.as_ref(), &known, &mut ids, &mut spans, problems);
     let nat = nat::read(nat.as_ref(), &known, &mut ids, &mut spans, problems);
 
     // What forwards admit comes after all written rules.
     let mut rules = policy.rules;
+    let written = rules.len();
     for (rule, place) in nat.rules {
         rules.push(rule);
         spans.rules.push(place);
@@ -111,19 +112,27 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
     if let Some(place) = spans.rules.get(MOST_ENTRIES) {
         too_many(place.clone(), "rule", problems);
     }
+    let compiled = Policy {
+        zones: known.zones.zones,
+        services: known.services.services,
+        rules: RuleSet::new(rules, policy.default),
+        nat: nat.policy,
+        limits: limits.limits,
+        answers: limits.answers,
+        no_room: limits.no_room,
+        unsolicited_syn: policy.unsolicited_syn,
+        route_options: policy.route_options,
+        tcp: general.checks,
+        lifetimes: known.lifetimes.lifetimes,
+    };
+    if problems.is_empty() {
+        lint::across(&compiled, written, &spans, problems);
+    }
     Some(Compiled {
-        policy: Policy {
-            zones: known.zones.zones,
-            services: known.services.services,
-            rules: RuleSet::new(rules, policy.default),
-            nat: nat.policy,
-            limits,
-            answers,
-            tcp: general.checks,
-            lifetimes: known.lifetimes.lifetimes,
-        },
+        policy: compiled,
         devices,
         locations: spans.locate(file, text),
+        lints: None,
     })
 }
 

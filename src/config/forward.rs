@@ -8,8 +8,8 @@ use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::document::Known;
 use super::table::{Row, Value};
-use super::{pool, server, services, static_nat};
-use crate::nat::{AddressRange, Forward, Hairpin, Server, ServerPort};
+use super::{lint, pool, server, services, static_nat};
+use crate::nat::{AddressRange, Forward, Hairpin, Server, ServerPort, SourceTarget};
 use crate::net::{AddressSet, Family, Place, Selector, ServiceId, Traffic, UnnamedTraffic, ZoneId};
 use crate::rules::{Action, Judges, Rule};
 
@@ -44,6 +44,9 @@ pub(super) fn read<'t>(
         places.extend(read.places);
         Some(read.target)
     });
+    if hairpin == Hairpin::Yes && client == Some(SourceTarget::Exempt) {
+        lint::hairpin_untranslated(row, problems);
+    }
     let to = row.require(
         "to",
         "`to = \"10.0.9.21\"`, `\"10.0.9.22:22\"` or `\"gateway\"`",

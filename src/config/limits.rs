@@ -7,9 +7,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
-use super::names;
 use super::table::{self, Row, Value, shortened};
+use super::{names, word};
 use crate::engine::{AnswerRates, Rate};
+use crate::nat::NoMapping;
 use crate::net::Profile;
 use crate::session::{Limits, WhenFull};
 
@@ -19,6 +20,7 @@ const KEYS: [&str; 10] = [
     "per-source",
     "per-source-rate",
     "when-full",
+    "no-room",
     "errors-per-second",
     "errors-burst",
     "errors-per-target",
@@ -39,15 +41,27 @@ const COUNTS: RangeInclusive<u32> = 1..=16_777_216;
 /// Numbers a second.
 const RATES: RangeInclusive<u32> = 1..=1_000_000;
 
+/// What `[limits]` says.
+#[derive(Debug)]
+pub(super) struct LimitsSection {
+    pub(super) limits: Limits,
+    pub(super) answers: AnswerRates,
+    pub(super) no_room: NoMapping,
+}
+
 /// Reads the section `[limits]`; what it leaves out keeps its default.
 pub(super) fn read<'t>(
     section: Option<&'t DeTable<'t>>,
     profile: Profile,
     problems: &mut Problems,
-) -> (Limits, AnswerRates) {
+) -> LimitsSection {
     let (mut limits, mut answers) = (Limits::of(profile), AnswerRates::default());
     let Some(section) = section else {
-        return (limits, answers);
+        return LimitsSection {
+            limits,
+            answers,
+            no_room: NoMapping::Silent,
+        };
     };
     let row = Row::of(section, 0..0, "`[limits]`", &KEYS, problems);
     if let Some(most) = row
@@ -108,7 +122,13 @@ pub(super) fn read<'t>(
         answers.per_target =
             per_second.map(|per_second| Rate::new(per_second, AnswerRates::BURST_OF_TARGET));
     }
-    (limits, answers)
+    // Whoever floods is told nothing, unless the file wants it.
+    let no_room = word::to_sender(&row, "no-room", problems).unwrap_or_default();
+    LimitsSection {
+        limits,
+        answers,
+        no_room,
+    }
 }
 
 /// How many at a time, where only the number a second is given.

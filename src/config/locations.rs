@@ -89,6 +89,8 @@ pub(super) struct Spans {
     /// By the name of the translation.
     pub(super) translations: Vec<(String, Range<usize>)>,
     pub(super) default: Option<Range<usize>>,
+    /// Where packets with options about their route are let by.
+    pub(super) route_options: Vec<Range<usize>>,
 }
 
 impl Spans {

@@ -29,6 +29,7 @@ mod ids;
 mod lifetimes;
 mod limits;
 mod lines;
+mod lint;
 mod locations;
 mod names;
 mod nat;
@@ -44,9 +45,10 @@ mod static_nat;
 mod syntax;
 mod table;
 mod timeouts;
+mod word;
 mod zones;
 
-pub use code::Code;
+pub use code::{Code, Severity};
 pub use devices::Device;
 pub use diagnostic::{Diagnostic, Label};
 pub use locations::{Location, Locations};
@@ -68,6 +70,8 @@ pub struct Compiled {
     pub devices: Vec<Device>,
     /// Where each row stands in the file.
     pub locations: Locations,
+    /// What works and is hardly meant so.
+    pub lints: Option<Report>,
 }
 
 /// The largest rule file, in bytes: far beyond what people write, and small
@@ -108,7 +112,10 @@ pub fn load(path: &Path) -> Result<Compiled, Report> {
 pub fn compile(name: &Path, text: &str) -> Result<Compiled, Report> {
     let mut problems = Problems::default();
     match document::read(name, text, &mut problems) {
-        Some(compiled) if problems.is_empty() => Ok(compiled),
+        Some(compiled) if problems.is_empty() => Ok(Compiled {
+            lints: Report::lints(name, text, problems.take_lints()),
+            ..compiled
+        }),
         _ => Err(Report::errors(name, text, problems)),
     }
 }

@@ -11,9 +11,9 @@ use super::document::Known;
 use super::forward::{self, admitting};
 use super::ids::Ids;
 use super::locations::Spans;
-use super::names::{self, MOST_ENTRIES, too_many};
+use super::names::{MOST_ENTRIES, too_many};
 use super::table::{self, Row, Value};
-use super::{overlaps, services, source_nat, static_nat};
+use super::{overlaps, services, source_nat, static_nat, word};
 use crate::nat::{NatPolicy, NoMapping, SourceTarget};
 use crate::net::Profile;
 use crate::rules::Rule;
@@ -21,12 +21,6 @@ use crate::rules::Rule;
 const KEYS: [&str; 5] = ["source", "forward", "static", "reserved", "no-mapping"];
 /// The keys of `reserved`.
 const RESERVED: [&str; 2] = ["tcp", "udp"];
-
-const NO_MAPPING: [(&str, NoMapping); 3] = [
-    ("silent", NoMapping::Silent),
-    ("host-unreachable", NoMapping::HostUnreachable),
-    ("prohibited", NoMapping::Prohibited),
-];
 
 /// What `[nat]` says.
 #[derive(Debug, Default)]
@@ -114,11 +108,7 @@ pub(super) fn read<'t>(
     {
         nat.policy.reserved = services::ports(&reserved, problems);
     }
-    let word = row.get("no-mapping").and_then(|value| {
-        let expected = "\"silent\", \"host-unreachable\" or \"prohibited\"";
-        let word = table::text(value, expected, problems)?;
-        names::choose(&word, &NO_MAPPING, "answer", problems)
-    });
+    let word = word::to_sender(&row, "no-mapping", problems);
     nat.policy.no_mapping = word.unwrap_or(nat.policy.no_mapping);
     nat
 }

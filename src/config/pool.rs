@@ -16,8 +16,9 @@ use crate::nat::{AddressRange, Pool, Pooling, SourceTarget};
 use crate::net::Family;
 
 const WORDS: [&str; 2] = ["masquerade", "none"];
-const POOLINGS: [(&str, Pooling); 2] = [
+const POOLINGS: [(&str, Pooling); 3] = [
     ("paired", Pooling::Paired),
+    ("preferred", Pooling::Preferred),
     ("arbitrary", Pooling::Arbitrary),
 ];
 
@@ -31,7 +32,11 @@ pub(super) struct Target {
 /// Reads what a source becomes: `as` and `pooling`.
 pub(super) fn target(row: &Row<'_>, value: &Value<'_>, problems: &mut Problems) -> Option<Target> {
     let pooling = row.get("pooling").and_then(|value| {
-        let word = table::text(value, "\"paired\" or \"arbitrary\"", problems)?;
+        let word = table::text(
+            value,
+            "\"paired\", \"preferred\" or \"arbitrary\"",
+            problems,
+        )?;
         names::choose(&word, &POOLINGS, "way to pool", problems)
     });
     let word = |target| {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
+use super::code::Severity;
 use super::diagnostic::{Diagnostic, Label, Problems};
 use super::lines::Lines;
 
@@ -42,7 +43,8 @@ impl Colour {
     }
 }
 
-/// Why a rule file gave no policy.
+/// What is to be said of a rule file: why it gave no policy, or what in it works and
+/// is hardly meant so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     file: PathBuf,
@@ -53,8 +55,8 @@ pub struct Report {
 enum Content {
     /// There is no text to point at; this is why.
     Unreadable(String),
-    /// The text has errors.
-    Errors {
+    /// There is something about the text.
+    Found {
         text: String,
         diagnostics: Vec<Diagnostic>,
         left_out: usize,
@@ -73,12 +75,24 @@ impl Report {
         let (diagnostics, left_out) = problems.into_sorted();
         Self {
             file: file.to_path_buf(),
-            content: Content::Errors {
+            content: Content::Found {
                 text: text.to_owned(),
                 diagnostics,
                 left_out,
             },
         }
+    }
+
+    /// The lints of a text that has no errors; `None` where it has none either.
+    pub(super) fn lints(file: &Path, text: &str, lints: Vec<Diagnostic>) -> Option<Self> {
+        (!lints.is_empty()).then(|| Self {
+            file: file.to_path_buf(),
+            content: Content::Found {
+                text: text.to_owned(),
+                diagnostics: lints,
+                left_out: 0,
+            },
+        })
     }
 
     /// Whether the file could not be read at all.
@@ -98,7 +112,7 @@ impl Report {
     pub fn diagnostics(&self) -> &[Diagnostic] {
         match &self.content {
             Content::Unreadable(_) => &[],
-            Content::Errors { diagnostics, .. } => diagnostics,
+            Content::Found { diagnostics, .. } => diagnostics,
         }
     }
 
@@ -116,7 +130,7 @@ impl Report {
                 let title = Level::ERROR.primary_title(format!("{name}: {why}"));
                 renderer.render(&[Group::with_title(title)]) + "\n"
             }
-            Content::Errors {
+            Content::Found {
                 text,
                 diagnostics,
                 left_out,
@@ -131,8 +145,13 @@ impl Report {
                     all += &format!("... and {left_out} more\n");
                 }
                 let count = diagnostics.len() + left_out;
-                let noun = if count == 1 { "error" } else { "errors" };
-                all + &format!("{name}: {count} {noun}\n")
+                let severity = diagnostics.first().map(|first| first.code.severity());
+                let noun = match severity {
+                    Some(Severity::Warning) => "warning",
+                    Some(Severity::Error) | None => "error",
+                };
+                let ending = if count == 1 { "" } else { "s" };
+                all + &format!("{name}: {count} {noun}{ending}\n")
             }
         }
     }
@@ -147,7 +166,11 @@ impl std::fmt::Display for Report {
 impl std::error::Error for Report {}
 
 fn groups<'a>(diagnostic: &'a Diagnostic, name: &'a str, lines: &Lines<'a>) -> Vec<Group<'a>> {
-    let title = Level::ERROR
+    let level = match diagnostic.code.severity() {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level
         .primary_title(diagnostic.message.as_str())
         .id(diagnostic.code.name());
     let (near, far): (Vec<_>, Vec<_>) = diagnostic

@@ -14,10 +14,18 @@ use super::limits;
 use super::locations::Spans;
 use super::names;
 use super::table::{self, Row, Value};
-use crate::net::Selector;
+use crate::engine::{Passage, RouteOptions, UnsolicitedSyn};
+use crate::net::{Profile, Selector};
 use crate::rules::{Action, Judges, Mss, Rule};
 
-const KEYS: [&str; 2] = ["default", "rules"];
+const KEYS: [&str; 5] = [
+    "default",
+    "rules",
+    "unsolicited-syn",
+    "source-route",
+    "record-route",
+];
+const PASSAGES: [(&str, Passage); 2] = [("pass", Passage::Pass), ("drop", Passage::Drop)];
 const RULE_KEYS: [&str; 11] = [
     "id",
     "from",
@@ -32,6 +40,10 @@ const RULE_KEYS: [&str; 11] = [
     "mss",
 ];
 const CLASSES: [(&str, Judges); 2] = [("new", Judges::Connections), ("invalid", Judges::Invalid)];
+const UNSOLICITED: [(&str, UnsolicitedSyn); 2] = [
+    ("refuse", UnsolicitedSyn::Refuse),
+    ("hold", UnsolicitedSyn::Hold),
+];
 const ACTIONS: [(&str, Action); 3] = [
     ("allow", Action::Allow),
     ("drop", Action::Drop),
@@ -43,6 +55,8 @@ const ACTIONS: [(&str, Action); 3] = [
 pub(super) struct PolicySection {
     pub(super) default: Action,
     pub(super) rules: Vec<Rule>,
+    pub(super) unsolicited_syn: UnsolicitedSyn,
+    pub(super) route_options: RouteOptions,
 }
 
 /// Reads the section `[policy]`. A file without one drops all.
@@ -56,6 +70,12 @@ pub(super) fn read<'t>(
     let mut policy = PolicySection {
         default: Action::Drop,
         rules: Vec::new(),
+        // RFC 5382 REQ-4 against what every Linux host does.
+        unsolicited_syn: match known.profile {
+            Profile::Linux => UnsolicitedSyn::Refuse,
+            Profile::Rfc => UnsolicitedSyn::Hold,
+        },
+        route_options: RouteOptions::default(),
     };
     let Some(section) = section else {
         return policy;
@@ -73,6 +93,25 @@ pub(super) fn read<'t>(
             .map_or(value.span().start, |key| key.start);
         spans.default = Some(start..value.span().end);
         policy.default = action(value, problems).unwrap_or(Action::Drop);
+    }
+    let word = row.get("unsolicited-syn").and_then(|value| {
+        let word = table::text(value, "\"refuse\" or \"hold\"", problems)?;
+        names::choose(&word, &UNSOLICITED, "way with unsolicited SYNs", problems)
+    });
+    policy.unsolicited_syn = word.unwrap_or(policy.unsolicited_syn);
+    let options = &mut policy.route_options;
+    for (key, passage) in [
+        ("source-route", &mut options.source),
+        ("record-route", &mut options.record),
+    ] {
+        let word = row.get(key).and_then(|value| {
+            let word = table::text(value, "\"pass\" or \"drop\"", problems)?;
+            names::choose(&word, &PASSAGES, "passage", problems)
+        });
+        *passage = word.unwrap_or(*passage);
+        if let (Some(Passage::Pass), Some(place)) = (word, row.key_span(key)) {
+            spans.route_options.push(place);
+        }
     }
     let rows = row.get("rules");
     for value in rows

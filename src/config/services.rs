@@ -11,7 +11,7 @@ use super::diagnostic::{Diagnostic, Problems};
 use super::lifetimes::LifetimeTable;
 use super::names::{self, Kind, Names};
 use super::table::{self, Row, Text, Value, shortened};
-use super::{duration, floors, timeouts};
+use super::{duration, floors, lint, timeouts};
 use crate::net::{
     AlgKind, IcmpQuery, LifetimeId, Port, Protocol, Service, ServiceId, Services, Traffic,
     UdpChecksum,
@@ -144,6 +144,7 @@ fn service<'t>(
     });
     service.checksum = checksum.unwrap_or_default();
     has_effect(&row, &service, problems);
+    lint::ftp_without_alg(&row, &service, problems);
     service
 }
 
@@ -169,6 +170,9 @@ fn lifetime<'t>(
         }
     }
     timeouts::read_on_expiry(row, &mut own, problems);
+    if let (Some(idle), Some(value)) = (own.idle, row.get("idle")) {
+        lint::short_idle(service, (idle, value), own.on_expiry, problems);
+    }
     lifetimes.add(own, place, problems)
 }
 

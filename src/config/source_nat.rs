@@ -262,7 +262,7 @@ fn without_effect(row: &Row<'_>, target: &SourceTarget, problems: &mut Problems)
 
 /// Addresses that hosts of another zone have are no public ones: answers to
 /// them would go there.
-fn lies_outside(
+pub(super) fn lies_outside(
     range: &AddressRange,
     place: &Range<usize>,
     to: &[ZoneId],

@@ -6,8 +6,8 @@ use super::addresses::{self, HostPart};
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::document::Known;
-use super::pool;
 use super::table::{self, Row, Value};
+use super::{pool, source_nat};
 use crate::nat::{AddressRange, Hairpin, Static};
 use crate::net::{Family, ZoneId};
 
@@ -57,6 +57,7 @@ pub(super) fn read<'t>(
             );
         }
         let public = AddressRange::of_net(*outside_net);
+        source_nat::lies_outside(&public, &outside.span(), &[on], known, problems);
         let own = known
             .zones
             .zones
@@ -99,17 +100,19 @@ pub(super) fn hairpin_answers(
     };
     let zone = known.zones.zones.name(on);
     if known.zones.zones.own_address(on, family).is_none() {
-        problems.push(
-            Diagnostic::new(
-                Code::HairpinWithoutAddress,
-                place,
-                "answers to a hairpin would not come back through the gateway",
-            )
-            .label(format!("no {family} address in the zone `{zone}`"))
-            .help(format!(
-                "give the zone `{zone}` an {family} `address`: inside clients are seen by it"
-            )),
-        );
+        let mut problem = Diagnostic::new(
+            Code::HairpinWithoutAddress,
+            place,
+            "answers to a hairpin would not come back through the gateway",
+        )
+        .label(format!("no {family} address in the zone `{zone}`"))
+        .help(format!(
+            "give the zone `{zone}` an {family} `address`: inside clients are seen by it"
+        ));
+        if let Some((_, row)) = known.zones.rows.iter().find(|(own, _)| *own == on) {
+            problem = problem.also(row.span(), "the zone");
+        }
+        problems.push(problem);
     }
 }
 

@@ -8,10 +8,10 @@ use toml::de::DeTable;
 
 use super::diagnostic::Problems;
 use super::floors;
-use super::names;
 use super::services::read_duration;
 use super::spelling;
 use super::table::{self, Row, Value};
+use super::{lint, names};
 use crate::net::Profile;
 use crate::session::{Lifetime, OnExpiry, PickUp, Refresh, Resets, TcpChecks, Timeouts, Windows};
 
@@ -96,6 +96,9 @@ pub(super) fn read<'t>(
     read_lifetime(&row, profile, &mut general.lifetime, problems);
     let checks = &mut general.checks;
     choose(&row, "pick-up", &PICK_UPS, &mut checks.pick_up, problems);
+    if let (PickUp::Loose, Some(value)) = (checks.pick_up, row.get("pick-up")) {
+        lint::loose_pick_up(value, problems);
+    }
     choose(&row, "windows", &WINDOWS, &mut checks.windows, problems);
     choose(&row, "resets", &RESETS, &mut checks.resets, problems);
     general.between = row.get("between");

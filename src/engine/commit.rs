@@ -5,8 +5,8 @@ use super::decide::{Admission, After, Answer, Decision, ErrorPass, Gathered, Ope
 use super::fragments::Late;
 use super::rates::AnswerKind;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
-use crate::net::{Direction, Family, NatRows, Timestamp, Tuple, ZoneId};
-use crate::packet::{self, Complaint, Cuts, Cutting, Headers};
+use crate::net::{Direction, NatRows, Timestamp, Tuple, ZoneId};
+use crate::packet::{self, Checksum, Complaint, Cuts, Cutting, Headers};
 use crate::session::{Handle, Session};
 
 impl Engine {
@@ -34,9 +34,13 @@ impl Engine {
                 self.gathered(now, arrival, frame, verdict, *gathered, out);
             }
             plan => {
+                let checksum = plan.checksum();
                 self.carry_out(now, arrival, frame, plan, out);
-                if let (Verdict::Forward(zone), Extent::Whole) = (verdict, arrival.extent) {
-                    self.cut_to_fit(zone, frame, out);
+                if let Verdict::Forward(zone) = verdict {
+                    out.checksum = checksum;
+                    if arrival.extent == Extent::Whole {
+                        self.cut_to_fit(zone, frame, out);
+                    }
                 }
             }
         }
@@ -73,6 +77,11 @@ impl Engine {
             && packet::cutting(frame) == Cutting::Allowed
             && let Ok(headers) = Headers::read(frame, false)
         {
+            // The hardware could finish no checksum over several packets.
+            if out.checksum == Checksum::Partial {
+                packet::complete_checksum(frame, &headers.with_partial_checksum());
+                out.checksum = Checksum::Complete;
+            }
             leave_in_pieces(Cuts::new(&headers, limit).cut(frame, limit), frame, out);
         }
     }
@@ -107,7 +116,12 @@ impl Engine {
                 });
             }
             Plan::Answer(headers, answer) => {
+                packet::complete_checksum(frame, &headers);
                 self.answer(now, arrival, frame, &headers, answer, out);
+            }
+            Plan::HoldSyn(headers) => {
+                packet::complete_checksum(frame, &headers);
+                self.held_syns.hold(now, arrival.zone, &headers, frame);
             }
             Plan::Withheld(kind) => self.counters.count_withheld(kind),
             Plan::Pass(headers, pass) => self.pass(now, frame, &headers, pass, out),
@@ -131,10 +145,7 @@ impl Engine {
         answer: Answer,
         out: &mut Output,
     ) {
-        let gateway = self
-            .policy
-            .zones
-            .speaking_address(arrival.zone, Family::of(headers.source));
+        let gateway = self.speaking_address(arrival.zone, headers);
         let complain = |complaint| packet::icmp_error(frame, headers, gateway?, complaint);
         let bytes = match answer {
             Answer::Echo => packet::echo_reply(frame, headers),
@@ -166,8 +177,7 @@ impl Engine {
         let answer = || {
             let frame = late.first_piece()?;
             let headers = Headers::read(&frame, false).ok()?;
-            let family = Family::of(headers.source);
-            let gateway = self.policy.zones.speaking_address(late.zone, family)?;
+            let gateway = self.speaking_address(late.zone, &headers)?;
             packet::icmp_error(&frame, &headers, gateway, Complaint::ReassemblyTime)
         };
         let bytes = answer()?;
@@ -307,6 +317,9 @@ impl Engine {
             let mut control = Control::new(kind);
             control.synchronize(direction, headers);
             self.controls.insert(handle.id(), control);
+        }
+        for tuple in [&origin.tuples.original, &origin.tuples.reply] {
+            self.held_syns.forget(tuple);
         }
         out.events.push(Event::Began(handle));
         self.write_notes(now, out);

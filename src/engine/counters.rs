@@ -41,12 +41,18 @@ impl Counters {
             *cell += 1;
         }
         match (judgement.reason, judgement.rule) {
-            (Reason::Rule | Reason::GatewayEcho | Reason::GatewayService, Some(rule)) => {
+            (
+                Reason::Rule
+                | Reason::UnsolicitedSyn
+                | Reason::GatewayEcho
+                | Reason::GatewayService,
+                Some(rule),
+            ) => {
                 if let Some(hits) = self.rules.get_mut(usize::from(rule.0)) {
                     *hits += 1;
                 }
             }
-            (Reason::DefaultPolicy, _) => self.default_policy += 1,
+            (Reason::DefaultPolicy, _) | (Reason::UnsolicitedSyn, None) => self.default_policy += 1,
             _ => {}
         }
     }

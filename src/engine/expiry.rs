@@ -36,6 +36,8 @@ impl Engine {
             let until = next_unmet.map_or(self.now, |unmet| unmet.min(self.now));
             let next_unfinished = self.fragments.next_deadline();
             let until = next_unfinished.map_or(until, |unfinished| unfinished.min(until));
+            let next_unanswered = self.held_syns.next_deadline();
+            let until = next_unanswered.map_or(until, |unanswered| unanswered.min(until));
             if let Some(handle) = self.sessions.pop_due(until) {
                 self.run_out(handle, out);
             } else if let Some(unmet) = self.sessions.pop_unmet(until) {
@@ -54,6 +56,12 @@ impl Engine {
                     }));
                     out.made.extend(told);
                 }
+            } else if let Some(due) = self.held_syns.pop_due(until) {
+                if let Some(held) = due {
+                    let (unanswered, told) = self.tell_unsolicited(&held);
+                    out.events.push(Event::Unanswered(unanswered));
+                    out.made.extend(told);
+                }
             } else if until == self.now {
                 self.sessions.awaken(self.now);
                 return;
@@ -67,8 +75,12 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let sessions = self.sessions.next_deadline();
-        let fragments = self.fragments.next_deadline();
-        let deadlines = [sessions, fragments, self.parameters_due];
+        let deadlines = [
+            sessions,
+            self.fragments.next_deadline(),
+            self.held_syns.next_deadline(),
+            self.parameters_due,
+        ];
         deadlines.into_iter().flatten().min()
     }
 

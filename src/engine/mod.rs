@@ -27,6 +27,8 @@ mod policy;
 mod rates;
 mod reason;
 mod shortage;
+mod unsolicited;
+mod voice;
 
 pub use crate::net::Rate;
 pub use counters::Counters;
@@ -35,10 +37,11 @@ pub use fragments::Unfinished;
 pub use judgement::{CtState, Judgement, Verdict};
 pub use observer::{Lease, Moved, Observer, Silent, Step, Unread};
 pub use output::{Ending, Event, Made, Output};
-pub use policy::Policy;
+pub use policy::{Passage, Policy, RouteOptions};
 pub use rates::{AnswerKind, AnswerRates};
 pub use reason::Reason;
 pub use shortage::Shortage;
+pub use unsolicited::{Holding, Unanswered, UnsolicitedSyn};
 
 use std::sync::Arc;
 
@@ -48,7 +51,9 @@ use self::control::Control;
 use self::fragments::Fragments;
 use self::rates::Limiter;
 use self::shortage::Alarms;
+use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
+use crate::packet::Checksum;
 use crate::session::{Session, SessionId, Sessions, TupleHash};
 
 /// How an engine is set up besides its policy.
@@ -76,6 +81,21 @@ pub struct Arrival {
     pub zone: ZoneId,
     /// Whether all its bytes are there.
     pub extent: Extent,
+    /// Whether the checksum of its transport is complete, or was left to the
+    /// hardware.
+    pub checksum: Checksum,
+}
+
+impl Arrival {
+    /// A packet whose bytes are all there, its checksums included.
+    #[must_use]
+    pub const fn whole(zone: ZoneId) -> Self {
+        Self {
+            zone,
+            extent: Extent::Whole,
+            checksum: Checksum::Complete,
+        }
+    }
 }
 
 /// Whether all bytes of a packet are at hand.
@@ -96,6 +116,7 @@ pub struct Engine {
     sessions: Sessions,
     controls: HashMap<SessionId, Control, TupleHash>,
     fragments: Fragments,
+    held_syns: HeldSyns,
     limiter: Limiter,
     alarms: Alarms,
     /// When the parameters of deterministic rows are written down next.
@@ -123,6 +144,7 @@ impl Engine {
             sessions,
             controls: HashMap::with_hasher(hash),
             fragments: Fragments::new(hash),
+            held_syns: HeldSyns::new(hash),
             limiter: Limiter::new(hash),
             alarms: Alarms::new(hash),
             parameters_due,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::rates::AnswerKind;
+use super::unsolicited::Holding;
 use super::{Judgement, Reason};
 use crate::alg::Note;
 use crate::nat::SourceChoice;
@@ -60,6 +61,8 @@ pub enum Step<'a> {
     PassedOver(RuleId, Mismatch),
     /// The rule set decided.
     Ruled(&'a Ruling),
+    /// It is a SYN from outside that is refused, and to be held.
+    Unsolicited(Holding),
     /// What source translation says.
     Source(SourceChoice),
     /// How long its session lives.

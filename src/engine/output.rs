@@ -1,7 +1,8 @@
 //! What the engine gives back besides the verdict.
 
-use super::{Shortage, Unfinished};
+use super::{Shortage, Unanswered, Unfinished};
 use crate::net::{RowId, Timestamp, ZoneId};
+use crate::packet::Checksum;
 use crate::session::{Expectation, Handle, Note, Session, SessionId};
 
 /// A packet that the gateway itself made: an RST, a keep-alive, an ICMP error, an
@@ -85,6 +86,9 @@ pub enum Event {
         /// For how many packets since it was told last.
         packets: u64,
     },
+    /// A SYN from outside was held for long enough, and nobody inside had asked
+    /// for it.
+    Unanswered(Unanswered),
 }
 
 impl Event {
@@ -95,6 +99,7 @@ impl Event {
         match self {
             Self::Ended { packets, .. } | Self::Probed { packets, .. } => *packets,
             Self::Unfinished(unfinished) => unfinished.packets,
+            Self::Unanswered(unanswered) => unanswered.packets,
             Self::Began(_)
             | Self::Unmet(_)
             | Self::Noted { .. }
@@ -116,6 +121,10 @@ pub struct Output {
     pub made: Vec<Made>,
     /// What happened to sessions, in order.
     pub events: Vec<Event>,
+    /// Whether the checksum of the forwarded packet's transport is complete: one that
+    /// was left to the hardware when it came is still so, unless it was cut. What the
+    /// gateway makes itself is always complete.
+    pub checksum: Checksum,
 }
 
 impl Output {
@@ -124,5 +133,6 @@ impl Output {
         self.more.clear();
         self.made.clear();
         self.events.clear();
+        self.checksum = Checksum::Complete;
     }
 }

@@ -1,10 +1,39 @@
 //! All that an operator wrote, compiled.
 
 use super::rates::AnswerRates;
-use crate::nat::NatPolicy;
+use super::unsolicited::UnsolicitedSyn;
+use crate::nat::{NatPolicy, NoMapping};
 use crate::net::{Services, Zones};
 use crate::rules::RuleSet;
 use crate::session::{Lifetimes, Limits, TcpChecks};
+
+/// What becomes of packets with IPv4 options by which they say, or write down, which
+/// way they go (RFC 791, RFC 3022 section 4.6). What passes is not rewritten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RouteOptions {
+    /// Loose and strict source routes.
+    pub source: Passage,
+    /// Record route and time stamps, in which routers write their addresses.
+    pub record: Passage,
+}
+
+impl Default for RouteOptions {
+    fn default() -> Self {
+        Self {
+            source: Passage::Drop,
+            record: Passage::Pass,
+        }
+    }
+}
+
+/// Whether something may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Passage {
+    /// It may.
+    Pass,
+    /// It is dropped.
+    Drop,
+}
 
 /// What an operator wrote, checked and resolved: the engine's whole knowledge
 /// of the world it guards.
@@ -24,6 +53,12 @@ pub struct Policy {
     pub limits: Limits,
     /// How often the gateway itself speaks.
     pub answers: AnswerRates,
+    /// What becomes of a SYN from outside that the rules refuse.
+    pub unsolicited_syn: UnsolicitedSyn,
+    /// What becomes of packets with options about their route.
+    pub route_options: RouteOptions,
+    /// What the sender of a connection is told for which there is no room.
+    pub no_room: NoMapping,
     /// How long sessions live.
     pub lifetimes: Lifetimes,
 }

@@ -33,6 +33,8 @@ reasons! {
     Expected => "expected",
     /// A client's mapping lets strangers in, and this is one.
     Mapping => "mapping",
+    /// A SYN that the rules refuse, held in case its connection is opened from inside.
+    UnsolicitedSyn => "unsolicited-syn",
     /// It is an ICMP error about a session.
     Related => "related",
     /// The gateway itself was asked, and answered.
@@ -59,6 +61,8 @@ reasons! {
     SpoofedSource => "spoofed-source",
     /// It carries the way that it wants to be sent.
     SourceRoute => "source-route",
+    /// It carries an option in which routers write their addresses.
+    RecordRoute => "record-route",
     /// TCP flags that no honest stack sends together.
     TcpBadFlags => "tcp-bad-flags",
     /// SCTP chunks that no honest stack puts together.

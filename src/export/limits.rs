@@ -3,7 +3,8 @@
 
 use std::fmt::Write;
 
-use crate::engine::{AnswerRates, Policy};
+use crate::engine::{AnswerRates, Passage, Policy, UnsolicitedSyn};
+use crate::nat::{NoMapping, Pooling, SourceTarget};
 use crate::net::Family;
 use crate::rules::Rule;
 use crate::session::WhenFull;
@@ -50,6 +51,31 @@ pub(super) fn sysctls(policy: &Policy, missing: &mut Vec<String>) -> String {
     }
     if limits.when_full == WhenFull::Refuse {
         missing.push("limits.when-full: a full conntrack table always drops early".to_owned());
+    }
+    if policy.no_room != NoMapping::Silent {
+        missing.push("limits.no-room: conntrack drops in silence what finds no place".to_owned());
+    }
+    if policy.unsolicited_syn == UnsolicitedSyn::Hold {
+        missing.push("policy.unsolicited-syn: the kernel refuses a SYN at once".to_owned());
+    }
+    if policy.route_options.source == Passage::Pass {
+        missing.push(
+            "policy.source-route: not of a ruleset; set `accept_source_route` of the interfaces"
+                .to_owned(),
+        );
+    }
+    if policy.route_options.record == Passage::Drop {
+        missing.push(
+            "policy.record-route: nftables knows `ip option rr`, but no time stamps".to_owned(),
+        );
+    }
+    for row in &policy.nat.source {
+        if matches!(row.target, SourceTarget::Pool(_, Pooling::Preferred)) {
+            missing.push(format!(
+                "{}: `pooling`: the kernel gives a client whose address has no port left no other",
+                row.name
+            ));
+        }
     }
     text
 }

@@ -480,7 +480,7 @@ fn chosen(pool: &Pool, pooling: Pooling, ports: &PortChoice, family: Family) -> 
         return Some(with_ports(only(first), ports));
     }
     let flags = match pooling {
-        Pooling::Paired => " persistent",
+        Pooling::Paired | Pooling::Preferred => " persistent",
         Pooling::Arbitrary => "",
     };
     let target = format!("{first}-{last}");

@@ -20,7 +20,7 @@ use super::clock::Clock;
 use super::counters::{DeviceCounters, Summary};
 use super::port::{Egress, Port};
 use super::records::Records;
-use crate::engine::{Arrival, Engine, Extent, Made, Output, Reason, Silent, Verdict};
+use crate::engine::{Arrival, Engine, Made, Output, Reason, Silent, Verdict};
 use crate::net::{Timestamp, ZoneId};
 
 /// The largest packet that IP can describe, and one byte more.
@@ -168,10 +168,7 @@ impl Forwarder {
             self.engine.turn_away(Reason::NoZone);
             return;
         };
-        let arrival = Arrival {
-            zone,
-            extent: Extent::Whole,
-        };
+        let arrival = Arrival::whole(zone);
         let now = self.clock.now();
         let judgement =
             self.engine

@@ -126,6 +126,9 @@ pub enum Pooling {
     /// `persistent`).
     #[default]
     Paired,
+    /// The same as long as it has a port left, then others of the pool (RFC 7857
+    /// section 4: a soft limit).
+    Preferred,
     /// Another for each server that it talks to.
     Arbitrary,
 }

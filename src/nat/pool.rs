@@ -93,6 +93,12 @@ impl Pool {
         &self.ranges
     }
 
+    /// Whether `address` is in it.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.ranges.iter().any(|range| range.contains(address))
+    }
+
     fn of(&self, family: Family) -> impl Iterator<Item = &AddressRange> {
         self.ranges
             .iter()
@@ -148,6 +154,30 @@ impl Pool {
             place -= range.last_place() + 1;
         }
         None
+    }
+}
+
+impl Pool {
+    /// The addresses of the pool that follow this one, from the end on at its start,
+    /// up to this one again.
+    pub fn after(&self, address: IpAddr) -> impl Iterator<Item = IpAddr> + '_ {
+        let family = Family::of(address);
+        let next = move |from: IpAddr| {
+            let mut ranges = self
+                .of(family)
+                .skip_while(move |range| !range.contains(from));
+            let range = ranges.next()?;
+            let place = bits(from) - bits(range.first());
+            match place < range.last_place() {
+                true => Some(range.at(place + 1)),
+                false => {
+                    let next = ranges.next().or_else(|| self.of(family).next());
+                    next.map(AddressRange::first)
+                }
+            }
+        };
+        let following = std::iter::successors(next(address), move |last| next(*last));
+        following.take_while(move |next| *next != address)
     }
 }
 

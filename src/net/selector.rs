@@ -84,6 +84,19 @@ impl Selector {
         Ok(())
     }
 
+    /// Whether the connection meets the conditions about its ends and its way,
+    /// whatever service it is of.
+    ///
+    /// # Errors
+    /// The first condition that is not met.
+    pub fn admits_ends(&self, asking: &Asking) -> Result<(), Mismatch> {
+        self.admits_sender(asking)?;
+        match outside(self.destination.as_ref(), asking.tuple.destination.address) {
+            true => Err(Mismatch::Destination),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the connection meets every condition; gives the service that it
     /// is of (the first named one that covers it, or the first in the file).
     ///
@@ -95,10 +108,7 @@ impl Selector {
         services: &Services,
     ) -> Result<Option<ServiceId>, Mismatch> {
         let tuple = &asking.tuple;
-        self.admits_sender(asking)?;
-        if outside(self.destination.as_ref(), tuple.destination.address) {
-            return Err(Mismatch::Destination);
-        }
+        self.admits_ends(asking)?;
         if let Some(unnamed) = &self.traffic {
             if !unnamed.any_of.iter().any(|traffic| traffic.covers(tuple)) {
                 return Err(Mismatch::Service);

@@ -35,6 +35,13 @@ impl Sum {
         self
     }
 
+    /// Both sums.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0 += other.0;
+        self
+    }
+
     /// Takes away octets that were added, or that an old checksum covers.
     #[must_use]
     pub fn remove(self, bytes: &[u8]) -> Self {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::bytes::{put, u16_at};
 use super::checksum::Sum;
 use super::parse::{BadPacket, Headers, Quoted};
-use super::rewrite::{put_sctp_ports, readdress, update_transport_checksum};
+use super::rewrite::{Change, put_sctp_ports, readdress, update_transport_checksum};
 use crate::net::{Protocol, Tuple};
 
 /// Octets of an ICMP error before the packet that it quotes.
@@ -45,7 +45,7 @@ pub fn translate_error(
     // The quote starts at an even place of the message: its old sum goes out
     // of the message's checksum, the new one comes in.
     let change = Sum::default().add_u16(!before.fold()).add_u16(after.fold());
-    update_transport_checksum(frame, headers, change);
+    update_transport_checksum(frame, headers, Change::of_octets(change));
     readdress(frame, headers, source, destination);
 }
 

@@ -15,6 +15,7 @@ mod options;
 mod parse;
 mod reply;
 mod rewrite;
+mod routing_header;
 mod sctp;
 mod source_route;
 mod speech;
@@ -23,12 +24,13 @@ mod tcp;
 pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, ecn};
 pub use icmp_error::{quoted, translate_error};
 pub use options::broken_option;
-pub use parse::{BadPacket, Fragment, Headers, Quoted, Transport};
+pub use parse::{BadPacket, Checksum, Fragment, Headers, Quoted, Transport};
 pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
-    Renumber, decrement_ttl, lower_mss, renumber, repair_checksums, replace_payload, translate,
+    Renumber, complete_checksum, decrement_ttl, lower_mss, renumber, repair_checksums,
+    replace_payload, translate,
 };
 pub use sctp::{Chunk, ChunkTypes, Chunks, SctpHeader};
-pub use source_route::{is_source_routed, quotes_source_route};
+pub use source_route::{RouteOption, quotes_source_route, route_option};
 pub use speech::{Numbers, Speech, in_the_name_of};
 pub use tcp::{TcpHeader, TcpOptions};

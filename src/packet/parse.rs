@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::bytes::{array_at, u8_at, u16_at};
 use super::checksum::Sum;
 use super::crc32c;
+use super::routing_header::{SummedFor, summed_for};
 use super::sctp::{self, Chunks, SctpHeader};
 use super::tcp::{self, TcpHeader, TcpOptions};
 use crate::net::{Endpoint, Family, IcmpQuery, Port, Protocol, Tuple};
@@ -31,6 +32,22 @@ pub struct Headers {
     pub fragment: Fragment,
     /// The transport header.
     pub transport: Transport,
+    /// What stands in the checksum field of the transport: as it is read,
+    /// [`Checksum::Complete`]; whoever brought the packet may know better.
+    pub checksum: Checksum,
+}
+
+/// What stands in the checksum field of a transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Checksum {
+    /// The checksum.
+    #[default]
+    Complete,
+    /// The sum of the pseudo-header only, not complemented (of ICMP, which has none:
+    /// zero). The rest is left to the hardware, as in Linux's `CHECKSUM_PARTIAL` and with
+    /// `VIRTIO_NET_HDR_F_NEEDS_CSUM`. A change of ports or payload does not touch
+    /// it, a change of addresses does.
+    Partial,
 }
 
 /// Whether a packet is a piece of a larger one.
@@ -145,6 +162,7 @@ impl Headers {
             transport_at: header,
             fragment,
             transport: Transport::Other,
+            checksum: Checksum::Complete,
         }
         .with_transport(bytes, cut)
     }
@@ -193,6 +211,7 @@ impl Headers {
             transport_at: at,
             fragment: piece,
             transport: Transport::Other,
+            checksum: Checksum::Complete,
         }
         .with_transport(bytes, cut)
     }
@@ -314,9 +333,27 @@ impl Headers {
         header.map(TcpOptions::read).unwrap_or_default()
     }
 
+    /// The packet with a checksum that was left to the hardware; as it is where its
+    /// transport has none that could be, or it is a piece.
+    #[must_use]
+    pub fn with_partial_checksum(self) -> Self {
+        let may_have = matches!(
+            self.protocol,
+            Protocol::TCP | Protocol::UDP | Protocol::UDPLITE | Protocol::ICMP | Protocol::ICMPV6
+        );
+        match (self.fragment, may_have) {
+            (Fragment::No, true) => Self {
+                checksum: Checksum::Partial,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// Whether the checksums are right: the IP header's always, the
     /// transport's where all its bytes are there (`bytes` is not cut, and it
-    /// is no fragment) and it has one.
+    /// is no fragment), it has one, that is complete, and it is known for which
+    /// destination it was made.
     ///
     /// # Errors
     /// Which one is wrong.
@@ -331,33 +368,24 @@ impl Headers {
         let Some(segment) = bytes.get(self.transport_range()) else {
             return Ok(()); // cut: nothing can be said of the transport
         };
-        if self.fragment != Fragment::No {
+        if self.fragment != Fragment::No || self.checksum == Checksum::Partial {
             return Ok(());
         }
-        let pseudo = || {
-            let Self {
-                source,
-                destination,
-                protocol,
-                ..
-            } = *self;
-            Sum::default().pseudo_header(source, destination, protocol, segment.len())
+        let destination = match summed_for(bytes, self.transport_at) {
+            SummedFor::Destination => self.destination,
+            SummedFor::Last(address) => IpAddr::V6(address),
+            SummedFor::Unknown => return Ok(()),
         };
+        let pseudo_of =
+            |length| Sum::default().pseudo_header(self.source, destination, self.protocol, length);
+        let pseudo = || pseudo_of(segment.len());
         let sum = match self.protocol {
             // RFC 768: zero means that the sender made none.
             Protocol::UDP if u16_at(segment, 6) == Some(0) => return Ok(()),
             Protocol::UDP => {
                 let length = u16_at(segment, 4).map_or(0, usize::from);
-                let Self {
-                    source,
-                    destination,
-                    protocol,
-                    ..
-                } = *self;
                 let datagram = segment.get(..length).ok_or(BadPacket::Length)?;
-                Sum::default()
-                    .pseudo_header(source, destination, protocol, length)
-                    .over(datagram)
+                pseudo_of(length).over(datagram)
             }
             Protocol::UDPLITE => {
                 // RFC 3828 section 3.1: there is always one, and nought as its

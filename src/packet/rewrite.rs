@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use super::bytes::{array_at, put, u8_at, u16_at};
 use super::checksum::Sum;
 use super::crc32c;
-use super::parse::{Fragment, Headers, Transport, udplite_covered};
+use super::parse::{Checksum, Fragment, Headers, Transport, udplite_covered};
+use super::routing_header::{SummedFor, summed_for};
 use super::tcp::{self, sack_blocks, sack_edges};
 use crate::net::{Port, Protocol, SeqNumber, TcpFlags, Tuple};
 
@@ -58,14 +59,29 @@ enum Covers {
     MessageOnly,
 }
 
+/// How what a transport's checksum covers changes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Change {
+    /// Addresses and length.
+    pub(super) pseudo_header: Sum,
+    /// The transport's own octets.
+    pub(super) octets: Sum,
+}
+
+impl Change {
+    pub(super) fn of_octets(octets: Sum) -> Self {
+        Self {
+            octets,
+            ..Self::default()
+        }
+    }
+}
+
 /// Gives the packet the addresses, and the ports or the identifier, of `to`.
 /// `headers` must have been read from `frame`; they are stale afterwards.
 pub fn translate(frame: &mut [u8], headers: &Headers, to: &Tuple) {
     let addresses = translate_addresses(frame, headers, to.source.address, to.destination.address);
-    let mut covered = match checksum_field(headers.protocol) {
-        Some((_, Covers::Addresses)) => addresses,
-        _ => Sum::default(),
-    };
+    let mut covered = Sum::default();
     if headers.fragment == Fragment::No {
         let at = headers.transport_at;
         match headers.transport {
@@ -81,25 +97,30 @@ pub fn translate(frame: &mut [u8], headers: &Headers, to: &Tuple) {
             Transport::Query(..) => covered = put_port(frame, at + 4, to.source.port, covered),
             Transport::Error { .. } | Transport::Icmp { .. } | Transport::Other => {}
         }
-        update_transport_checksum(frame, headers, covered);
+        let change = Change {
+            pseudo_header: addresses,
+            octets: covered,
+        };
+        update_transport_checksum(frame, headers, change);
     }
 }
 
-/// Changes the addresses and the IPv4 header checksum; gives the change for
-/// the transport's checksum, which is not touched.
+/// Changes the addresses and the IPv4 header checksum; gives the change of the
+/// transport's pseudo-header, whose checksum is not touched.
 fn translate_addresses(
     frame: &mut [u8],
     headers: &Headers,
     source: IpAddr,
     destination: IpAddr,
 ) -> Sum {
-    let mut change = Sum::default();
     let (first_at, v4) = match headers.source {
         IpAddr::V4(_) => (12, true),
         IpAddr::V6(_) => (8, false),
     };
+    let mut changes = [Sum::default(); 2];
+    let ends = [(headers.source, source), (headers.destination, destination)];
     let mut at = first_at;
-    for (old, new) in [(headers.source, source), (headers.destination, destination)] {
+    for ((old, new), change) in ends.into_iter().zip(&mut changes) {
         let (old, new) = (Octets::of(old), Octets::of(new));
         debug_assert_eq!(
             old.bytes().len(),
@@ -107,22 +128,32 @@ fn translate_addresses(
             "translation keeps the family"
         );
         if old.bytes() != new.bytes() && old.bytes().len() == new.bytes().len() {
-            change = change.change(old.bytes(), new.bytes());
+            *change = change.change(old.bytes(), new.bytes());
             put(frame, at, new.bytes());
         }
         at += old.bytes().len();
     }
+    let [of_source, of_destination] = changes;
+    let change = of_source.and(of_destination);
     if v4 {
         update_v4_checksum(frame, change);
     }
-    change
+    match summed_for(frame, headers.transport_at) {
+        SummedFor::Destination => change,
+        // A station on the way is in no checksum.
+        SummedFor::Last(_) | SummedFor::Unknown => of_source,
+    }
 }
 
 /// Changes the addresses of an ICMP error (or of anything whose transport is
 /// left alone), its pseudo-header checksum included where it has one.
 pub(super) fn readdress(frame: &mut [u8], headers: &Headers, source: IpAddr, destination: IpAddr) {
-    let change = translate_addresses(frame, headers, source, destination);
+    let pseudo_header = translate_addresses(frame, headers, source, destination);
     if let Some((_, Covers::Addresses)) = checksum_field(headers.protocol) {
+        let change = Change {
+            pseudo_header,
+            octets: Sum::default(),
+        };
         update_transport_checksum(frame, headers, change);
     }
 }
@@ -166,14 +197,23 @@ fn update_v4_checksum(frame: &mut [u8], change: Sum) {
     }
 }
 
-pub(super) fn update_transport_checksum(frame: &mut [u8], headers: &Headers, change: Sum) {
-    let Some((field, _)) = checksum_field(headers.protocol) else {
+pub(super) fn update_transport_checksum(frame: &mut [u8], headers: &Headers, change: Change) {
+    let Some((field, covers)) = checksum_field(headers.protocol) else {
         return;
+    };
+    let pseudo_header = match covers {
+        Covers::Addresses => change.pseudo_header,
+        Covers::MessageOnly => Sum::default(),
     };
     let at = headers.transport_at + field;
     let Some(old) = u16_at(frame, at) else {
         return;
     };
+    if headers.checksum == Checksum::Partial {
+        let new = pseudo_header.add_u16(old).fold();
+        return put(frame, at, &new.to_be_bytes());
+    }
+    let change = pseudo_header.and(change.octets);
     let new = match (headers.protocol, change.update(old)) {
         // RFC 768: zero means "none", and a sum of zero is sent as its complement.
         (Protocol::UDP | Protocol::UDPLITE, _) if old == 0 => return,
@@ -265,7 +305,7 @@ pub fn renumber(frame: &mut [u8], headers: &Headers, numbers: &impl Renumber) {
             }
         }
     }
-    update_transport_checksum(frame, headers, change);
+    update_transport_checksum(frame, headers, Change::of_octets(change));
 }
 
 /// Lowers the maximum segment size that a SYN announces to `most`; never raises
@@ -288,7 +328,7 @@ pub fn lower_mss(frame: &mut [u8], headers: &Headers, most: u16) {
     });
     let change = Sum::default().change(&old.to_be_bytes(), &new.to_be_bytes());
     put(frame, at, &most.to_be_bytes());
-    update_transport_checksum(frame, headers, change);
+    update_transport_checksum(frame, headers, Change::of_octets(change));
 }
 
 fn swapped([a, b, c, d]: [u8; 4]) -> [u8; 4] {
@@ -310,13 +350,13 @@ pub fn replace_payload(frame: &mut Vec<u8>, headers: &Headers, payload: &[u8]) -
     }
     let old_segment = headers.length - headers.transport_at;
     let new_segment = new_length - headers.transport_at;
-    let mut change = Sum::default();
+    let mut octets = Sum::default();
     if let Some(old) = frame.get(old_range.clone()) {
-        change = change.remove(old).over(payload);
+        octets = octets.remove(old).over(payload);
     }
     // The length in the pseudo-header; TCP's upper half is zero in both.
     let as_u16 = |length| u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
-    change = change.change(&as_u16(old_segment), &as_u16(new_segment));
+    let pseudo_header = Sum::default().change(&as_u16(old_segment), &as_u16(new_segment));
     frame.splice(old_range, payload.iter().copied());
     match headers.source {
         IpAddr::V4(_) => {
@@ -332,8 +372,41 @@ pub fn replace_payload(frame: &mut Vec<u8>, headers: &Headers, payload: &[u8]) -
             );
         }
     }
+    let change = Change {
+        pseudo_header,
+        octets,
+    };
     update_transport_checksum(frame, headers, change);
     true
+}
+
+/// Finishes a checksum that was left to the hardware, as that would do it: what
+/// stands in its field is a part of the sum. Of a packet that a capture cut, it
+/// cannot be finished.
+pub fn complete_checksum(frame: &mut [u8], headers: &Headers) {
+    let Some((field, _)) = checksum_field(headers.protocol) else {
+        return;
+    };
+    let mut range = headers.transport_range();
+    if headers.checksum != Checksum::Partial || frame.len() < range.end {
+        return;
+    }
+    if headers.protocol == Protocol::UDP {
+        let length = u16_at(frame, range.start + 4).map_or(0, usize::from);
+        range.end = range.end.min(range.start + length);
+    }
+    let Some(segment) = frame.get(range.clone()) else {
+        return;
+    };
+    let covered = match headers.protocol {
+        Protocol::UDPLITE => udplite_covered(segment).unwrap_or(segment),
+        _ => segment,
+    };
+    let sum = match (headers.protocol, Sum::default().over(covered).checksum()) {
+        (Protocol::UDP | Protocol::UDPLITE, 0) => 0xffff,
+        (_, sum) => sum,
+    };
+    put(frame, range.start + field, &sum.to_be_bytes());
 }
 
 /// Computes every checksum anew, whatever stood there: for captures made on
@@ -368,6 +441,10 @@ pub fn repair_checksums(frame: &mut [u8], headers: &Headers) {
     if headers.protocol == Protocol::UDP && u16_at(frame, range.start + field) == Some(0) {
         return;
     }
+    let destination = summed_for(frame, headers.transport_at);
+    if destination == SummedFor::Unknown {
+        return;
+    }
     put(frame, range.start + field, &[0, 0]);
     let Some(segment) = frame.get(range.clone()) else {
         return;
@@ -375,12 +452,14 @@ pub fn repair_checksums(frame: &mut [u8], headers: &Headers) {
     let length = segment.len();
     let sum = match covers {
         Covers::MessageOnly => Sum::default(),
-        Covers::Addresses => Sum::default().pseudo_header(
-            headers.source,
-            headers.destination,
-            headers.protocol,
-            length,
-        ),
+        Covers::Addresses => {
+            let destination = match destination {
+                SummedFor::Destination => headers.destination,
+                SummedFor::Last(address) => IpAddr::V6(address),
+                SummedFor::Unknown => return,
+            };
+            Sum::default().pseudo_header(headers.source, destination, headers.protocol, length)
+        }
     };
     let covered = match headers.protocol {
         Protocol::UDPLITE => udplite_covered(segment).unwrap_or(segment),

@@ -8,6 +8,8 @@ use crate::net::Family;
 /// Options of an IPv4 header (RFC 791 section 3.1).
 const END_OF_OPTIONS: u8 = 0;
 const NO_OPERATION: u8 = 1;
+const RECORD_ROUTE: u8 = 7;
+const TIME_STAMP: u8 = 68;
 const LOOSE_SOURCE_ROUTE: u8 = 131;
 const STRICT_SOURCE_ROUTE: u8 = 137;
 
@@ -15,17 +17,29 @@ const STRICT_SOURCE_ROUTE: u8 = 137;
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
 
-/// Whether an IPv4 packet has a source route, loose or strict, or an IPv6
-/// packet a routing header of type 0 (which RFC 5095 has done away with).
-/// `headers` must have been read from `frame`.
+/// What a packet has to do with its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RouteOption {
+    /// Routers write their addresses into an IPv4 option: record route, time stamp.
+    Record,
+    /// An IPv4 option says by which way it goes: a source route, loose or strict.
+    Source,
+    /// An IPv6 routing header of type 0 does (RFC 5095 has done away with those).
+    RoutingHeader,
+}
+
+/// What a packet has to do with its own way; of several, the worst. `headers` must
+/// have been read from `frame`.
 #[must_use]
-pub fn is_source_routed(frame: &[u8], headers: &Headers) -> bool {
+pub fn route_option(frame: &[u8], headers: &Headers) -> Option<RouteOption> {
     match headers.family() {
         Family::V4 if headers.transport_at > IPV4_HEADER => frame
             .get(IPV4_HEADER..headers.transport_at)
-            .is_some_and(has_source_route),
-        Family::V6 if headers.transport_at > IPV6_HEADER => has_routing_type_0(frame, headers),
-        Family::V4 | Family::V6 => false,
+            .and_then(worst_option),
+        Family::V6 if headers.transport_at > IPV6_HEADER => {
+            has_routing_type_0(frame, headers).then_some(RouteOption::RoutingHeader)
+        }
+        Family::V4 | Family::V6 => None,
     }
 }
 
@@ -35,26 +49,30 @@ pub fn is_source_routed(frame: &[u8], headers: &Headers) -> bool {
 pub fn quotes_source_route(frame: &[u8], headers: &Headers, quoted: &Quoted) -> bool {
     let quote_at = headers.transport_at + QUOTE_AT;
     let options = frame.get(quote_at + IPV4_HEADER..quote_at + quoted.transport_at);
-    headers.family() == Family::V4 && options.is_some_and(has_source_route)
+    headers.family() == Family::V4 && options.and_then(worst_option) == Some(RouteOption::Source)
 }
 
-fn has_source_route(mut options: &[u8]) -> bool {
+fn worst_option(mut options: &[u8]) -> Option<RouteOption> {
+    let mut worst = None;
     while let [kind, rest @ ..] = options {
         options = match *kind {
-            END_OF_OPTIONS => return false,
+            END_OF_OPTIONS => break,
             NO_OPERATION => rest,
-            LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE => return true,
-            _ => {
+            LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE => return Some(RouteOption::Source),
+            kind => {
+                if matches!(kind, RECORD_ROUTE | TIME_STAMP) {
+                    worst = Some(RouteOption::Record);
+                }
                 let length = rest.first().map_or(0, |length| usize::from(*length));
                 // One that is no option ends what can be read of them.
                 match options.get(length..) {
                     Some(next) if length >= 2 => next,
-                    _ => return false,
+                    _ => break,
                 }
             }
         };
     }
-    false
+    worst
 }
 
 /// Walks the extension headers, whose lengths were checked when the packet was
@@ -78,23 +96,26 @@ fn has_routing_type_0(frame: &[u8], headers: &Headers) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::has_source_route;
+    use super::RouteOption::{Record, Source};
+    use super::worst_option;
 
     #[test]
-    fn a_source_route_is_found_behind_other_options_and_broken_ones_end_the_walk() {
+    fn a_route_is_found_behind_other_options_and_broken_ones_end_the_walk() {
         for (options, expected) in [
-            (&[][..], false),
-            (&[131, 7, 4, 10, 0, 0, 1, 0], true),
-            (&[1, 1, 137, 3, 4], true),
-            (&[7, 4, 5, 0, 131, 3, 4, 0], true),
-            (&[0, 131, 3, 4], false),
-            (&[148, 4, 0, 0], false),
-            (&[7, 0, 131, 3], false),
-            (&[7, 1, 131, 3], false),
-            (&[7, 200, 131, 3], false),
-            (&[7], false),
+            (&[][..], None),
+            (&[131, 7, 4, 10, 0, 0, 1, 0], Some(Source)),
+            (&[1, 1, 137, 3, 4], Some(Source)),
+            (&[7, 4, 5, 0, 131, 3, 4, 0], Some(Source)),
+            (&[0, 131, 3, 4], None),
+            (&[148, 4, 0, 0], None),
+            (&[148, 4, 0, 0, 7, 3, 4], Some(Record)),
+            (&[68, 4, 5, 0], Some(Record)),
+            (&[7, 0, 131, 3], Some(Record)),
+            (&[7, 1, 131, 3], Some(Record)),
+            (&[7, 200, 131, 3], Some(Record)),
+            (&[7], Some(Record)),
         ] {
-            assert_eq!(has_source_route(options), expected, "{options:?}");
+            assert_eq!(worst_option(options), expected, "{options:?}");
         }
     }
 }

@@ -158,6 +158,18 @@ impl RuleSet {
         }
     }
 
+    /// Whether a connection of some service may lead from this client to this
+    /// server, by some rule or by the default.
+    #[must_use]
+    pub fn may_allow(&self, asking: &Asking) -> bool {
+        let allows = |rule: &Rule| {
+            rule.judges == Judges::Connections
+                && rule.action == Action::Allow
+                && rule.selector.admits_ends(asking).is_ok()
+        };
+        self.default == Action::Allow || self.rules.iter().any(allows)
+    }
+
     /// Whether any rule is about invalid packets.
     #[must_use]
     pub fn judge_invalid_packets(&self) -> bool {

@@ -206,6 +206,39 @@ fn t_1812_srcrt__two_source_routes_are_as_good_as_one() {
     assert_eq!(refused(&mut lab, 0.0, LAN, packet), Reason::SourceRoute);
 }
 
+#[test]
+fn t_3022_s4_6__routes_in_options_are_dropped_or_passed_as_the_file_says() {
+    const RECORDS: [&[u8]; 3] = [
+        &[7, 7, 4, 0, 0, 0, 0, 0],
+        &[1, 7, 7, 4, 0, 0, 0, 0],
+        &[68, 12, 5, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+    ];
+    let with = |words: &str| Lab::new(&OFFICE.replace("[policy]", &format!("[policy]\n{words}")));
+    let ask = |options: &[u8]| udp(CLIENT, SERVER).ip_options(options);
+    let mut strict = with("record-route = \"drop\"");
+    for options in RECORDS {
+        let reason = refused(&mut strict, 0.0, LAN, ask(options));
+        assert_eq!(reason, Reason::RecordRoute);
+    }
+    // What passes is not rewritten: the scenario compares all of it.
+    let mut usual = Lab::new(OFFICE);
+    for options in RECORDS {
+        let sent = usual.at(0.0).from(LAN).send(ask(options));
+        let _ = sent.expect(forward_to(WAN).source("203.0.113.2:51000"));
+    }
+    let mut loose = with("source-route = \"pass\"\nrecord-route = \"drop\"");
+    for options in SOURCE_ROUTES {
+        let sent = loose.at(0.0).from(LAN).send(ask(options));
+        let _ = sent.expect(forward_to(WAN).source("203.0.113.2:51000"));
+    }
+    // The worse of two counts, and IPv6 has none that passes.
+    let both = [&[7, 7, 4, 0, 0, 0, 0, 1], SOURCE_ROUTES[0]].concat();
+    let sent = loose.at(0.0).from(LAN).send(ask(&both));
+    assert!(sent.forwarded.is_some());
+    let packet = with_routing_header(0, 1);
+    assert_eq!(refused(&mut loose, 0.0, LAN, packet), Reason::SourceRoute);
+}
+
 fn with_routing_header(kind: u8, segments_left: u8) -> Packet {
     let payload = [&[kind, segments_left, 0, 0, 0, 0][..], &[0x20; 16]].concat();
     let routing = Ipv6RawExtHeader::new_raw(etherparse::IpNumber::UDP, &payload).unwrap();
@@ -230,7 +263,7 @@ fn t_6092_rec_4__a_routing_header_of_type_0_goes_nowhere() {
     let _ = lab
         .at(0.0)
         .from(LAN)
-        .send(with_routing_header(4, 1))
+        .send(with_routing_header(4, 0))
         .expect(forward_to(WAN));
 }
 

@@ -9,17 +9,11 @@ use std::time::Duration;
 
 use etherparse::PacketBuilder;
 use spigate::config;
-use spigate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict};
+use spigate::engine::{Arrival, Checksums, Engine, Options, Output, Silent, Verdict};
 use spigate::net::{Timestamp, ZoneId};
 
-const INSIDE: Arrival = Arrival {
-    zone: ZoneId(0),
-    extent: Extent::Whole,
-};
-const OUTSIDE: Arrival = Arrival {
-    zone: ZoneId(1),
-    extent: Extent::Whole,
-};
+const INSIDE: Arrival = Arrival::whole(ZoneId(0));
+const OUTSIDE: Arrival = Arrival::whole(ZoneId(1));
 const SERVER: [u8; 4] = [192, 0, 2, 80];
 
 pub(crate) struct Town {

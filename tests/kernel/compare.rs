@@ -5,9 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use spigate::engine::{
-    Arrival, Checksums, Engine, Extent, Options, Output, Policy, Silent, Verdict,
-};
+use spigate::engine::{Arrival, Checksums, Engine, Options, Output, Policy, Silent, Verdict};
 use spigate::net::{Timestamp, ZoneId};
 use spigate::session::{Sessions, TcpChecks};
 
@@ -71,10 +69,7 @@ impl Ours {
         // About as fast as the kernel gets them.
         self.now = self.now.after(Duration::from_micros(50));
         let now = self.now;
-        let arrival = Arrival {
-            zone: self.zone(zone),
-            extent: Extent::Whole,
-        };
+        let arrival = Arrival::whole(self.zone(zone));
         let (mut frame, mut out) = (packet.to_vec(), Output::default());
         let judgement = self
             .engine

@@ -5,13 +5,13 @@
 use super::compare::Compared;
 use super::router::Zone;
 use super::step::Sent;
-use super::wire::{self, ICMP, ICMPV6, UDP};
+use super::wire::{self, ICMP, ICMPV6, TCP, UDP};
 
 /// Whether a difference is of one kind.
 type Kind = fn(&Sent, &Compared) -> bool;
 
 /// The differences that are meant, by their heading in `docs/kernel-parity.md`.
-pub(crate) const DELIBERATE: [(&str, Kind); 5] = [
+pub(crate) const DELIBERATE: [(&str, Kind); 6] = [
     ("udp-length", |sent, compared| {
         let Some(read) = wire::read(&sent.bytes) else {
             return false;
@@ -39,6 +39,21 @@ pub(crate) const DELIBERATE: [(&str, Kind); 5] = [
         let [kernel, ours] = &compared.normal;
         let as_it_came = |(zone, bytes): &(Zone, Vec<u8>)| (*zone, quoting(bytes, &sent.bytes));
         *ours == kernel.iter().map(as_it_came).collect::<Vec<_>>()
+    }),
+    ("hidden-reset", |sent, compared| {
+        let [kernel, ours] = &compared.normal;
+        let (Some(cause), [(_, reset)], [(_, error)]) =
+            (wire::read(&sent.bytes), &kernel[..], &ours[..])
+        else {
+            return false;
+        };
+        let (Some(reset), Some(error)) = (wire::read(reset), wire::read(error)) else {
+            return false;
+        };
+        sent.zone == Zone::Wan
+            && (reset.protocol, reset.from, reset.to) == (TCP, cause.to, cause.from)
+            && matches!(error.protocol, ICMP | ICMPV6)
+            && error.to == cause.from
     }),
     ("atomic-fragment", |sent, compared| {
         let [kernel, ours] = &compared.normal;

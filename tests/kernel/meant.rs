@@ -23,7 +23,7 @@ const SERVER_V6: &str = "[2001:db8:5::3]:53";
 /// A difference by its heading, and what shows it.
 type Row = (&'static str, fn(&mut Both<'_>));
 
-const ROWS: [Row; 18] = [
+const ROWS: [Row; 19] = [
     ("udp-length", |both| {
         let (protocol, mut bytes) = wire::udp(at(CLIENT), at(SERVER), &[7; 40]);
         bytes[4..6].copy_from_slice(&20u16.to_be_bytes());
@@ -66,6 +66,14 @@ const ROWS: [Row; 18] = [
         let ttl = |all: &[(Zone, Vec<u8>)]| all[0].1[28 + 8];
         assert_eq!(ttl(&compared.kernel), 63);
         assert_eq!(ttl(&compared.ours.packets), 64);
+    }),
+    ("hidden-reset", |both| {
+        let (from, to) = (at("198.51.100.2:40000"), at("10.0.0.7:22"));
+        let syn = wire::tcp(from, to, (SYN, 1, 0), &[]);
+        let compared = both.send(&wan(Ip::new(from.ip(), to.ip()).carrying(syn)));
+        let source = |all: &[(Zone, Vec<u8>)]| wire::read(&all[0].1).unwrap().from;
+        assert_eq!(source(&compared.kernel), to.ip());
+        assert_eq!(source(&compared.ours.packets), at(PUBLIC).ip());
     }),
     ("options-of-errors", |both| {
         let mut ip = Ip::new(at(SERVER).ip(), at(PUBLIC).ip());

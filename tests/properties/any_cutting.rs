@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use spigate::engine::{
-    Arrival, Checksums, Engine, Event, Extent, Options, Output, Reason, Silent, Verdict,
+    Arrival, Checksums, Engine, Event, Options, Output, Reason, Silent, Verdict,
 };
 use spigate::net::{Timestamp, ZoneId};
 
@@ -35,10 +35,7 @@ fn engine() -> Engine {
     Engine::new(policy, options, Timestamp::from_secs(1))
 }
 
-const FROM_LAN: Arrival = Arrival {
-    zone: ZoneId(0),
-    extent: Extent::Whole,
-};
+const FROM_LAN: Arrival = Arrival::whole(ZoneId(0));
 
 /// A piece of a packet: octets `start` to `end` behind its IP header.
 fn piece(packet: &[u8], start: usize, end: usize, more: bool) -> Vec<u8> {

@@ -10,7 +10,7 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use spigate::engine::{
-    Arrival, Checksums, Engine, Extent, Options, Output, Policy, Reason, Silent, Verdict,
+    Arrival, Checksums, Engine, Options, Output, Policy, Reason, Silent, Verdict,
 };
 use spigate::net::{Direction, Endpoint, Port, Timestamp, ZoneId};
 use spigate::session::{Handle, Limits, Session, SessionId, Sessions, Standing, WhenFull};
@@ -386,10 +386,7 @@ impl World {
     fn send(&mut self, zone: usize, frame: Vec<u8>) {
         self.expire();
         let id = self.engine.policy().zones.by_name(ZONES[zone]).unwrap();
-        let arrival = Arrival {
-            zone: id,
-            extent: Extent::Whole,
-        };
+        let arrival = Arrival::whole(id);
         let table = |engine: &Engine| {
             let sessions = engine.sessions();
             let all: Vec<_> = sessions.sorted().into_iter().cloned().collect();

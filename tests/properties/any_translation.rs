@@ -12,7 +12,7 @@ use proptest::sample::{Index, select, subsequence};
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use spigate::engine::{
-    Arrival, Checksums, Engine, Extent, Options, Output, Policy, Reason, Silent, Verdict,
+    Arrival, Checksums, Engine, Options, Output, Policy, Reason, Silent, Verdict,
 };
 use spigate::net::{Dependence, Direction, Endpoint, Far, Port, Protocol, Timestamp, Tuple};
 use spigate::packet::Headers;
@@ -314,10 +314,7 @@ impl World {
 
     fn send(&mut self, zone: usize, packet: &Packet) -> Option<Passed> {
         let id = self.engine.policy().zones.by_name(ZONES[zone]).unwrap();
-        let arrival = Arrival {
-            zone: id,
-            extent: Extent::Whole,
-        };
+        let arrival = Arrival::whole(id);
         let mut frame = packet.bytes();
         let came = read(&frame);
         let (mut out, before) = (Output::default(), self.engine.sessions().next_id());

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use spigate::engine::{
-    Arrival, Checksums, Engine, Extent, Judgement, Options, Output, Policy, Reason, Silent, Verdict,
+    Arrival, Checksums, Engine, Judgement, Options, Output, Policy, Reason, Silent, Verdict,
 };
 use spigate::net::{Timestamp, ZoneId};
 use spigate::session::Session;
@@ -298,10 +298,7 @@ impl World {
 
     fn judge(&mut self, who: usize, packet: &Packet) -> Judgement {
         let zone = zone(&self.engine, ZONES[who]);
-        let arrival = Arrival {
-            zone,
-            extent: Extent::Whole,
-        };
+        let arrival = Arrival::whole(zone);
         let mut frame = packet.bytes();
         let mut out = Output::default();
         let engine = &mut self.engine;

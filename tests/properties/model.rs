@@ -14,9 +14,7 @@ use std::sync::{Arc, OnceLock};
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use spigate::engine::{
-    Arrival, Checksums, Engine, Extent, Options, Output, Policy, Silent, Verdict,
-};
+use spigate::engine::{Arrival, Checksums, Engine, Options, Output, Policy, Silent, Verdict};
 use spigate::net::{Direction, Protocol, Timestamp};
 use spigate::session::Session;
 
@@ -401,10 +399,7 @@ impl Both {
 
     fn send(&mut self, zone: &str, packet: &Packet) -> Verdict {
         let zone = self.engine.policy().zones.by_name(zone).unwrap();
-        let arrival = Arrival {
-            zone,
-            extent: Extent::Whole,
-        };
+        let arrival = Arrival::whole(zone);
         let (mut frame, mut out) = (packet.bytes(), Output::default());
         let judgement = self
             .engine

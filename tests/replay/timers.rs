@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::common::{Scratch, objects, office_with, recording, replay, replay_by};
-use crate::packets::{NINE, Packet, packets, raw_pcap, udp};
+use crate::packets::{NINE, Packet, packets, raw_pcap, syn, udp};
 use spigate::net::Timestamp;
 
 const HOUR: u64 = 3600;
@@ -195,6 +195,29 @@ fn idle_connection() -> Vec<Packet> {
     .collect();
     made.push(Packet::at(2 * HOUR, query(5000)));
     made
+}
+
+#[test]
+fn a_held_syn_is_told_of_by_its_timer_and_what_that_sends_is_in_the_files() {
+    let scratch = Scratch::new("a_held_syn");
+    let unsolicited = syn("198.51.100.9:40000", "203.0.113.2:4000");
+    let later = query(5000);
+    let made = [Packet::at(0, unsolicited.clone()), Packet::at(HOUR, later)];
+    let capture = scratch.write("made.pcap", raw_pcap(&made));
+    let rules = office_with("[policy]", "[policy]\nunsolicited-syn = \"hold\"");
+    let rules = scratch.write("office.toml", rules);
+    let out = scratch.path("out");
+    let said = replay_by(&rules, &[&capture, "--json", "--bytes", "--out", &out]).fine();
+    let lines = objects(&said);
+    assert_eq!(lines[0]["verdict"], "drop");
+    assert_eq!(lines[0]["reason"], "unsolicited-syn");
+    assert_eq!(lines[1]["timer"], "syn-unanswered");
+    assert_eq!(lines[1]["time"], "2026-03-01T09:00:06.000000Z");
+    assert_eq!(lines[1]["source"], "198.51.100.9:40000");
+    assert_eq!(lines[1]["destination"], "203.0.113.2:4000");
+    assert_eq!(lines[1]["out"][0]["zone"], "wan");
+    let told = packets(&format!("{out}/wan.pcap"));
+    assert!(told[0].bytes.ends_with(&unsolicited), "{:?}", told[0]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use spigate::config;
-use spigate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Silent, Verdict};
+use spigate::engine::{Arrival, Checksums, Engine, Options, Output, Silent, Verdict};
 use spigate::expression::PacketExpression;
 use spigate::net::Timestamp;
 
@@ -99,10 +99,7 @@ fn wanted(text: &str) -> Outcome {
 
 fn outcome(engine: &mut Engine, now: Timestamp, text: &str) -> Outcome {
     let (zone, expression) = read(text);
-    let arrival = Arrival {
-        zone: engine.policy().zones.by_name(&zone).unwrap(),
-        extent: Extent::Whole,
-    };
+    let arrival = Arrival::whole(engine.policy().zones.by_name(&zone).unwrap());
     let mut frame = expression.packet.build();
     let mut out = Output::default();
     let judgement = engine.packet(now, arrival, &mut frame, &mut out, &mut Silent);

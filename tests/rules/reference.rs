@@ -6,6 +6,7 @@ use std::path::Path;
 
 use spigate::config::{self, Code, Colour};
 use spigate::engine::AnswerRates;
+use spigate::nat::NoMapping;
 use spigate::net::Profile;
 use spigate::session::{Limits, Timeouts};
 
@@ -84,7 +85,7 @@ fn the_reference_lists_every_code() {
     let markdown = reference();
     let listed: Vec<_> = markdown
         .lines()
-        .filter(|line| line.starts_with("| `E"))
+        .filter(|line| line.starts_with("| `E") || line.starts_with("| `W"))
         .collect();
     let all: Vec<_> = Code::ALL
         .iter()
@@ -117,6 +118,7 @@ fn the_reference_names_every_limit_with_its_default() {
         let policy = compiled.unwrap_or_else(|e| panic!("{e}")).policy;
         assert_eq!(policy.limits, Limits::default(), "{key}");
         assert_eq!(policy.answers, AnswerRates::default(), "{key}");
+        assert_eq!(policy.no_room, NoMapping::default(), "{key}");
     }
     assert_eq!(count, 10);
 }

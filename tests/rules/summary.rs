@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 use spigate::config::Compiled;
-use spigate::engine::AnswerRates;
+use spigate::engine::{AnswerRates, RouteOptions, UnsolicitedSyn};
 use spigate::nat::{
     Hairpin, NoMapping, Pooling, PortChoice, PortOrder, Server, ServerPort, SourceNat, SourceTarget,
 };
@@ -84,6 +84,15 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     }
     if policy.answers != AnswerRates::default() {
         writeln!(out, "{:?}", policy.answers).unwrap();
+    }
+    if policy.no_room != NoMapping::default() {
+        writeln!(out, "no room: {:?}", policy.no_room).unwrap();
+    }
+    if policy.unsolicited_syn != UnsolicitedSyn::default() {
+        writeln!(out, "unsolicited syn: {:?}", policy.unsolicited_syn).unwrap();
+    }
+    if policy.route_options != RouteOptions::default() {
+        writeln!(out, "{:?}", policy.route_options).unwrap();
     }
     for (id, rule) in policy.rules.iter() {
         let line = compiled.locations.of_rule(id).unwrap().line;
@@ -211,6 +220,7 @@ fn target(target: &SourceTarget) -> String {
             let all = list(pool.ranges().iter().map(range));
             match pooling {
                 Pooling::Paired => all,
+                Pooling::Preferred => all + " preferred",
                 Pooling::Arbitrary => all + " arbitrary",
             }
         }

@@ -34,6 +34,7 @@ impl Observer for Steps {
                 format!("passed over {} for its {mismatch:?}", rule.0)
             }
             Step::Ruled(_) => "ruled".into(),
+            Step::Unsolicited(holding) => format!("unsolicited: {holding:?}"),
             Step::Source(_) => "source chosen".into(),
             Step::Lives(lifetime) => format!("lives by {}", lifetime.0),
             Step::Claims(Claim::Shared(_)) => "shares its endpoint".into(),
@@ -61,10 +62,7 @@ fn steps(lab: &mut Lab, at: f64, zone: &'static str, packet: impl Frame) -> Vec<
     lab.wait_until(at);
     let before = lab.snapshot();
     let zone_id = lab.engine.policy().zones.by_name(zone).unwrap();
-    let arrival = Arrival {
-        zone: zone_id,
-        extent: Extent::Whole,
-    };
+    let arrival = Arrival::whole(zone_id);
     let counted = lab.engine.counters().clone();
     let judgement = lab.engine.explain(arrival, &frame, &mut explained);
     assert_eq!(
@@ -178,10 +176,7 @@ fn a_control_line_is_explained_without_opening_anything() {
     let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), "198.51.100.21:21");
     let line = ftp.client.segment().data("PORT 10,0,0,7,200,10\r\n");
     let zone = lab.engine.policy().zones.by_name(LAN).unwrap();
-    let arrival = Arrival {
-        zone,
-        extent: Extent::Whole,
-    };
+    let arrival = Arrival::whole(zone);
     for _ in 0..3 {
         let mut told = Steps::default();
         lab.engine.explain(arrival, &line.bytes(), &mut told);
@@ -231,10 +226,7 @@ fn a_packet_that_expired_sessions_would_have_taken_is_judged_by_the_table_of_now
     lab.wait_until(30.0);
     let answer = udp("198.51.100.9:53", "203.0.113.2:5000");
     let zone = lab.engine.policy().zones.by_name(WAN).unwrap();
-    let arrival = Arrival {
-        zone,
-        extent: Extent::Whole,
-    };
+    let arrival = Arrival::whole(zone);
     let judgement = lab.engine.explain(arrival, &answer.bytes(), &mut Silent);
     assert_eq!(judgement.reason, Reason::DefaultPolicy);
     let _ = lab

@@ -186,7 +186,10 @@ impl From<'_> {
     ) -> Sent {
         let (lab, now) = (self.at.lab, self.at.now);
         let zone = lab.zone(self.zone);
-        let arrival = Arrival { zone, extent };
+        let arrival = Arrival {
+            extent,
+            ..Arrival::whole(zone)
+        };
         let frame = packet.frame();
         let mut out = Output::default();
         lab.engine.expire(now, &mut out);

@@ -28,6 +28,7 @@ mod seen;
 mod wants;
 
 mod answer_rates;
+mod checksums;
 mod expiry;
 mod explain;
 mod forwards;
@@ -67,3 +68,4 @@ mod tcp_resync;
 mod tcp_segments;
 mod tcp_windows;
 mod udp;
+mod unsolicited;

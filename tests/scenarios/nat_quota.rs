@@ -207,3 +207,66 @@ source = [{ id = "pool", from = "lan", to = "wan", as = "203.0.113.16-203.0.113.
     });
     assert_eq!(passed, [false, true, false]);
 }
+
+#[test]
+fn t_7857_s4__where_the_file_says_so_it_gets_a_port_of_another_address_of_the_pool() {
+    let pool = |pooling: &str| {
+        Lab::new(&format!(
+            r#"
+version = 1
+[zones]
+lan = {{ tun = "lan0", net = "10.0.0.0/24" }}
+wan = {{ tun = "wan0", net = "0.0.0.0/0" }}
+[policy]
+default = "allow"
+[nat]
+source = [{{ id = "pool", from = "lan", to = "wan", as = "203.0.113.16-203.0.113.18", ports = 4000, pooling = "{pooling}" }}]
+"#
+        ))
+    };
+    let mut lab = pool("preferred");
+    let left = |lab: &mut Lab, packet: super::packets::Packet| {
+        let sent = lab.at(0.0).from(LAN).send(packet);
+        sent.forwarded.map(|(_, left)| left.source)
+    };
+    // Of TCP and of UDP, one after the other; its own address comes first.
+    let own = left(&mut lab, udp("10.0.0.7:1", SERVER)).unwrap();
+    let tcp_first = left(&mut lab, tcp("10.0.0.7:1", SERVER).syn()).unwrap();
+    assert_eq!(own, tcp_first);
+    let mut all = vec![own];
+    for port in 2..4 {
+        let client = format!("10.0.0.7:{port}");
+        all.push(left(&mut lab, udp(&client, SERVER)).unwrap());
+        assert!(left(&mut lab, tcp(&client, SERVER).syn()).is_some());
+    }
+    all.sort();
+    let each = [
+        "203.0.113.16:4000",
+        "203.0.113.17:4000",
+        "203.0.113.18:4000",
+    ];
+    assert_eq!(all, each);
+    assert_eq!(left(&mut lab, udp("10.0.0.7:9", SERVER)), None);
+    let mut strict = pool("paired");
+    assert!(left(&mut strict, udp("10.0.0.7:1", SERVER)).is_some());
+    assert_eq!(left(&mut strict, udp("10.0.0.7:2", SERVER)), None);
+}
+
+#[test]
+fn t_5508_req_8__so_may_be_the_sender_of_what_finds_no_room() {
+    for (say, code) in [("host-unreachable", 1), ("prohibited", 13)] {
+        let limits = format!("[limits]\nper-source = 1\nno-room = \"{say}\"\n");
+        let mut lab = Lab::new(&format!("{}\n{limits}", super::policies::OFFICE));
+        let sent = lab.at(0.0).from(LAN).send(udp("10.0.0.7:1", SERVER));
+        assert!(sent.forwarded.is_some());
+        for packet in [
+            udp("10.0.0.7:2", SERVER),
+            tcp("10.0.0.7:2", SERVER).syn(),
+            echo("10.0.0.7", "198.51.100.1", 1),
+        ] {
+            let told = Told::Error(3, code, "10.0.0.1");
+            let sent = lab.at(0.0).from(LAN).send(packet);
+            let _ = sent.expect(reject_for(Reason::SourceLimit).told(told));
+        }
+    }
+}

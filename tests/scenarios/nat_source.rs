@@ -4,9 +4,9 @@
 use spigate::engine::Reason;
 
 use super::lab::{DMZ, LAN, Lab, WAN, moment};
-use super::packets::{endpoint, icmp, protocol, tcp, udp};
+use super::packets::{echo, endpoint, icmp, protocol, tcp, udp};
 use super::policies::{OFFICE, PLAIN, PUBLIC};
-use super::wants::{drop_for, forward_to, hold};
+use super::wants::{Told, drop_for, forward_to, hold, reject_for};
 
 const SERVER: &str = "198.51.100.9:80";
 const PUBLIC_51000: &str = "203.0.113.2:51000";
@@ -381,6 +381,69 @@ fn t_2663_s9_leak__nothing_leaves_with_an_inside_address() {
             .send(protocol(number, "10.0.0.7", "198.51.100.9"));
         let _ = sent.expect(forward_to(WAN).source(PUBLIC));
     }
+}
+
+#[test]
+fn t_2663_s9_leak__nor_is_anybody_refused_in_the_name_of_an_inside_address() {
+    let mut lab = Lab::new(OFFICE);
+    // The row `no-lan-in` rejects; whoever names the inside host hears of it from the
+    // gateway, and never from that host.
+    let told = Told::Error(3, 3, PUBLIC);
+    for packet in [
+        tcp(SERVER, "10.0.0.7:22").syn(),
+        udp(SERVER, "10.0.0.7:22"),
+        echo("198.51.100.9", "10.0.0.7", 9),
+    ] {
+        let want = reject_for(Reason::Rule).rule("no-lan-in");
+        let sent = lab.at(0.0).from(WAN).send(packet);
+        let _ = sent.expect(want.told(told.clone()));
+    }
+    let six = tcp("[2001:db8:5::9]:80", "[2001:db8:10::7]:22").syn();
+    let want = reject_for(Reason::Rule).rule("no-lan-in");
+    let sent = lab.at(10.0).from(WAN).send(six);
+    let _ = sent.expect(want.told(Told::Error(1, 4, super::policies::PUBLIC_V6)));
+    // An invalid packet, too.
+    let strays = r#"rules = [{ id = "strays", ct = "invalid", action = "reject" },"#;
+    let mut strict = Lab::new(&OFFICE.replace("rules = [", strays));
+    let sent = strict
+        .at(0.0)
+        .from(WAN)
+        .send(tcp(SERVER, "10.0.0.7:22").ack(9));
+    let _ = sent.expect(reject_for(Reason::Rule).rule("strays").told(told));
+    // Where nothing hides it, the reset comes from the address that was named.
+    let reset = Told::Reset {
+        seq: 0,
+        ack: Some(1001),
+    };
+    let sent = lab
+        .at(20.0)
+        .from(DMZ)
+        .send(tcp("10.0.9.80:45000", "10.0.0.7:22").syn());
+    let _ = sent.expect(reject_for(Reason::Rule).rule("no-lan-in").told(reset));
+}
+
+#[test]
+fn t_2663_s9_leak__a_gateway_without_an_address_outside_speaks_as_who_was_addressed() {
+    let rules = r#"
+version = 1
+[zones]
+lan = { tun = "lan0", net = "10.0.0.0/24", address = "10.0.0.1" }
+wan = { tun = "wan0", net = "0.0.0.0/0" }
+[policy]
+default = "reject"
+rules = [{ id = "out", from = "lan", to = "wan", action = "allow" }]
+[nat]
+source = [{ id = "pool", from = "lan", to = "wan", as = "203.0.113.16/28" }]
+"#;
+    let mut lab = Lab::new(rules);
+    let public = udp(SERVER, "203.0.113.17:4000");
+    let told = Told::Error(3, 3, "203.0.113.17");
+    let want = reject_for(Reason::DefaultPolicy).told(told);
+    let _ = lab.at(0.0).from(WAN).send(public).expect(want);
+    // And where that is an inside address, it keeps silent.
+    let inside = udp(SERVER, "10.0.0.7:4000");
+    let want = reject_for(Reason::DefaultPolicy);
+    let _ = lab.at(0.0).from(WAN).send(inside).expect(want);
 }
 
 #[test]

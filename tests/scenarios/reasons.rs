@@ -91,6 +91,18 @@ fn reach(reason: Reason) -> Reached {
             let stranger = udp("192.0.2.9:999", "203.0.113.2:5000");
             Reached::By(lab.at(0.0).from(WAN).send(stranger).judgement)
         }
+        Reason::UnsolicitedSyn => {
+            let hold = "[policy]\nunsolicited-syn = \"hold\"";
+            let mut lab = Lab::new(&OFFICE.replace("[policy]", hold));
+            let syn = tcp("198.51.100.9:40000", "203.0.113.2:4000").syn();
+            Reached::By(lab.at(0.0).from(WAN).send(syn).judgement)
+        }
+        Reason::RecordRoute => {
+            let drop = "[policy]\nrecord-route = \"drop\"";
+            let packet = ask().ip_options(&[7, 7, 4, 0, 0, 0, 0, 0]);
+            let mut lab = Lab::new(&OFFICE.replace("[policy]", drop));
+            Reached::By(lab.at(0.0).from(LAN).send(packet).judgement)
+        }
         Reason::Related => {
             let mut lab = office();
             let left = lab.at(0.0).from(LAN).send(ask()).forwarded.unwrap().1;

@@ -2,13 +2,14 @@
 
 use spigate::engine::Reason;
 
+use super::dialogue::Dialogue;
 use super::lab::{LAN, Lab, WAN, moment};
 use super::packets::tcp;
 use super::policies::OFFICE;
 use super::tcp_life::{
     ACK, MASQUERADE, SYN, SYN_ACK, Step, from_client, from_server, lab_after, play,
 };
-use super::wants::{drop_for, forward_to};
+use super::wants::{Told, drop_for, forward_to, reject_for};
 
 #[test]
 fn t_lnx_tcp_first__only_a_syn_begins_a_session() {
@@ -40,6 +41,52 @@ fn t_5382_s5_nosess__a_mid_stream_ack_makes_no_session() {
             .expect(drop_for(Reason::NoSession));
     }
     assert_eq!(lab.snapshot(), empty);
+}
+
+#[test]
+fn t_5382_s5_nosess__a_row_may_have_it_answered_by_a_reset() {
+    let tell = r#"rules = [{ id = "tell", ct = "invalid", from = "lan", action = "reject" },"#;
+    let mut lab = Lab::new(&OFFICE.replace("rules = [", tell));
+    let reset = Told::Reset {
+        seq: 501,
+        ack: None,
+    };
+    let sent = lab.at(0.0).from(LAN).send(from_client().seq(101).ack(501));
+    let _ = sent.expect(reject_for(Reason::Rule).rule("tell").told(reset));
+    let outside = from_server().seq(501).ack(101);
+    let silent = drop_for(Reason::NoSession);
+    let _ = lab.at(0.0).from(WAN).send(outside).expect(silent);
+    assert!(lab.table().is_empty());
+}
+
+#[test]
+fn t_5382_req_6__control_sessions_of_other_algs_pass_as_they_are_and_open_nothing() {
+    let kinds = spigate::net::AlgKind::ALL.map(spigate::net::AlgKind::name);
+    assert_eq!(kinds, ["ftp"]);
+    // FTP itself without its service, IRC, RTSP, SIP, PPTP: what Linux has helpers for.
+    let services = OFFICE.replace(r#", alg = "ftp""#, "");
+    for (port, text) in [
+        (21, "PORT 10,0,0,7,200,10\r\n"),
+        (6667, "PRIVMSG x :\u{1}DCC SEND f 167772167 51210\u{1}\r\n"),
+        (
+            554,
+            "SETUP rtsp://x RTSP/1.0\r\nTransport: RTP/AVP;client_port=51210-51211\r\n\r\n",
+        ),
+        (
+            5060,
+            "INVITE sip:x SIP/2.0\r\n\r\nc=IN IP4 10.0.0.7\r\nm=audio 51210 RTP/AVP 0\r\n",
+        ),
+        (1723, "\u{0}\u{9c}\u{0}\u{1}"),
+    ] {
+        let mut lab = Lab::new(&services);
+        let server = format!("198.51.100.21:{port}");
+        let mut dialogue = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), &server);
+        dialogue.client_says(&mut lab, 1.0, text);
+        assert!(lab.expected().is_empty(), "{port}");
+        let data = tcp("198.51.100.21:20", "203.0.113.2:51210").syn();
+        let want = drop_for(Reason::DefaultPolicy);
+        let _ = lab.at(2.0).from(WAN).send(data).expect(want);
+    }
 }
 
 #[test]

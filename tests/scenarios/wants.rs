@@ -252,7 +252,7 @@ pub(crate) enum Told {
 }
 
 impl Told {
-    fn check(&self, cause: &[u8], made: &Seen) {
+    pub(crate) fn check(&self, cause: &[u8], made: &Seen) {
         assert_eq!(made.ttl, 64, "time to live");
         let lenient = Seen::read(cause, super::seen::Sums::Unread);
         match self {

@@ -58,6 +58,9 @@ impl Steps<'_> {
             Some(SourceTarget::Pool(_, Pooling::Paired)) => {
                 ", this client's of the row's addresses"
             }
+            Some(SourceTarget::Pool(_, Pooling::Preferred)) => {
+                ", this client's of the row's addresses as long as it has a port left"
+            }
             Some(SourceTarget::Pool(_, Pooling::Arbitrary)) => {
                 ", this client's towards this server of the row's addresses"
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::talk::Talk;
 use super::{Line, Steps, arrival_zone, named_zone};
 use crate::config::Compiled;
-use crate::engine::{Arrival, Checksums, Engine, Extent, Options, Output, Verdict};
+use crate::engine::{Arrival, Checksums, Engine, Options, Output, Verdict};
 use crate::expression::{ExpressionError, PacketExpression, ScriptLine};
 use crate::net::{Direction, PerDirection, Port, TcpFlags, Timestamp, ZoneId};
 use crate::packet::Headers;
@@ -73,10 +73,7 @@ impl<'a> Script<'a> {
             lines: Vec::new(),
             announced: None,
         };
-        let arrival = Arrival {
-            zone,
-            extent: Extent::Whole,
-        };
+        let arrival = Arrival::whole(zone);
         let (now, mut out) = (self.engine.now(), Output::default());
         let judgement = self
             .engine

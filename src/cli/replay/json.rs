@@ -77,6 +77,16 @@ struct UnfinishedLine<'a> {
     out: Vec<OutLine<'a>>,
 }
 
+#[derive(Serialize)]
+struct UnansweredLine<'a> {
+    timer: &'static str,
+    time: String,
+    source: String,
+    destination: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    out: Vec<OutLine<'a>>,
+}
+
 impl<'a, W: Write> JsonLines<'a, W> {
     pub(super) fn new(to: &'a mut W, bytes: bool) -> Self {
         Self {
@@ -149,6 +159,15 @@ impl<'a, W: Write> JsonLines<'a, W> {
                     source: unfinished.source,
                     destination: unfinished.destination,
                     pieces: unfinished.pieces,
+                    out,
+                });
+            }
+            Event::Unanswered(unanswered) => {
+                return self.write(&UnansweredLine {
+                    timer: "syn-unanswered",
+                    time: unanswered.at.to_string(),
+                    source: unanswered.tuple.source.to_string(),
+                    destination: unanswered.tuple.destination.to_string(),
                     out,
                 });
             }

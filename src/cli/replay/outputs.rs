@@ -60,8 +60,11 @@ impl ZoneFiles {
 
     /// What time alone has sent.
     pub(super) fn event(&mut self, event: &Event, made: &[Made]) -> Result<(), CaptureError> {
-        let (Event::Ended { at, .. } | Event::Probed { at, .. }) = event else {
-            return Ok(());
+        let at = match event {
+            Event::Ended { at, .. } | Event::Probed { at, .. } => at,
+            Event::Unfinished(unfinished) => &unfinished.at,
+            Event::Unanswered(unanswered) => &unanswered.at,
+            Event::Began(_) | Event::Unmet(_) => return Ok(()),
         };
         for Made { zone, bytes } in made {
             if let Some(writer) = self.writers.get_mut(usize::from(zone.0)) {

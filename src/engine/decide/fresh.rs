@@ -89,7 +89,10 @@ impl Engine {
         };
         let permit = match self.permit(&asking, why) {
             Ok(permit) => permit,
-            Err(refused) => return refused_by_rule(case, refused),
+            Err(refused) if self.is_unsolicited(case, tuple, &asking) => {
+                return self.decide_unsolicited(case, tuple, refused, why);
+            }
+            Err(refused) => return self.refused_by_rule(case, refused),
         };
         let Place::Zone(egress) = to else {
             return self.decide_local(case, permit);
@@ -183,6 +186,16 @@ impl Engine {
         }
     }
 
+    /// What becomes of a connection that a rule refuses.
+    pub(super) fn refused_by_rule(&self, case: &Case<'_>, refused: Judgement) -> Decision {
+        match refused.verdict {
+            Verdict::Reject => {
+                answered(case, refused, self.refusal(case.arrival.zone, case.headers))
+            }
+            _ => nothing(refused),
+        }
+    }
+
     /// What becomes of a connection for which there is no public endpoint.
     pub(super) fn without_mapping(
         &self,
@@ -190,20 +203,10 @@ impl Engine {
         dropped: Judgement,
         shortage: Shortage,
     ) -> Decision {
-        let told = |decision| Decision {
+        Decision {
             shortage: Some(shortage),
-            ..decision
-        };
-        let complaint = match self.policy.nat.no_mapping {
-            NoMapping::Silent => return told(nothing(dropped)),
-            NoMapping::HostUnreachable => Complaint::HostUnreachable,
-            NoMapping::Prohibited => Complaint::Prohibited,
-        };
-        let rejected = Judgement {
-            verdict: Verdict::Reject,
-            ..dropped
-        };
-        told(answered(case, rejected, Answer::Error(complaint)))
+            ..told(case, dropped, self.policy.nat.no_mapping)
+        }
     }
 
     /// What the rules allow to the gateway itself: it answers pings, and has
@@ -261,14 +264,13 @@ impl Engine {
             Ok(evicts) => evicts,
             Err(limit) => {
                 why.step(Step::NoRoom(limit));
-                // No RST and no error: whoever floods is told nothing, and an
-                // honest client tries again (RFC 3360 section 4).
-                return nothing(Judgement {
+                let dropped = Judgement {
                     verdict: Verdict::Drop,
                     reason: reason_of_limit(limit),
                     state: None,
                     ..judgement
-                });
+                };
+                return told(case, dropped, self.policy.no_room);
             }
         };
         if let Some(victim) = evicts.and_then(|handle| self.sessions.get(handle)) {
@@ -362,12 +364,19 @@ impl Engine {
     }
 }
 
-/// What becomes of a connection that a rule refuses.
-pub(super) fn refused_by_rule(case: &Case<'_>, refused: Judgement) -> Decision {
-    match refused.verdict {
-        Verdict::Reject => answered(case, refused, Answer::Refusal),
-        _ => nothing(refused),
-    }
+/// Whoever finds no place is told so where the file wants it; never by an RST, so
+/// that an honest client tries again (RFC 3360 section 4).
+fn told(case: &Case<'_>, dropped: Judgement, word: NoMapping) -> Decision {
+    let complaint = match word {
+        NoMapping::Silent => return nothing(dropped),
+        NoMapping::HostUnreachable => Complaint::HostUnreachable,
+        NoMapping::Prohibited => Complaint::Prohibited,
+    };
+    let rejected = Judgement {
+        verdict: Verdict::Reject,
+        ..dropped
+    };
+    answered(case, rejected, Answer::Error(complaint))
 }
 
 fn reason_of(rule: Option<RuleId>) -> Reason {

@@ -8,7 +8,7 @@
 
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
-use super::plan::{Answer, Decision, Plan};
+use super::plan::{Decision, Plan};
 use super::{Case, answered, nothing, ttl_expired};
 use crate::net::{Asking, Direction, Endpoint, Place, Port, Tuple};
 use crate::packet::{Headers, Transport};
@@ -66,7 +66,7 @@ impl Engine {
         let judged = by_rule(rule, dropped.reason, known);
         match action {
             Action::Drop => nothing(judged),
-            Action::Reject => refused(case, judged),
+            Action::Reject => self.refused(case, judged),
             Action::Allow => self.let_by(case, judged, known, &asking, why),
         }
     }
@@ -82,7 +82,7 @@ impl Engine {
     ) -> Decision {
         let Place::Zone(egress) = asking.to else {
             let reason = Reason::GatewayService;
-            return refused(case, Judgement { reason, ..judged });
+            return self.refused(case, Judgement { reason, ..judged });
         };
         let policy = &self.policy;
         let may_leave = match known {
@@ -118,6 +118,19 @@ impl Engine {
         let passes = Judgement { verdict, ..judged };
         Decision::new(passes, Plan::LetBy(*case.headers, leaves))
     }
+
+    /// Tells the sender; but not of a packet that was damaged on its way, whose
+    /// sender may be another (as `nf_reject` does).
+    fn refused(&self, case: &Case<'_>, judged: Judgement) -> Decision {
+        let judged = Judgement {
+            verdict: Verdict::Reject,
+            ..judged
+        };
+        match judged.check {
+            Some(Reason::BadChecksum) => nothing(judged),
+            _ => answered(case, judged, self.refusal(case.arrival.zone, case.headers)),
+        }
+    }
 }
 
 /// The judgement of a rule that drops; the other actions change it.
@@ -130,19 +143,6 @@ fn by_rule(rule: RuleId, check: Reason, known: Option<(&Session, Direction)>) ->
         session: known.map(|(session, _)| session.id),
         state: known.map(|(session, _)| session.state()),
         check: Some(check),
-    }
-}
-
-/// Tells the sender; but not of a packet that was damaged on its way, whose
-/// sender may be another (as `nf_reject` does).
-fn refused(case: &Case<'_>, judged: Judgement) -> Decision {
-    let judged = Judgement {
-        verdict: Verdict::Reject,
-        ..judged
-    };
-    match judged.check {
-        Some(Reason::BadChecksum) => nothing(judged),
-        _ => answered(case, judged, Answer::Refusal),
     }
 }
 

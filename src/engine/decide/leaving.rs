@@ -17,6 +17,10 @@ use crate::session::{Behaviour, Claim, Mappings};
 /// How many addresses of a pool are looked at for one that has a block left.
 const ADDRESSES: u8 = 16;
 
+/// How many other addresses of a pool are tried for a client whose own has no port
+/// left.
+const OTHER_ADDRESSES: usize = 8;
+
 /// A connection as it leaves, and what it holds of its public endpoint.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Leaving {
@@ -41,7 +45,7 @@ impl Engine {
         let mut wanted = asking.tuple;
         let (client, server) = (wanted.source.address, wanted.destination.address);
         let draw = |pooling| match pooling {
-            Pooling::Paired => self.hash.of(&client),
+            Pooling::Paired | Pooling::Preferred => self.hash.of(&client),
             Pooling::Arbitrary => self.hash.of(&(client, server)),
         };
         let places = (&policy.services, &policy.zones);
@@ -63,7 +67,7 @@ impl Engine {
             SourceChoice::Unchanged | SourceChoice::Exempt(_) => None,
             SourceChoice::NoAddress(_) => return Err(short(Reason::NatNoAddress)),
         };
-        let tuple = match claim {
+        let at_endpoint = |wanted| match claim {
             None => self.unshared(arrives, wanted, aside),
             Some(claim) => {
                 let by = row.zip(outward.row);
@@ -71,7 +75,16 @@ impl Engine {
                 self.claimed((arrives, wanted, socket), claim, by, (known_in, aside))
             }
         };
-        let tuple = tuple.map_err(short)?;
+        let elsewhere = |reason| {
+            let from = |address| Tuple {
+                source: Endpoint::new(address, wanted.source.port),
+                ..wanted
+            };
+            let others = others(outward.row, wanted.source.address);
+            let mut found = others.map(from).map(at_endpoint);
+            found.find(Result::is_ok).unwrap_or(Err(reason))
+        };
+        let tuple = at_endpoint(wanted).or_else(elsewhere).map_err(short)?;
         if let Some((id, _)) = row.filter(|_| claim.is_some()).zip(outward.row) {
             self.within_limits(id, client, &tuple, aside)
                 .map_err(short)?;
@@ -80,6 +93,8 @@ impl Engine {
             why.step(Step::Claims(claim));
         }
         if why.listens() && matches!(outward.choice, SourceChoice::From(..)) {
+            // The address may be another than the first that was wanted.
+            wanted.source.address = tuple.source.address;
             let found = Found {
                 socket: asking.tuple.source,
                 wanted: &wanted,
@@ -267,6 +282,17 @@ impl Engine {
 /// Whether there is a port or an identifier to hold.
 fn holds_an_endpoint(leaves: &Tuple) -> bool {
     leaves.protocol.has_ports() || leaves.icmp_query().is_some()
+}
+
+/// The addresses that a client may have besides the one that it is to have, where
+/// that has no port left.
+fn others(row: Option<&SourceNat>, own: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let pool = row.and_then(|row| match &row.target {
+        SourceTarget::Pool(pool, Pooling::Preferred) => Some(pool),
+        _ => None,
+    });
+    let all = pool.into_iter().flat_map(move |pool| pool.after(own));
+    all.take(OTHER_ADDRESSES)
 }
 
 /// What a connection that this row translates holds of its public endpoint.

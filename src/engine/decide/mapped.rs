@@ -5,7 +5,6 @@ use super::super::observer::{Observer, Step};
 use super::super::shortage::Shortage;
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::endpoint::Aside;
-use super::fresh::refused_by_rule;
 use super::plan::{Admission, Decision, Opening};
 use super::{Case, invalid, nothing, ttl_expired};
 use crate::net::{Asking, NatRows, PerDirection, Place, Tuple};
@@ -65,7 +64,7 @@ impl Engine {
                 };
                 let permit = match self.permit(&asking, why) {
                     Ok(permit) => permit,
-                    Err(refused) => return Some(refused_by_rule(case, refused)),
+                    Err(refused) => return Some(self.refused_by_rule(case, refused)),
                 };
                 let aside = Aside {
                     replaces,

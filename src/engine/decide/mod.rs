@@ -18,6 +18,7 @@ mod mapped;
 mod pieces;
 mod plan;
 mod refuse;
+mod unsolicited;
 
 pub(super) use plan::{
     Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan,
@@ -28,7 +29,7 @@ use super::observer::{Observer, Step};
 use super::rates::AnswerKind;
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
 use crate::net::{IcmpErrors, Timestamp, ZoneId};
-use crate::packet::{BadPacket, Complaint, Headers, Piece, Transport};
+use crate::packet::{BadPacket, Checksum, Complaint, Headers, Piece, Transport};
 
 /// A packet under decision.
 #[derive(Clone, Copy)]
@@ -78,7 +79,7 @@ impl Engine {
     }
 
     /// Whether a zone gets no answers of this kind at all.
-    fn is_silent(&self, zone: ZoneId, kind: AnswerKind) -> bool {
+    pub(in crate::engine) fn is_silent(&self, zone: ZoneId, kind: AnswerKind) -> bool {
         let errors = self.policy.zones.get(zone).map(|zone| zone.errors);
         errors == Some(IcmpErrors::Withheld)
             && matches!(kind, AnswerKind::Error | AnswerKind::TooBig)
@@ -119,7 +120,7 @@ impl Engine {
             .parse(arrival, frame)
             .map_err(|reason| (CtState::Invalid, reason))?;
         why.step(Step::Read(&headers));
-        if let Some(reason) = refused_unseen(frame, &headers) {
+        if let Some(reason) = refused_unseen(frame, &headers, self.policy.route_options) {
             return Err((CtState::Untracked, reason));
         }
         let zones = &self.policy.zones;
@@ -181,6 +182,10 @@ impl Engine {
             BadPacket::IpChecksum | BadPacket::TransportChecksum => Reason::BadChecksum,
         };
         let headers = Headers::read(frame, arrival.extent == Extent::Cut).map_err(reason)?;
+        let headers = match arrival.checksum {
+            Checksum::Complete => headers,
+            Checksum::Partial => headers.with_partial_checksum(),
+        };
         if self.options.checksums == Checksums::Verify {
             let is_allowed = |tuple| self.policy.services.may_be_unsummed(&tuple);
             match headers.verify_checksums(frame) {

@@ -2,10 +2,10 @@
 
 use super::super::fragments::{Fate, Key};
 use super::super::observer::{Observer, Step};
-use super::super::{CtState, Engine, Judgement, Reason, Verdict};
+use super::super::{Arrival, CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Answer, Decision, Gathered, Plan};
 use super::{Case, answered, dropped};
-use crate::packet::{self, BadPiece, Complaint, Cutting, Fragment, Piece};
+use crate::packet::{self, BadPiece, Checksum, Complaint, Cutting, Fragment, Piece};
 use crate::session::Session;
 
 impl Engine {
@@ -47,11 +47,16 @@ impl Engine {
                     pieces: cuts.sizes.len(),
                     octets: whole.len(),
                 });
+                // Whoever cut it had to finish its checksum first.
+                let arrival = Arrival {
+                    checksum: Checksum::Complete,
+                    ..case.arrival
+                };
                 let Decision {
                     judgement,
                     plan,
                     shortage,
-                } = match self.read(case.arrival, &whole, why) {
+                } = match self.read(arrival, &whole, why) {
                     Err((ct, reason)) => dropped(ct, reason),
                     // Pieces within pieces: no honest sender makes them.
                     Ok((headers, _)) if headers.fragment != Fragment::No => {
@@ -59,6 +64,7 @@ impl Engine {
                     }
                     Ok((headers, sound)) => {
                         let case = Case {
+                            arrival,
                             frame: &whole,
                             headers: &headers,
                             ..*case

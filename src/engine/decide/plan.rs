@@ -9,7 +9,7 @@ use super::super::rates::AnswerKind;
 use super::super::shortage::Shortage;
 use super::super::{Judgement, Reason};
 use crate::net::{AlgKind, Timestamp, Tuple};
-use crate::packet::{Complaint, Cuts, Headers, Piece, Quoted};
+use crate::packet::{Checksum, Complaint, Cuts, Headers, Piece, Quoted};
 use crate::rules::Permit;
 use crate::session::{ExpectedTuple, Handle, Origin, Probing, Update};
 
@@ -52,12 +52,35 @@ pub(in crate::engine) enum Plan {
     /// An invalid packet passes by a rule's word, translated where it has the
     /// tuple of a session; nothing is remembered of it.
     LetBy(Headers, Option<Tuple>),
+    /// A SYN from outside is held.
+    HoldSyn(Headers),
     /// A piece of a datagram is kept.
     Keep(Key, Piece),
     /// A piece spoils its datagram.
     Spoil(Key, Reason),
     /// A datagram is whole.
     Gathered(Box<Gathered>),
+}
+
+impl Plan {
+    /// What stands in the transport's checksum field of the packet that it is about,
+    /// where that packet goes on or is quoted.
+    pub(in crate::engine) fn checksum(&self) -> Checksum {
+        match self {
+            Self::Answer(headers, _)
+            | Self::Pass(headers, _)
+            | Self::Open(headers, _)
+            | Self::Error(headers, _)
+            | Self::LetBy(headers, _)
+            | Self::HoldSyn(headers) => headers.checksum,
+            Self::Nothing
+            | Self::Withheld(_)
+            | Self::Answered(_)
+            | Self::Keep(..)
+            | Self::Spoil(..)
+            | Self::Gathered(_) => Checksum::Complete,
+        }
+    }
 }
 
 /// A datagram that is whole, and what is to be done with it.

@@ -2,20 +2,28 @@
 
 use std::net::IpAddr;
 
-use super::super::{CtState, Judgement, Reason, Verdict};
+use super::super::{CtState, Judgement, Passage, Reason, RouteOptions, Verdict};
 use super::plan::{Answer, Decision};
 use super::{Case, answered, dropped};
-use crate::packet::{self, Complaint, Headers};
+use crate::packet::{self, Complaint, Headers, RouteOption};
 
 /// What is refused before anybody looks at sessions.
-pub(super) fn refused_unseen(frame: &[u8], headers: &Headers) -> Option<Reason> {
+pub(super) fn refused_unseen(
+    frame: &[u8],
+    headers: &Headers,
+    options: RouteOptions,
+) -> Option<Reason> {
     if !may_be_forwarded(headers.source, headers.destination) {
         return Some(Reason::BadAddress);
     }
-    if packet::is_source_routed(frame, headers) {
-        return Some(Reason::SourceRoute);
-    }
-    None
+    let route = packet::route_option(frame, headers)?;
+    let (passage, reason) = match route {
+        RouteOption::Source => (options.source, Reason::SourceRoute),
+        RouteOption::Record => (options.record, Reason::RecordRoute),
+        // RFC 5095: not to be followed, whatever anybody says.
+        RouteOption::RoutingHeader => (Passage::Drop, Reason::SourceRoute),
+    };
+    (passage == Passage::Drop).then_some(reason)
 }
 
 /// What is refused for options that cannot be read; its sender is told (RFC
