@@ -50,7 +50,7 @@ const STATICS: [&str; 2] = [
 /// Rows of `source` that change how others look.
 const EXCEPTIONS: [&str; 2] = [
     r#"{ id = "branch", to = "wan", dst = "192.0.2.0/24", as = "none" }"#,
-    r#"{ id = "net", from = "lan", to = "wan", src = "10.0.0.0/28", dst = "198.51.100.10", map = "203.0.113.48/28" }"#,
+    r#"{ id = "net", from = "lan", to = "wan", src = "10.0.0.0/28", dst = "198.51.100.10", map = "203.0.113.64/28" }"#,
 ];
 
 /// What every client's address becomes: one address or two, with all ports or
@@ -167,7 +167,7 @@ const PUBLIC: [&str; 12] = [
     "203.0.113.17:5000",
     "203.0.113.60:17000",
     "203.0.113.100:5000",
-    "203.0.113.55:5000",
+    "203.0.113.71:5000",
     "203.0.113.150:80",
 ];
 
