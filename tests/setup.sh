@@ -31,6 +31,7 @@ needs=(
   dig:bind9-dnsutils
   ping:iputils-ping
   traceroute:traceroute
+  turnserver:coturn           # STUN server and client that name a translator's behaviour
   python3:python3             # web server, test scripts
   gcc:gcc                     # fuzz targets link C and C++
   g++:g++
@@ -143,13 +144,14 @@ for need in "${needs[@]}"; do
 done
 
 # Nor may a server that came with this installation start at the next boot.
-if [[ " ${packages[*]} " == *" vsftpd "* ]]; then
+for server in vsftpd coturn; do
+  [[ " ${packages[*]} " == *" $server "* ]] || continue
   if command -v systemctl >/dev/null; then
-    as_root systemctl --no-reload disable vsftpd.service || true
+    as_root systemctl --no-reload disable "$server.service" || true
   elif command -v update-rc.d >/dev/null; then
-    as_root update-rc.d vsftpd disable || true
+    as_root update-rc.d "$server" disable || true
   fi
-fi
+done
 clean_up
 
 wanted=${packages[*]}

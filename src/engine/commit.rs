@@ -147,11 +147,17 @@ impl Engine {
     ) {
         let gateway = self.speaking_address(arrival.zone, headers);
         let complain = |complaint| packet::icmp_error(frame, headers, gateway?, complaint);
+        let unreachable = Complaint::PortUnreachable;
         let bytes = match answer {
             Answer::Echo => packet::echo_reply(frame, headers),
             Answer::Error(complaint) => complain(complaint),
-            Answer::Refusal if headers.tcp().is_some() => packet::reset(headers),
-            Answer::Refusal => complain(Complaint::PortUnreachable),
+            Answer::Refusal | Answer::RefusalAsAddressed if headers.tcp().is_some() => {
+                packet::reset(headers)
+            }
+            Answer::Refusal => complain(unreachable),
+            Answer::RefusalAsAddressed => {
+                packet::icmp_error(frame, headers, headers.destination, unreachable)
+            }
         };
         let Some(bytes) = bytes else { return };
         if let Some(kind) = answer.kind(headers) {

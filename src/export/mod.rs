@@ -15,6 +15,7 @@ mod conditions;
 mod lifetimes;
 mod limits;
 mod nftables;
+mod segments;
 mod translations;
 mod zones;
 

@@ -70,7 +70,7 @@ impl Writer<'_> {
         settings.push_str(&limits::sysctls(self.policy, &mut self.missing));
         lifetimes::check(&self.policy.lifetimes, self.policy.tcp, &mut self.missing);
         self.check_services();
-        self.check_rules();
+        self.check_zones();
         let mut body = String::new();
         std::mem::swap(&mut body, &mut self.text);
         self.sets();
@@ -174,19 +174,12 @@ impl Writer<'_> {
         }
     }
 
-    /// What is not said of rules and zones.
-    fn check_rules(&mut self) {
-        let shorten = self.policy.rules.iter().filter(|(_, r)| r.mss.is_some());
+    /// What is not said of zones.
+    fn check_zones(&mut self) {
         let silent = self.policy.zones.iter();
         let silent = silent.filter(|(_, zone)| zone.errors == IcmpErrors::Withheld);
-        let rules = shorten.map(|(_, rule)| {
-            format!(
-                "rule {}: `mss`; `tcp option maxseg size set` has no connections, only packets",
-                rule.name
-            )
-        });
         let zones = silent.map(|(_, zone)| format!("zone {}: `icmp-errors`", zone.name));
-        self.missing.extend(rules.chain(zones));
+        self.missing.extend(zones);
     }
 
     fn sets(&mut self) {
@@ -337,10 +330,12 @@ impl Writer<'_> {
                 let conditions = all_of(conditions);
                 self.rules(&rule.name, &conditions, &format!("jump {limit}"));
             }
+            self.mark_segments(rule, &ends);
             self.rule(rule, ends);
         }
         self.by_default("");
         self.end();
+        self.segment_chain();
         if self.policy.rules.judge_invalid_packets() {
             self.invalid_chain();
         }

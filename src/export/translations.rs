@@ -16,7 +16,7 @@ use crate::nat::{
     AddressRange, Forward, Hairpin, NoMapping, Pool, Pooling, PortChoice, PortOrder, Server,
     ServerPort, SourceNat, SourceTarget, Static,
 };
-use crate::net::{AddressSet, Family, Logged, Place, Port, Protocol, Traffic, ZoneId};
+use crate::net::{AddressSet, Dependence, Family, Logged, Place, Port, Protocol, Traffic, ZoneId};
 
 /// Marks of sessions whose forward says what the client becomes: this and the
 /// place of the forward.
@@ -190,7 +190,7 @@ impl Writer<'_> {
         );
         for (n, forward) in nat.forwards.iter().enumerate() {
             if let Some(target) = &forward.client {
-                let marked = [Alternative::any(format!("ct mark {:#x}", CLIENT_MARKS + n))];
+                let marked = [Alternative::any(self.has_mark(CLIENT_MARKS + n))];
                 let zones: Vec<_> = self.policy.zones.iter().map(|(id, _)| id).collect();
                 let usual = PortChoice::default();
                 self.become_target(&forward.name, (target, &usual), &zones, |writer, to| {
@@ -201,9 +201,9 @@ impl Writer<'_> {
             }
         }
         for zone in &hairpins {
-            let mark = HAIRPIN_MARKS + usize::from(zone.0);
+            let marked = self.has_mark(HAIRPIN_MARKS + usize::from(zone.0));
             let chain = self.hairpin_name(*zone);
-            self.line(format!("ct mark {mark:#x} goto {chain}"));
+            self.line(format!("{marked} goto {chain}"));
         }
         for fixed in &nat.statics {
             let leaves = self.zones.alternatives(&[fixed.on], Side::Departure);
@@ -285,6 +285,13 @@ impl Writer<'_> {
             Some(places) => all.filter(|z| places.contains(&Place::Zone(*z))).collect(),
         };
         self.carrier(row);
+        let usual = Dependence::AddressAndPortDependent;
+        if (row.mapping, row.filtering) != (usual, usual) {
+            self.missing.push(format!(
+                "nat.source {}: `mapping` and `filtering` other than \"address-and-port-dependent\"",
+                row.name
+            ));
+        }
         if row.ports.order == PortOrder::KeepParity {
             self.missing.push(format!(
                 "nat.source {}: a port that has to give way stays even or odd",

@@ -164,3 +164,59 @@ fn nft_takes_every_ruleset() {
         }
     });
 }
+
+#[test]
+fn segment_sizes_go_by_a_mark_that_the_rule_sets() {
+    let rules = r#"
+version = 1
+[zones]
+lan = { tun = "lan0", net = ["10.0.0.0/24", "2001:db8:10::/64"], address = "10.0.0.1" }
+wan = { tun = "wan0", net = ["0.0.0.0/0", "::/0"], address = "203.0.113.2", mtu = 1400 }
+[services]
+web = { tcp = 80, udp = 443 }
+[policy]
+rules = [
+  { id = "web", from = "lan", to = "wan", service = "web", action = "allow", mss = 1300 },
+  { id = "out", from = "lan", to = "wan", action = "allow", mss = "mtu" },
+]
+[nat]
+forward = [{ id = "pin", on = "wan", tcp = 8080, to = "10.0.0.80:80", hairpin = true }]
+"#;
+    let compiled = spigate::config::compile(Path::new("segments.toml"), rules).unwrap();
+    let exported = spigate::export::nftables(&compiled);
+    assert_eq!(exported.missing, [""; 0]);
+    for line in [
+        "iifname \"lan0\" oifname \"wan0\" tcp dport 80 ct mark set ct mark & 0xfffff | 0x100000 comment \"web\"",
+        "iifname \"lan0\" oifname \"wan0\" meta l4proto tcp ct mark set ct mark & 0xfffff | 0x200000 comment \"out\"",
+        "tcp flags & syn == syn ct mark & 0xfff00000 == 0x100000 tcp option maxseg size set 1300 comment \"web\"",
+        "meta nfproto ipv4 iifname \"wan0\" oifname \"lan0\" tcp flags & syn == syn ct mark & 0xfff00000 == 0x200000 tcp option maxseg size set 1360 comment \"out\"",
+        "meta nfproto ipv6 iifname \"lan0\" oifname \"wan0\" tcp flags & syn == syn ct mark & 0xfff00000 == 0x200000 tcp option maxseg size set 1340 comment \"out\"",
+        "ct mark & 0xfffff == 0x20001 goto hairpin-wan",
+    ] {
+        assert!(exported.text.contains(line), "{line}\n{}", exported.text);
+    }
+}
+
+#[test]
+fn mappings_that_the_kernel_does_not_know_are_named() {
+    let rules = r#"
+version = 1
+[zones]
+lan = { tun = "lan0", net = "10.0.0.0/24", address = "10.0.0.1" }
+wan = { tun = "wan0", net = "0.0.0.0/0", address = "203.0.113.2" }
+[nat]
+source = [
+  { id = "games", to = "wan", src = "10.0.0.7", as = "masquerade", filtering = "address-dependent" },
+  { id = "masq", to = "wan", as = "masquerade" },
+]
+[policy]
+default = "allow"
+"#;
+    let compiled = spigate::config::compile(Path::new("games.toml"), rules).unwrap();
+    let missing = spigate::export::nftables(&compiled).missing;
+    assert_eq!(missing.len(), 1, "{missing:?}");
+    assert!(
+        missing[0].starts_with("nat.source games: `mapping`"),
+        "{missing:?}"
+    );
+}

@@ -260,7 +260,7 @@ impl Compared {
 /// it makes itself, and with it DF and the header's checksum; the
 /// identification of IPv6 pieces. A forwarded IPv4 packet, which leaves on the
 /// other side, stays as it is.
-fn without_choices(bytes: &[u8], is_forwarded: bool) -> Vec<u8> {
+pub(crate) fn without_choices(bytes: &[u8], is_forwarded: bool) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     if bytes[0] >> 4 == 6 {
         if bytes.get(6) == Some(&44) && bytes.len() >= 48 {

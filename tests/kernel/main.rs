@@ -32,6 +32,7 @@ mod invalid;
 mod limits;
 mod listed;
 mod meant;
+mod nat;
 mod others;
 mod packets;
 mod ports;

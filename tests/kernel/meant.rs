@@ -23,7 +23,7 @@ const SERVER_V6: &str = "[2001:db8:5::3]:53";
 /// A difference by its heading, and what shows it.
 type Row = (&'static str, fn(&mut Both<'_>));
 
-const ROWS: [Row; 19] = [
+const ROWS: [Row; 21] = [
     ("udp-length", |both| {
         let (protocol, mut bytes) = wire::udp(at(CLIENT), at(SERVER), &[7; 40]);
         bytes[4..6].copy_from_slice(&20u16.to_be_bytes());
@@ -105,6 +105,37 @@ const ROWS: [Row; 19] = [
         let (from, to) = (at(SERVER_V6).ip(), at(CLIENT_V6).ip());
         let error = wire::icmp(from, to, (1, 4), [0; 4], &question[..47]);
         only_the_kernel_forwards(both, &[wan(Ip::new(from, to).carrying(error))]);
+    }),
+    ("short-tcp-quote", |both| {
+        let server = SocketAddr::new(at(SERVER).ip(), 443);
+        let syn = |from, ttl| {
+            let mut ip = Ip::new(SocketAddr::ip(&from), server.ip());
+            ip.ttl = ttl;
+            ip.carrying(wire::tcp(from, server, (SYN, 1, 0), &[]))
+        };
+        assert!(both.send(&lan(syn(at(CLIENT), 64))).agree());
+        // All of the checksum, and not all of the header.
+        let (quoted, to) = (syn(at(PUBLIC), 63), at(PUBLIC).ip());
+        let error = wire::icmp(server.ip(), to, (3, 1), [0; 4], &quoted[..38]);
+        let compared = both.send(&wan(Ip::new(server.ip(), to).carrying(error)));
+        let sum = |all: &[(Zone, Vec<u8>)]| all[0].1[28 + 36..28 + 38].to_vec();
+        assert_eq!(sum(&compared.kernel), quoted[36..38]);
+        assert_eq!(sum(&compared.ours.packets), syn(at(CLIENT), 63)[36..38]);
+    }),
+    ("same-port-again", |both| {
+        let other = SocketAddr::new(at(SERVER).ip(), 54);
+        let second = SocketAddr::new([10, 0, 0, 8].into(), at(CLIENT).port());
+        let left_from = |both: &mut Both<'_>, client: SocketAddr, server: SocketAddr| {
+            let ip = Ip::new(client.ip(), server.ip());
+            let compared = both.send(&lan(ip.carrying(wire::udp(client, server, &[7; 8]))));
+            let port = |all: &[(Zone, Vec<u8>)]| u16::from_be_bytes([all[0].1[20], all[0].1[21]]);
+            (port(&compared.kernel), port(&compared.ours.packets))
+        };
+        let own = second.port();
+        assert_eq!(left_from(both, at(CLIENT), at(SERVER)), (own, own));
+        let moved = left_from(both, second, at(SERVER));
+        assert!(moved.0 != own && moved.1 != own, "{moved:?}");
+        assert_eq!(left_from(both, second, other), (moved.0, own));
     }),
     ("eprt-address", |both| {
         let client: SocketAddr = at("[2001:db8:10::7]:20001");

@@ -46,6 +46,9 @@ impl Router {
             "net.ipv4.conf.default.rp_filter=0",
             "net.ipv4.conf.all.accept_source_route=0",
             "net.ipv4.conf.default.accept_source_route=0",
+            // A hairpin leaves by the device that it came by.
+            "net.ipv4.conf.all.send_redirects=0",
+            "net.ipv4.conf.default.send_redirects=0",
             "net.ipv4.ip_forward=1",
             "net.ipv4.icmp_ratemask=0",
             // Pieces of earlier seeds stay incomplete: they must not fill it.

@@ -121,6 +121,21 @@ pub(crate) fn tcp(
     (TCP, bytes)
 }
 
+/// A segment without payload, with options of a multiple of four octets.
+pub(crate) fn tcp_with(
+    from: SocketAddr,
+    to: SocketAddr,
+    (flags, seq, ack): (u8, u32, u32),
+    options: &[u8],
+) -> (u8, Vec<u8>) {
+    let (protocol, mut bytes) = tcp(from, to, (flags, seq, ack), options);
+    bytes[12] += octet(options.len() / 4) << 4;
+    bytes[16..18].fill(0);
+    let sum = transport_sum(from.ip(), to.ip(), TCP, &bytes);
+    bytes[16..18].copy_from_slice(&sum.to_be_bytes());
+    (protocol, bytes)
+}
+
 /// Type and code, the four octets behind the checksum, the rest.
 pub(crate) fn icmp(
     from: IpAddr,

@@ -13,6 +13,7 @@
 )]
 #![allow(non_snake_case)] // two underscores end a requirement's ID in a test's name
 
+mod behaviour;
 mod capture;
 mod enter;
 mod everyday;

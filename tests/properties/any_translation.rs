@@ -1,8 +1,10 @@
 //! Translation under any rule file made of its kinds of rows, any traffic and
 //! any time: there and back is the identity, nobody's answers can be taken for
-//! another's, and what is held of public endpoints is what counting says.
+//! another's, and what is held of public endpoints is what counting says. All
+//! of it is written in IPv4 addresses, and played in either family.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,9 @@ use proptest::test_runner::TestRunner;
 use spigate::engine::{
     Arrival, Checksums, Engine, Options, Output, Policy, Reason, Silent, Verdict,
 };
-use spigate::net::{Dependence, Direction, Endpoint, Far, Port, Protocol, Timestamp, Tuple};
+use spigate::net::{
+    Dependence, Direction, Endpoint, Family, Far, Port, Protocol, Timestamp, Tuple,
+};
 use spigate::packet::Headers;
 use spigate::session::{Change, Claim, Lease, Note, Session, Sessions, Standing, Usage};
 
@@ -121,6 +125,47 @@ fn rules() -> impl Strategy<Value = String> {
         })
 }
 
+fn family() -> impl Strategy<Value = Family> {
+    select(vec![Family::V4, Family::V6])
+}
+
+/// Rules or an endpoint in a family's addresses: 10.0.0.7 is 2001:db8::a00:7 in
+/// IPv6, a network of it one of the same size.
+fn in_family(family: Family, text: &str) -> String {
+    let mut all = String::new();
+    let mut rest = text;
+    while family == Family::V6
+        && let Some(start) = rest.find(|c: char| c.is_ascii_digit())
+    {
+        let (before, tail) = rest.split_at(start);
+        let is_of_it = |c: char| c.is_ascii_digit() || c == '.';
+        let (word, after) = tail.split_at(tail.find(|c| !is_of_it(c)).unwrap_or(tail.len()));
+        all.push_str(before);
+        rest = after;
+        let Ok(v4) = word.parse::<Ipv4Addr>() else {
+            all.push_str(word);
+            continue;
+        };
+        let [a, b, c, d] = v4.octets();
+        let [high, low] = [[a, b], [c, d]].map(u16::from_be_bytes);
+        let v6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, high, low);
+        if after.starts_with(':') {
+            all.push_str(&format!("[{v6}]"));
+        } else if let Some(after) = after.strip_prefix('/') {
+            let (bits, after) = after.split_at(
+                after
+                    .find(|c: char| !c.is_ascii_digit())
+                    .unwrap_or(after.len()),
+            );
+            all.push_str(&format!("{v6}/{}", 96 + bits.parse::<u8>().unwrap()));
+            rest = after;
+        } else {
+            all.push_str(&v6.to_string());
+        }
+    }
+    all + rest
+}
+
 #[derive(Debug, Clone)]
 enum Event {
     /// Milliseconds pass.
@@ -197,6 +242,7 @@ struct World {
     engine: Engine,
     /// What began by the mapping log and has not ended, and how often.
     noted: BTreeMap<String, i64>,
+    family: Family,
     now: Timestamp,
     passed: Vec<Passed>,
     /// All that left, in order.
@@ -204,7 +250,7 @@ struct World {
 }
 
 impl World {
-    fn new(policy: Arc<Policy>, seed: u64) -> Self {
+    fn new(policy: Arc<Policy>, family: Family, seed: u64) -> Self {
         let now = Timestamp::from_secs(1_772_355_600);
         let options = Options {
             seed,
@@ -213,6 +259,7 @@ impl World {
         Self {
             engine: Engine::new(policy, options, now),
             noted: BTreeMap::new(),
+            family,
             now,
             passed: Vec::new(),
             record: Vec::new(),
@@ -223,7 +270,8 @@ impl World {
         match event {
             Event::Clock(millis) => self.wait(Duration::from_millis(u64::from(*millis))),
             Event::Sent(kind, from, to) => {
-                let _ = self.send(self.home(endpoint(from)), &fresh(*kind, from, to));
+                let [from, to] = [from, to].map(|end| in_family(self.family, end));
+                let _ = self.send(self.home(endpoint(&from)), &fresh(*kind, &from, &to));
             }
             Event::Called(kind, from, which) => {
                 let held: Vec<_> = recount(self.engine.sessions()).into_keys().collect();
@@ -231,9 +279,10 @@ impl World {
                     return;
                 }
                 let (_, public) = held[which.index(held.len())];
+                let from = in_family(self.family, from);
                 let _ = self.send(
-                    self.home(endpoint(from)),
-                    &fresh(*kind, from, &public.to_string()),
+                    self.home(endpoint(&from)),
+                    &fresh(*kind, &from, &public.to_string()),
                 );
             }
             Event::Answered(which) => {
@@ -505,7 +554,7 @@ fn check_mappings(sessions: &Sessions) {
         assert!(others.is_none(), "{mapping:?} and {others:?}");
         // A socket finds what it has.
         let far = match mapping.far {
-            Far::Anyone => "192.0.2.200:9".parse().unwrap(),
+            Far::Anyone => in_family(public.family(), "192.0.2.200:9").parse().unwrap(),
             Far::Address(address) => Endpoint::new(address, Port(9)),
             Far::Endpoint(endpoint) => endpoint,
         };
@@ -523,7 +572,7 @@ fn check_mappings(sessions: &Sessions) {
             })
             .collect();
         for host in HOSTS.into_iter().chain(PUBLIC) {
-            let host: Endpoint = host.parse().unwrap();
+            let host: Endpoint = in_family(public.family(), host).parse().unwrap();
             let is_known =
                 filter == Dependence::EndpointIndependent || contacts.contains(&filter.far(host));
             assert_eq!(mappings.lets_in(mapping, host), is_known, "{host}");
@@ -534,15 +583,24 @@ fn check_mappings(sessions: &Sessions) {
     assert_eq!(listed, own);
 }
 
-fn compiled(rules: &str) -> Arc<Policy> {
-    let compiled = spigate::config::compile(Path::new("any.toml"), rules);
+fn compiled(family: Family, rules: &str) -> Arc<Policy> {
+    // No address has ports for a network of IPv6.
+    let rules = match family {
+        Family::V4 => rules.to_owned(),
+        Family::V6 => rules.replace(
+            "deterministic = { dynamic = 34, block = 8 }",
+            "blocks = { size = 8 }",
+        ),
+    };
+    let rules = in_family(family, &rules);
+    let compiled = spigate::config::compile(Path::new("any.toml"), &rules);
     let report =
         |r: spigate::config::Report| panic!("{}", r.render(spigate::config::Colour::Plain));
     Arc::new(compiled.unwrap_or_else(report).policy)
 }
 
-fn run(policy: &Arc<Policy>, seed: u64, events: &[Event]) -> World {
-    let mut world = World::new(policy.clone(), seed);
+fn run(policy: &Arc<Policy>, family: Family, seed: u64, events: &[Event]) -> World {
+    let mut world = World::new(policy.clone(), family, seed);
     for event in events {
         world.happen(event);
     }
@@ -553,12 +611,13 @@ proptest! {
     #[test]
     fn translation_is_undone_and_endpoints_come_back_under_any_rules(
         seed in any::<u64>(),
+        family in family(),
         rules in rules(),
         events in proptest::collection::vec(event(), 1..60),
     ) {
-        let policy = compiled(&rules);
-        let mut world = run(&policy, seed, &events);
-        prop_assert_eq!(&world.record, &run(&policy, seed, &events).record);
+        let policy = compiled(family, &rules);
+        let mut world = run(&policy, family, seed, &events);
+        prop_assert_eq!(&world.record, &run(&policy, family, seed, &events).record);
         world.wait(Duration::from_secs(7 * 24 * 3600));
         let sessions = world.engine.sessions();
         prop_assert!(sessions.is_empty());
@@ -585,7 +644,8 @@ fn the_rules_and_sequences_reach_what_they_are_for() {
     let mut moved = [0; 3];
     for seed in 0..150 {
         let (rules, events) = all.new_tree(&mut runner).unwrap().current();
-        let world = run(&compiled(&rules), seed, &events);
+        let family = [Family::V4, Family::V6][usize::try_from(seed % 2).unwrap()];
+        let world = run(&compiled(family, &rules), family, seed, &events);
         for (verdict, reason, count) in world.engine.counters().verdicts() {
             *counts.entry((verdict, reason)).or_default() += count;
         }

@@ -382,3 +382,38 @@ fn what_leads_to_the_gateway_itself_is_answered_as_if_it_were_the_one_addressed(
         .send(echo("10.0.0.7", "198.51.100.9", 3));
     let _ = sent.expect(answer().told(Told::EchoReply));
 }
+
+#[test]
+fn who_is_refused_behind_a_public_address_hears_so_from_that_address() {
+    let mut lab = lab(r#"forward = [
+  { id = "proxy", on = "lan", dst = "198.51.100.9", udp = 80, to = "gateway:3128" },
+]"#);
+    let sent = lab
+        .at(0.0)
+        .from(LAN)
+        .send(udp("10.0.0.7:5000", "198.51.100.9:80"));
+    let told = Told::Error(3, 3, "198.51.100.9");
+    let _ = sent.expect(reject_for(Reason::GatewayService).told(told));
+    // Whoever addresses the gateway itself hears from it.
+    let sent = lab
+        .at(0.0)
+        .from(LAN)
+        .send(udp("10.0.0.7:5000", "10.0.0.1:80"));
+    let told = Told::Error(3, 3, "10.0.0.1");
+    let _ = sent.expect(reject_for(Reason::GatewayService).told(told));
+    // So too where a rule refuses what the address leads to.
+    let mut lab = self::lab(
+        r#"forward = [{ id = "hosts", on = "wan", dst = "203.0.113.144/28", udp = 53, to = "10.0.9.144/28" }]
+[[policy.rules]]
+id = "no"
+to = "dmz"
+action = "reject"
+"#,
+    );
+    let sent = lab
+        .at(0.0)
+        .from(WAN)
+        .send(udp("198.51.100.9:4000", "203.0.113.150:53"));
+    let told = Told::Error(3, 3, "203.0.113.150");
+    let _ = sent.expect(reject_for(Reason::Rule).rule("no").told(told));
+}

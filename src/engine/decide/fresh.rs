@@ -65,6 +65,10 @@ impl Engine {
             translated.map(|found| (found.row, found.tuple)),
         ));
         let inward = translated.map_or(*tuple, |found| found.tuple);
+        let refusal = match (translated, self.refusal(from, case.headers)) {
+            (Some(_), Answer::Refusal) => Answer::RefusalAsAddressed,
+            (_, usual) => usual,
+        };
 
         let to = policy.zones.route(inward.destination.address);
         why.step(Step::Routed(to));
@@ -92,10 +96,10 @@ impl Engine {
             Err(refused) if self.is_unsolicited(case, tuple, &asking) => {
                 return self.decide_unsolicited(case, tuple, refused, why);
             }
-            Err(refused) => return self.refused_by_rule(case, refused),
+            Err(refused) => return refused_by_rule(case, refused, refusal),
         };
         let Place::Zone(egress) = to else {
-            return self.decide_local(case, permit);
+            return self.decide_local(case, permit, refusal);
         };
 
         let aside = Aside {
@@ -186,16 +190,6 @@ impl Engine {
         }
     }
 
-    /// What becomes of a connection that a rule refuses.
-    pub(super) fn refused_by_rule(&self, case: &Case<'_>, refused: Judgement) -> Decision {
-        match refused.verdict {
-            Verdict::Reject => {
-                answered(case, refused, self.refusal(case.arrival.zone, case.headers))
-            }
-            _ => nothing(refused),
-        }
-    }
-
     /// What becomes of a connection for which there is no public endpoint.
     pub(super) fn without_mapping(
         &self,
@@ -211,12 +205,12 @@ impl Engine {
 
     /// What the rules allow to the gateway itself: it answers pings, and has
     /// no other service.
-    fn decide_local(&self, case: &Case<'_>, permit: Permit) -> Decision {
+    fn decide_local(&self, case: &Case<'_>, permit: Permit, refusal: Answer) -> Decision {
         let (verdict, reason, answer) = match case.headers.transport {
             Transport::Query(query, ..) if query.is_echo_request() => {
                 (Verdict::Answer, Reason::GatewayEcho, Answer::Echo)
             }
-            _ => (Verdict::Reject, Reason::GatewayService, Answer::Refusal),
+            _ => (Verdict::Reject, Reason::GatewayService, refusal),
         };
         let judgement = Judgement {
             verdict,
@@ -361,6 +355,14 @@ impl Engine {
                 NonZeroU16::new(narrower.min()?.saturating_sub(headers))
             }
         }
+    }
+}
+
+/// What becomes of a connection that a rule refuses, and how its sender is told.
+pub(super) fn refused_by_rule(case: &Case<'_>, refused: Judgement, refusal: Answer) -> Decision {
+    match refused.verdict {
+        Verdict::Reject => answered(case, refused, refusal),
+        _ => nothing(refused),
     }
 }
 

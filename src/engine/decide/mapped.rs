@@ -5,6 +5,7 @@ use super::super::observer::{Observer, Step};
 use super::super::shortage::Shortage;
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::endpoint::Aside;
+use super::fresh::refused_by_rule;
 use super::plan::{Admission, Decision, Opening};
 use super::{Case, invalid, nothing, ttl_expired};
 use crate::net::{Asking, NatRows, PerDirection, Place, Tuple};
@@ -64,7 +65,10 @@ impl Engine {
                 };
                 let permit = match self.permit(&asking, why) {
                     Ok(permit) => permit,
-                    Err(refused) => return Some(self.refused_by_rule(case, refused)),
+                    Err(refused) => {
+                        let refusal = self.refusal(from, case.headers);
+                        return Some(refused_by_rule(case, refused, refusal));
+                    }
                 };
                 let aside = Aside {
                     replaces,

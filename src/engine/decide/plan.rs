@@ -97,6 +97,9 @@ pub(in crate::engine) struct Gathered {
 pub(in crate::engine) enum Answer {
     /// An RST, or for what is no TCP an ICMP port unreachable.
     Refusal,
+    /// The same in the name of the address that destination translation has led
+    /// elsewhere: it is all that the sender knows (as in Linux).
+    RefusalAsAddressed,
     /// An ICMP error.
     Error(Complaint),
     /// The reply to an echo request.
@@ -111,8 +114,10 @@ impl Answer {
             Self::Echo => None,
             Self::Error(Complaint::TooBig(_)) => Some(AnswerKind::TooBig),
             Self::Error(_) => Some(AnswerKind::Error),
-            Self::Refusal if headers.tcp().is_some() => Some(AnswerKind::Reset),
-            Self::Refusal => Some(AnswerKind::Error),
+            Self::Refusal | Self::RefusalAsAddressed => Some(match headers.tcp() {
+                Some(_) => AnswerKind::Reset,
+                None => AnswerKind::Error,
+            }),
         }
     }
 }
