@@ -14,7 +14,7 @@ use crate::nat::NoMapping;
 use crate::net::Profile;
 use crate::session::{Limits, WhenFull};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "sessions",
     "half-open",
     "per-source",

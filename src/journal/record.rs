@@ -183,6 +183,7 @@ impl Record {
             | Event::Ended { .. }
             | Event::Probed { .. }
             | Event::Unmet(_)
+            | Event::Unanswered(_)
             | Event::Unfinished(_) => None,
         }
     }

@@ -120,7 +120,7 @@ fn the_reference_names_every_limit_with_its_default() {
         assert_eq!(policy.answers, AnswerRates::default(), "{key}");
         assert_eq!(policy.no_room, NoMapping::default(), "{key}");
     }
-    assert_eq!(count, 10);
+    assert_eq!(count, 11);
 }
 
 #[test]
