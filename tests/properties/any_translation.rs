@@ -642,7 +642,7 @@ fn the_rules_and_sequences_reach_what_they_are_for() {
     let all = (rules(), proptest::collection::vec(event(), 1..60));
     let mut counts = BTreeMap::<_, u64>::new();
     let mut moved = [0; 3];
-    for seed in 0..150 {
+    for seed in 0..300 {
         let (rules, events) = all.new_tree(&mut runner).unwrap().current();
         let family = [Family::V4, Family::V6][usize::try_from(seed % 2).unwrap()];
         let world = run(&compiled(family, &rules), family, seed, &events);

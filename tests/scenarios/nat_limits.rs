@@ -49,6 +49,11 @@ fn what_is_replaced_does_not_count_beside_what_replaces_it() {
     let (client, server) = ("10.0.0.7:1001", "198.51.100.1:80");
     let syn = || tcp(client, server).syn().seq(1);
     leaves(&mut lab, 0.0, syn());
+    let public = lab.session().origin.tuples.reply.destination.to_string();
+    let answer = tcp(server, &public).syn().seq(9).ack(2);
+    let sent = lab.at(0.0).from(WAN).send(answer);
+    let _ = sent.expect(forward_to(LAN).destination(client));
+    leaves(&mut lab, 0.1, tcp(client, server).seq(2).ack(10));
     leaves(&mut lab, 0.1, tcp(client, server).rst().seq(2));
     let first = lab.session();
     leaves(&mut lab, 0.2, syn().seq(77));
