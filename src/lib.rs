@@ -11,6 +11,7 @@ pub mod engine;
 pub mod export;
 pub mod expression;
 pub mod gateway;
+pub mod journal;
 pub mod nat;
 pub mod net;
 pub mod packet;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Each room, and the rooms that it may use. Whoever adds a line here draws it
 /// in `docs/architecture.md` too.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("net", &[]),
     ("packet", &["net"]),
     ("session", &["packet", "net"]),
@@ -35,7 +35,8 @@ const ROOMS: [(&str, &[&str]); 13] = [
         &["config", "engine", "rules", "nat", "session", "alg", "net"],
     ),
     ("capture", &["engine", "session", "packet", "net"]),
-    ("gateway", &["engine", "config", "packet", "net"]),
+    ("journal", &["engine", "nat", "session", "net"]),
+    ("gateway", &["engine", "config", "journal", "packet", "net"]),
     (
         "cli",
         &[
@@ -46,6 +47,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
             "export",
             "expression",
             "gateway",
+            "journal",
             "nat",
             "net",
             "packet",

@@ -19,6 +19,7 @@ pub(super) enum Command {
     Explain(Explain),
     Run(Run),
     Export(Export),
+    Who(Who),
 }
 
 /// Send captured packets through the firewall, and see what comes of them.
@@ -60,6 +61,10 @@ pub(super) struct Replay {
     /// With --json: the bytes of every packet that leaves, in hex.
     #[arg(long, requires = "json")]
     pub(super) bytes: bool,
+    /// Write the mapping log to FILE: what rows of source translation say
+    /// with `log`.
+    #[arg(long, value_name = "FILE")]
+    pub(super) mapping_log: Option<PathBuf>,
     /// List what is live at the end: sessions by both tuples, mappings,
     /// expectations, each with its remaining time.
     #[arg(long)]
@@ -170,6 +175,10 @@ pub(super) struct Run {
     /// The rule file.
     #[arg(value_name = "FILE")]
     pub(super) rules: PathBuf,
+    /// Append the mapping log to LOG: what rows of source translation say with
+    /// `log`. Without it the records go to the log of all else.
+    #[arg(long, value_name = "LOG")]
+    pub(super) mapping_log: Option<PathBuf>,
 }
 
 /// Print a rule file in another firewall's words.
@@ -190,6 +199,43 @@ pub(super) struct Export {
     /// The rule file.
     #[arg(value_name = "FILE")]
     pub(super) rules: PathBuf,
+}
+
+/// Tell who had a public address and port at a moment, or what a client had.
+///
+/// Where a row translates deterministically the rule file knows; else the
+/// mapping log does, which `run` and `replay` write.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  spigate who rules.toml 203.0.113.2:40001
+  spigate who rules.toml 203.0.113.2:40001 --at 2026-03-01T09:00:00Z --log mappings.jsonl
+  spigate who rules.toml 10.0.0.7 --log mappings.jsonl
+
+Without --at the answer is as of the end of the log. Parameters of deterministic
+rows that stand in the log go before those of the rule file.
+
+Exit status: 0 somebody, 1 nobody that is known, 2 bad usage or unreadable input.")]
+pub(super) struct Who {
+    /// The rule file.
+    #[arg(value_name = "FILE")]
+    pub(super) rules: PathBuf,
+    /// A public address with its port (or ICMP identifier), or a client's address.
+    #[arg(value_name = "WHOM")]
+    pub(super) whom: String,
+    /// At which moment, such as 2026-03-01T09:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(super) at: Option<String>,
+    /// A mapping log, or the output of `replay --json` (repeatable).
+    #[arg(long, value_name = "LOG")]
+    pub(super) log: Vec<PathBuf>,
+    /// Only mappings of this protocol, such as udp.
+    #[arg(long, value_name = "NAME")]
+    pub(super) protocol: Option<String>,
+    /// Only sessions with this server, where the log has them: its address, or
+    /// that with its port.
+    #[arg(long, value_name = "SERVER")]
+    pub(super) server: Option<String>,
 }
 
 /// The firewalls whose words are known.

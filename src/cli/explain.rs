@@ -395,6 +395,7 @@ fn no_room(limit: Limit) -> &'static str {
         Limit::Sessions => "none: the session table is full",
         Limit::HalfOpen => "none: too many connections are half open",
         Limit::Source => "none: the client has its share of sessions",
+        Limit::SourceRate => "none: the client begins too many sessions at a time",
         Limit::Rule => "none: the rule has its share of sessions",
     }
 }

@@ -8,6 +8,7 @@ mod explain;
 mod export;
 mod replay;
 mod run;
+mod who;
 mod words;
 
 use std::io::{self, Write};
@@ -52,7 +53,8 @@ pub fn main() -> ExitCode {
         }
         Command::Explain(explain) => explain::run(&explain, &mut out, &mut err),
         Command::Export(export) => export::run(&export, &mut out, &mut err),
-        Command::Run(run) => run::run(&run.rules, &mut err),
+        Command::Run(run) => run::run(&run, &mut err),
+        Command::Who(who) => who::run(&who, &mut out, &mut err),
     };
     ExitCode::from(exit)
 }

@@ -1,21 +1,25 @@
 //! `spigate run`: the live gateway.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::args::Run;
 use super::{Exit, complain, load_rules};
 use crate::gateway::{self, Options};
 
 /// Runs the gateway of a rule file until it is told to stop.
-pub(super) fn run(file: &Path, err: &mut impl Write) -> Exit {
-    let Some(compiled) = load_rules(file, err) else {
+pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
+    let Some(compiled) = load_rules(&args.rules, err) else {
         return Exit::Unusable;
     };
     start_log();
-    match gateway::run(compiled, Options::default()) {
+    let options = Options {
+        mapping_log: args.mapping_log.clone(),
+        ..Options::default()
+    };
+    match gateway::run(compiled, options) {
         Ok(_) => Exit::Fine,
         Err(error) => {
             complain(err, error);

@@ -94,6 +94,9 @@ codes! {
     PoolTwice => "E313", "An address stands twice in a pool.";
     TwoTargets => "E314", "A translation says in two ways what an address becomes.";
     HairpinWithoutAddress => "E315", "A hairpin has no address to answer by.";
+    StaticInPool => "E316", "A pool holds an address that a static row gives to one host.";
+    PortsOfTwo => "E317", "Two rows give out the same ports, and one of them by range or block.";
+    TooFewPorts => "E318", "There are fewer ports than ranges or blocks need.";
     BelowFloor => "E320", "With `profile = \"rfc\"`, sessions of this kind live longer.";
     // --- rows that work, but hardly as they were meant
     ForwardNotAdmitted => "W301", "No rule admits what a forward leads to its server.";

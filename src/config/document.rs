@@ -36,7 +36,11 @@ const SECTIONS: [&str; 11] = [
     "nat",
 ];
 
-const PROFILES: [(&str, Profile); 2] = [("linux", Profile::Linux), ("rfc", Profile::Rfc)];
+const PROFILES: [(&str, Profile); 3] = [
+    ("linux", Profile::Linux),
+    ("rfc", Profile::Rfc),
+    ("carrier", Profile::Carrier),
+];
 
 /// The version of the format that this program reads.
 const VERSION: i64 = 1;

@@ -73,7 +73,7 @@ fn hold(
     span: Range<usize>,
     problems: &mut Problems,
 ) {
-    if profile == Profile::Rfc && duration < Duration::from_secs(seconds) {
+    if profile.is_by_rfc() && duration < Duration::from_secs(seconds) {
         problems.push(
             Diagnostic::new(
                 Code::BelowFloor,

@@ -2,13 +2,14 @@
 //! where they lead.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::document::Known;
 use super::table::{Row, Value};
 use super::{lint, pool, server, services, static_nat};
-use crate::nat::{Forward, Hairpin, Server, ServerPort, SourceTarget};
+use crate::nat::{AddressRange, Forward, Hairpin, Server, ServerPort, SourceTarget};
 use crate::net::{AddressSet, Family, Place, Selector, ServiceId, Traffic, UnnamedTraffic, ZoneId};
 use crate::rules::{Action, Judges, Rule};
 
@@ -24,6 +25,7 @@ pub(super) fn read<'t>(
     name: String,
     services: Option<&[ServiceId]>,
     known: &Known<'t>,
+    places: &mut Vec<(AddressRange, Range<usize>)>,
     problems: &mut Problems,
 ) -> Option<Forward> {
     let on = row
@@ -39,6 +41,7 @@ pub(super) fn read<'t>(
     let hairpin = static_nat::hairpin(row, problems);
     let client = row.get("as").and_then(|value| {
         let read = pool::target(row, value, problems)?;
+        places.extend(read.places);
         Some(read.target)
     });
     if hairpin == Hairpin::Yes && client == Some(SourceTarget::Exempt) {

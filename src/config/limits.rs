@@ -14,10 +14,11 @@ use crate::nat::NoMapping;
 use crate::net::Profile;
 use crate::session::{Limits, WhenFull};
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "sessions",
     "half-open",
     "per-source",
+    "per-source-rate",
     "when-full",
     "fragment-memory",
     "fragment-memory-per-source",
@@ -106,6 +107,12 @@ pub(super) fn read<'t>(
     {
         limits.expectations = most as usize;
     }
+    limits.per_source_rate = row
+        .get("per-source-rate")
+        .and_then(|value| match value.get_ref() {
+            DeValue::String(_) => limited(value, &RATES, problems).and(None),
+            _ => rate_of(value, problems),
+        });
     let word = row.get("when-full").and_then(|value| {
         let word = table::text(value, "\"evict-idle\" or \"refuse\"", problems)?;
         names::choose(&word, &WHEN_FULL, "way to make room", problems)
@@ -247,6 +254,20 @@ fn limited(
         }
         _ => number(value, within, problems).map(Some),
     }
+}
+
+/// Reads how many a second, or that with how many at a time.
+pub(super) fn rate_of(value: &Value<'_>, problems: &mut Problems) -> Option<Rate> {
+    if !matches!(value.get_ref(), DeValue::Table(_)) {
+        let per_second = number(value, &RATES, problems)?;
+        return Some(Rate::new(per_second, per_second));
+    }
+    let keys = ["per-second", "burst"];
+    let by = Row::read(value, "a rate", &keys, problems)?;
+    let per_second = by.require("per-second", "`per-second = 20`", problems)?;
+    let per_second = number(per_second, &RATES, problems)?;
+    let burst = by.get("burst").and_then(|v| number(v, &RATES, problems));
+    Some(Rate::new(per_second, burst.unwrap_or(per_second)))
 }
 
 /// Reads how many sessions there may be.

@@ -18,6 +18,7 @@
 
 mod addresses;
 mod alg;
+mod carrier;
 mod code;
 mod devices;
 mod diagnostic;
@@ -33,6 +34,7 @@ mod lint;
 mod locations;
 mod names;
 mod nat;
+mod overlaps;
 mod pool;
 mod report;
 mod rules;

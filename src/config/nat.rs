@@ -13,8 +13,8 @@ use super::ids::Ids;
 use super::locations::Spans;
 use super::names::{MOST_ENTRIES, too_many};
 use super::table::{self, Row, Value};
-use super::{services, source_nat, static_nat, word};
-use crate::nat::{NatPolicy, NoMapping};
+use super::{overlaps, services, source_nat, static_nat, word};
+use crate::nat::{NatPolicy, NoMapping, SourceTarget};
 use crate::net::Profile;
 use crate::rules::Rule;
 
@@ -48,6 +48,8 @@ pub(super) fn read<'t>(
         &KEYS,
         problems,
     );
+    // The public addresses that rows give out, each with its place.
+    let (mut sources, mut of_forwards, mut statics) = (Vec::new(), Vec::new(), Vec::new());
     for value in rows(&row, "source", problems) {
         let Some(row) = Row::read(value, "a source translation", &source_nat::KEYS, problems)
         else {
@@ -55,8 +57,9 @@ pub(super) fn read<'t>(
         };
         let name = ids.read(&row, "translation", problems);
         spans.translations.push((name.clone(), row.extent()));
-        if let Some(translation) = source_nat::read(&row, name, known, problems) {
-            nat.policy.source.push(translation);
+        if let Some(read) = source_nat::read(&row, name, known, problems) {
+            sources.push((nat.policy.source.len(), read.places));
+            nat.policy.source.push(read.row);
         }
     }
     for value in rows(&row, "forward", problems) {
@@ -69,7 +72,9 @@ pub(super) fn read<'t>(
         let admit = row
             .get("admit")
             .and_then(|value| table::boolean(value, problems));
-        if let Some(forward) = forward::read(&row, name, services.as_deref(), known, problems) {
+        let places = &mut of_forwards;
+        let services_of = services.as_deref();
+        if let Some(forward) = forward::read(&row, name, services_of, known, places, problems) {
             if admit == Some(true) {
                 nat.rules
                     .push((admitting(&forward, services), row.extent()));
@@ -84,9 +89,20 @@ pub(super) fn read<'t>(
         };
         let name = ids.read(&row, "translation", problems);
         spans.translations.push((name.clone(), row.extent()));
-        let read = static_nat::read(&row, &name, known, problems);
-        nat.policy.statics.extend(read);
+        statics.extend(static_nat::read(&row, &name, known, problems));
     }
+    // That a static address is the gateway's own is said with the static row.
+    let is_pool = |place: &usize| {
+        let row = nat.policy.source.get(*place);
+        row.is_some_and(|row| row.target != SourceTarget::Masquerade)
+    };
+    let pools = sources.iter().filter(|(place, _)| is_pool(place));
+    let pools = pools.flat_map(|(_, places)| places);
+    overlaps::with_statics(pools.chain(&of_forwards), &statics, problems);
+    overlaps::of_ports(&nat.policy.source, &sources, problems);
+    nat.policy
+        .statics
+        .extend(statics.into_iter().map(|(row, _)| row));
     if let Some(value) = row.get("reserved")
         && let Some(reserved) = Row::read(value, "reserved ports", &RESERVED, problems)
     {
@@ -102,7 +118,7 @@ pub(super) fn read<'t>(
 fn by_profile(profile: Profile) -> NoMapping {
     match profile {
         Profile::Linux => NoMapping::Silent,
-        Profile::Rfc => NoMapping::HostUnreachable,
+        Profile::Rfc | Profile::Carrier => NoMapping::HostUnreachable,
     }
 }
 

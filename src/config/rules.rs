@@ -78,7 +78,7 @@ pub(super) fn read<'t>(
         // RFC 5382 REQ-4 against what every Linux host does.
         unsolicited_syn: match known.profile {
             Profile::Linux => UnsolicitedSyn::Refuse,
-            Profile::Rfc => UnsolicitedSyn::Hold,
+            Profile::Rfc | Profile::Carrier => UnsolicitedSyn::Hold,
         },
         route_options: RouteOptions::default(),
     };

@@ -2,21 +2,20 @@
 
 use std::ops::Range;
 
-use toml::de::DeValue;
-
+use super::carrier::{self, Carrier};
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use super::document::Known;
+use super::names;
 use super::pool::{self, Target};
 use super::rules::selector;
 use super::services;
 use super::table::{self, Row, Value};
-use super::{limits, names};
-use crate::nat::{AddressRange, PortChoice, PortOrder, Quota, SourceNat, SourceTarget};
+use crate::nat::{AddressRange, PortChoice, PortOrder, SourceNat, SourceTarget};
 use crate::net::{Dependence, Place, Profile, ZoneId};
 
 /// The keys of a source translation.
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 20] = [
     "id",
     "from",
     "to",
@@ -31,6 +30,12 @@ pub(super) const KEYS: [&str; 14] = [
     "mapping",
     "filtering",
     "max-ports",
+    "new-ports",
+    "max-sessions",
+    "blocks",
+    "deterministic",
+    "hold-down",
+    "log",
 ];
 
 const ORDERS: [(&str, PortOrder); 3] = [
@@ -39,13 +44,19 @@ const ORDERS: [(&str, PortOrder); 3] = [
     ("random", PortOrder::Random),
 ];
 
+/// A source translation, with the place of each of its public addresses.
+pub(super) struct Read {
+    pub(super) row: SourceNat,
+    pub(super) places: Vec<(AddressRange, Range<usize>)>,
+}
+
 /// Reads one source translation.
 pub(super) fn read<'t>(
     row: &Row<'t>,
     name: String,
     known: &Known<'t>,
     problems: &mut Problems,
-) -> Option<SourceNat> {
+) -> Option<Read> {
     let selector = selector(row, known, problems);
     if let Some(value) = row.get("to")
         && selector
@@ -63,8 +74,14 @@ pub(super) fn read<'t>(
             .help("name the zones that the connections leave by"),
         );
     }
-    let ports = ports(row, problems);
-    let (value, Target { target, places }) = match (row.get("map"), row.get("as")) {
+    let mut ports = ports(row, problems);
+    let (
+        value,
+        Target {
+            mut target,
+            mut places,
+        },
+    ) = match (row.get("map"), row.get("as")) {
         (Some(map), Some(other)) => {
             problems.push(
                 Diagnostic::new(
@@ -94,35 +111,46 @@ pub(super) fn read<'t>(
     for (range, place) in &places {
         lies_outside(range, place, &to, known, problems);
     }
+    if target == SourceTarget::Masquerade {
+        places.extend(own_addresses(value, &to, known));
+    }
     let (mapping, filtering) = by_profile(known.profile);
-    Some(SourceNat {
+    let mapping = dependence(row, "mapping", problems).unwrap_or(mapping);
+    let filtering = dependence(row, "filtering", problems).unwrap_or(filtering);
+    let Carrier {
+        terms,
+        blocks_per_client,
+    } = carrier::read(
+        row,
+        (&mut target, &mut ports),
+        (selector.source.as_ref(), filtering),
+        known.profile,
+        problems,
+    );
+    let row = SourceNat {
         name,
         selector,
         target,
         ports,
-        mapping: dependence(row, "mapping", problems).unwrap_or(mapping),
-        filtering: dependence(row, "filtering", problems).unwrap_or(filtering),
-        quota: quota(row, problems),
-    })
+        mapping,
+        filtering,
+        terms,
+        blocks_per_client,
+    };
+    Some(Read { row, places })
 }
 
-/// Reads how many public endpoints a client may hold: in all, or by protocol.
-fn quota(row: &Row<'_>, problems: &mut Problems) -> Option<Quota> {
-    let value = row.get("max-ports")?;
-    if !matches!(value.get_ref(), DeValue::Table(_)) {
-        let all = limits::sessions(value, problems);
-        return Some(Quota {
-            all,
-            ..Quota::default()
-        });
-    }
-    let by = Row::read(value, "a limit of ports", &["all", "tcp", "udp"], problems)?;
-    let mut most = |key| limits::sessions(by.get(key)?, problems);
-    Some(Quota {
-        all: most("all"),
-        tcp: most("tcp"),
-        udp: most("udp"),
-    })
+/// The addresses that masquerading takes.
+fn own_addresses(
+    value: &Value<'_>,
+    to: &[ZoneId],
+    known: &Known<'_>,
+) -> Vec<(AddressRange, Range<usize>)> {
+    let zones = to.iter().filter_map(|zone| known.zones.zones.get(*zone));
+    let addresses = zones.flat_map(|zone| zone.addresses.iter().copied());
+    addresses
+        .filter_map(|address| Some((AddressRange::new(address, address)?, value.span())))
+        .collect()
 }
 
 fn zone_of(place: &Place) -> Option<ZoneId> {
@@ -154,6 +182,11 @@ fn by_profile(profile: Profile) -> (Dependence, Dependence) {
         Profile::Rfc => (
             Dependence::EndpointIndependent,
             Dependence::AddressDependent,
+        ),
+        // RFC 6888 REQ-7.
+        Profile::Carrier => (
+            Dependence::EndpointIndependent,
+            Dependence::EndpointIndependent,
         ),
     }
 }
@@ -190,8 +223,13 @@ fn has_addresses(value: &Value<'_>, to: &[ZoneId], known: &Known<'_>, problems: 
 /// Keys about pools and ports say nothing of what has neither.
 fn without_effect(row: &Row<'_>, target: &SourceTarget, problems: &mut Problems) {
     let idle: &[&str] = match target {
+        // Whose ports come by the block has them at one address.
+        SourceTarget::Pool(..) if row.get("blocks").or(row.get("deterministic")).is_some() => {
+            &["pooling"]
+        }
         SourceTarget::Pool(..) => &[],
-        SourceTarget::Masquerade | SourceTarget::Network(_) => &["pooling"],
+        SourceTarget::Network(_) => &["pooling", "blocks"],
+        SourceTarget::Masquerade | SourceTarget::Deterministic(_) => &["pooling"],
         SourceTarget::Exempt => &[
             "pooling",
             "ports",
@@ -199,6 +237,11 @@ fn without_effect(row: &Row<'_>, target: &SourceTarget, problems: &mut Problems)
             "mapping",
             "filtering",
             "max-ports",
+            "new-ports",
+            "max-sessions",
+            "blocks",
+            "hold-down",
+            "log",
         ],
     };
     for (key, place) in idle

@@ -1,5 +1,7 @@
 //! `nat.static`: inside hosts with a public address of their own, both ways.
 
+use std::ops::Range;
+
 use super::addresses::{self, HostPart};
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
@@ -18,7 +20,7 @@ pub(super) fn read<'t>(
     name: &str,
     known: &Known<'t>,
     problems: &mut Problems,
-) -> Vec<Static> {
+) -> Vec<(Static, Range<usize>)> {
     let example = "`on = \"wan\"`, the zone in which the public addresses are known";
     let on = row.require("on", example, problems);
     let on = on.and_then(|value| known.zones.one(value, problems));
@@ -80,7 +82,8 @@ pub(super) fn read<'t>(
         outside,
         hairpin,
     };
-    pairs.into_iter().map(of_pair).collect()
+    let place = |row| (row, outside.span());
+    pairs.into_iter().map(of_pair).map(place).collect()
 }
 
 /// A hairpin's clients are seen by an address of the gateway where they have

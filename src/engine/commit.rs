@@ -22,6 +22,15 @@ impl Engine {
         out: &mut Output,
     ) {
         let verdict = decision.judgement.verdict;
+        if let Some(shortage) = decision.shortage
+            && let Some(packets) = self.alarms.sound(&shortage, now)
+        {
+            out.events.push(Event::Short {
+                at: now,
+                shortage,
+                packets,
+            });
+        }
         match decision.plan {
             Plan::Gathered(gathered) => {
                 self.gathered(now, arrival, frame, verdict, *gathered, out);
@@ -264,7 +273,7 @@ impl Engine {
             rewriting.apply(frame, headers, &mut self.payload, &mut out.more);
         }
         if after == After::Ends
-            && let Some(session) = self.end(handle)
+            && let Some(session) = self.end(handle, now)
         {
             let ending = Ending::Refused;
             out.events.push(Event::Ended {
@@ -273,6 +282,7 @@ impl Engine {
                 ending,
                 packets: 0,
             });
+            self.write_notes(now, out);
         }
     }
 
@@ -318,9 +328,9 @@ impl Engine {
         // A mapping that lives by the session which makes room lives on.
         let makes_room = replaces.is_some() || evicts.is_some();
         if makes_room {
-            self.sessions.reserve(&origin);
+            self.sessions.reserve(&origin, now);
         }
-        if let Some(old) = replaces.and_then(|handle| self.end(handle)) {
+        if let Some(old) = replaces.and_then(|handle| self.end(handle, now)) {
             out.events.push(Event::Ended {
                 at: now,
                 session: old,
@@ -328,7 +338,7 @@ impl Engine {
                 packets: 0,
             });
         }
-        if let Some(victim) = evicts.and_then(|handle| self.end(handle)) {
+        if let Some(victim) = evicts.and_then(|handle| self.end(handle, now)) {
             self.counters.count_evicted(victim.standing());
             out.events.push(Event::Ended {
                 at: now,
@@ -363,7 +373,13 @@ impl Engine {
             parent.children.push(handle);
         }
         if makes_room {
-            self.sessions.release(&origin);
+            self.sessions.release(&origin, now);
+        }
+        if let Some(rate) = self.policy.limits.per_source_rate
+            && !matches!(by, Admission::Expected(..))
+        {
+            let source = origin.tuples.original.source.address;
+            self.sessions.spend_of_source(source, rate, now);
         }
         let direction = first.direction;
         if let Some(kind) = origin.alg {
@@ -375,6 +391,7 @@ impl Engine {
             self.held_syns.forget(tuple);
         }
         out.events.push(Event::Began(handle));
+        self.write_notes(now, out);
         if let Some(mut step) = control {
             self.carry_on(now, handle, &mut step, out);
             if let Some(control) = self.controls.get_mut(&handle.id()) {
@@ -390,8 +407,8 @@ impl Engine {
     }
 
     /// Takes a session away, and with it what hangs on it.
-    pub(super) fn end(&mut self, handle: Handle) -> Option<Session> {
-        let session = self.sessions.remove(handle)?;
+    pub(super) fn end(&mut self, handle: Handle, at: Timestamp) -> Option<Session> {
+        let session = self.sessions.remove(handle, at)?;
         self.forget_control(&session);
         Some(session)
     }

@@ -18,7 +18,7 @@ use crate::nat::ports_from;
 use crate::net::{Asking, Direction, Endpoint, Place, Port, Protocol, Timestamp, Tuple, ZoneId};
 use crate::rules::RuleId;
 use crate::session::{
-    Expectation, ExpectedTuple, Handle, Origin, Readiness, Sessions, TupleHash, Usage,
+    Expectation, ExpectedTuple, Handle, Mappings, Origin, Readiness, Sessions, TupleHash, Usage,
 };
 
 /// What an ALG asked for.
@@ -127,8 +127,11 @@ impl<'a> EngineDesk<'a> {
             sessions, policy, ..
         } = self.circumstances;
         let mapping = sessions.mappings().usage(tuple.protocol, public);
-        if matches!(mapping, Usage::Mapped(mapping) if mapping.inside != announcement.endpoint) {
-            return true;
+        match mapping {
+            // Nobody may have it yet.
+            Usage::Resting => return true,
+            Usage::Mapped(mapping) if mapping.inside != announcement.endpoint => return true,
+            _ => {}
         }
         let arrives_by = self.origin.egress[announcement.by];
         let inward = policy.nat.inward(arrives_by, tuple, &policy.zones);
@@ -141,6 +144,9 @@ impl<'a> EngineDesk<'a> {
     fn drawn_from(&self, by: Direction) -> Option<RangeInclusive<u16>> {
         if by != Direction::Original {
             return None;
+        }
+        if let Some(range) = self.clients_own() {
+            return Some(range);
         }
         let Circumstances { policy, hash, .. } = self.circumstances;
         let tuples = &self.origin.tuples;
@@ -160,6 +166,21 @@ impl<'a> EngineDesk<'a> {
             .outward(&asking, inward.as_ref(), places, |_| hash.of(&asking.tuple));
         let range = outward.row?.ports.range.as_ref()?;
         Some(range.start().0..=range.end().0)
+    }
+
+    /// The range or block of its client's own that the control session's public
+    /// endpoint lies in.
+    fn clients_own(&self) -> Option<RangeInclusive<u16>> {
+        let holding = Mappings::holding(self.origin)?;
+        let row = self
+            .circumstances
+            .policy
+            .nat
+            .source
+            .get(holding.row.place())?;
+        let (_, public) = holding.public;
+        row.has_ranges()
+            .then(|| row.range_around(holding.client, public))?
     }
 
     /// The first endpoint that will do.

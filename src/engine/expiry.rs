@@ -11,8 +11,11 @@
 //! run out together, what their ends are sent has a rate: a session whose turn comes
 //! later lives until then, and goes on if anything of it passes.
 
+use std::time::Duration;
+
 use super::{Ending, Engine, Event, Made, Output, Unfinished};
-use crate::net::{Direction, Timestamp};
+use crate::nat::SourceTarget;
+use crate::net::{Direction, RowId, Timestamp};
 use crate::packet::{self, Speech};
 use crate::session::{Handle, OnExpiry, Probing, Session, State, TcpState, Tracked, Turn};
 
@@ -20,10 +23,14 @@ use crate::session::{Handle, OnExpiry, Probing, Session, State, TcpState, Tracke
 /// keep-alive may be lost (RFC 1122 section 4.2.3.6), and its answer too.
 const ROUNDS: u8 = 3;
 
+/// How often the parameters of deterministic rows are written down.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl Engine {
     /// Everything that is due by `now`, in the order in which it was due.
     pub fn expire(&mut self, now: Timestamp, out: &mut Output) {
         self.now = self.now.max(now);
+        self.tell_parameters(out);
         loop {
             // Sessions only up to the next announcement: a control session that
             // ends takes what it announced with it, but not what ended before.
@@ -58,6 +65,7 @@ impl Engine {
                     out.made.extend(told);
                 }
             } else if until == self.now {
+                self.sessions.awaken(self.now);
                 return;
             }
             // Else the note of an announcement that was met before: it is gone now.
@@ -73,6 +81,7 @@ impl Engine {
             sessions,
             self.fragments.next_deadline(),
             self.held_syns.next_deadline(),
+            self.parameters_due,
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -125,7 +134,7 @@ impl Engine {
             self.sessions.prolong(handle, until, Some(next));
             return;
         }
-        let Some(session) = self.end(handle) else {
+        let Some(session) = self.end(handle, at) else {
             return;
         };
         out.events.push(Event::Ended {
@@ -135,6 +144,32 @@ impl Engine {
             packets: made.len(),
         });
         out.made.extend(made);
+        self.write_notes(at, out);
+    }
+
+    /// Passes on what is to be written down of public endpoints.
+    pub(super) fn write_notes(&mut self, at: Timestamp, out: &mut Output) {
+        let notes = self.sessions.notes();
+        out.events
+            .extend(notes.map(|note| Event::Noted { at, note }));
+    }
+
+    /// The parameters of deterministic rows, when the engine begins and once a day.
+    fn tell_parameters(&mut self, out: &mut Output) {
+        let Some(due) = self.parameters_due.filter(|due| *due <= self.now) else {
+            return;
+        };
+        // A day that nobody was here for is not made up for.
+        let at = match due.after(A_DAY) <= self.now {
+            true => self.now,
+            false => due,
+        };
+        self.parameters_due = Some(at.after(A_DAY));
+        let rows = self.policy.nat.source.iter().enumerate();
+        let rows = rows.filter(|(_, row)| matches!(row.target, SourceTarget::Deterministic(_)));
+        let rows = rows.filter_map(|(place, _)| RowId::of_place(place));
+        let told = rows.map(|row| Event::Parameters { at, row });
+        out.events.extend(told);
     }
 
     /// Until when a control session lives though nothing is said in it: while a

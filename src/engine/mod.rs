@@ -27,9 +27,11 @@ mod output;
 mod policy;
 mod rates;
 mod reason;
+mod shortage;
 mod unsolicited;
 mod voice;
 
+pub use crate::net::Rate;
 pub use counters::Counters;
 pub use far_end::FarEnd;
 pub use fragments::{FragmentLimits, Patience, Unfinished};
@@ -37,8 +39,9 @@ pub use judgement::{CtState, Judgement, Verdict};
 pub use observer::{Lease, Moved, Observer, Silent, Step, Unread};
 pub use output::{Ending, Event, Made, Output};
 pub use policy::{Passage, Policy, RouteOptions};
-pub use rates::{AnswerKind, AnswerRates, Rate};
+pub use rates::{AnswerKind, AnswerRates};
 pub use reason::Reason;
+pub use shortage::Shortage;
 pub use unsolicited::{Holding, Unanswered, UnsolicitedSyn};
 
 use std::sync::Arc;
@@ -48,6 +51,7 @@ use hashbrown::HashMap;
 use self::control::Control;
 use self::fragments::Fragments;
 use self::rates::Limiter;
+use self::shortage::Alarms;
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
 use crate::packet::Checksum;
@@ -115,6 +119,9 @@ pub struct Engine {
     fragments: Fragments,
     held_syns: HeldSyns,
     limiter: Limiter,
+    alarms: Alarms,
+    /// When the parameters of deterministic rows are written down next.
+    parameters_due: Option<Timestamp>,
     counters: Counters,
     /// The latest moment that was given: time never runs backwards here.
     now: Timestamp,
@@ -128,15 +135,20 @@ impl Engine {
     pub fn new(policy: Arc<Policy>, options: Options, now: Timestamp) -> Self {
         let hash = TupleHash::from_seed(options.seed);
         let counters = Counters::new(&policy);
+        let terms = policy.nat.source.iter().map(|row| row.terms.clone());
+        let sessions = Sessions::with_terms(options.seed, terms.collect());
+        let parameters_due = policy.nat.has_parameters().then_some(Timestamp::EPOCH);
         Self {
             policy,
             options,
             hash,
-            sessions: Sessions::new(options.seed),
+            sessions,
             controls: HashMap::with_hasher(hash),
             fragments: Fragments::new(hash),
             held_syns: HeldSyns::new(hash),
             limiter: Limiter::new(hash),
+            alarms: Alarms::new(hash),
+            parameters_due,
             counters,
             now,
             payload: Vec::new(),

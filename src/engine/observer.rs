@@ -115,8 +115,8 @@ pub enum Moved {
     OutOfRange,
     /// The operator keeps it, or a forward has it.
     Reserved,
-    /// Packets of strangers to it lead elsewhere by the rule file.
-    Published,
+    /// Somebody let go of it lately, and it rests.
+    Resting,
     /// It is this socket's own.
     Owned(Endpoint),
     /// Others use it, and it would have to be the socket's own.

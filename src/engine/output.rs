@@ -1,10 +1,10 @@
 //! What the engine gives back besides the verdict.
 
-use super::{Unanswered, Unfinished};
-use crate::alg::Note;
-use crate::net::{Timestamp, ZoneId};
+use super::{Shortage, Unanswered, Unfinished};
+use crate::alg;
+use crate::net::{RowId, Timestamp, ZoneId};
 use crate::packet::Checksum;
-use crate::session::{Expectation, Handle, Session, SessionId};
+use crate::session::{Expectation, Handle, Note, Session, SessionId};
 
 /// A packet that the gateway itself made: an RST, a keep-alive, an ICMP error, an
 /// echo reply.
@@ -66,12 +66,37 @@ pub enum Event {
         /// The control session; `None` of one that did not begin.
         session: Option<SessionId>,
         /// What.
-        note: Note,
+        note: alg::Note,
     },
     /// A data session that an ALG announced never came.
     Unmet(Expectation),
     /// A datagram never became whole, or had to make room for others.
     Unfinished(Unfinished),
+    /// Something that a row of source translation wants written down.
+    Noted {
+        /// When it was.
+        at: Timestamp,
+        /// What.
+        note: Note,
+    },
+    /// The parameters of a row of deterministic translation: when the engine
+    /// begins, and once a day (RFC 7422 section 3).
+    Parameters {
+        /// When.
+        at: Timestamp,
+        /// Which row.
+        row: RowId,
+    },
+    /// There is too little of something. More of the same is counted, and told a
+    /// minute later at the earliest.
+    Short {
+        /// When.
+        at: Timestamp,
+        /// Of what, for whom.
+        shortage: Shortage,
+        /// For how many packets since it was told last.
+        packets: u64,
+    },
     /// A SYN from outside was held for long enough, and nobody inside had asked
     /// for it.
     Unanswered(Unanswered),
@@ -86,7 +111,12 @@ impl Event {
             Self::Ended { packets, .. } | Self::Probed { packets, .. } => *packets,
             Self::Unfinished(unfinished) => unfinished.packets,
             Self::Unanswered(unanswered) => unanswered.packets,
-            Self::Began(_) | Self::Unmet(_) | Self::Alg { .. } => 0,
+            Self::Began(_)
+            | Self::Unmet(_)
+            | Self::Alg { .. }
+            | Self::Noted { .. }
+            | Self::Parameters { .. }
+            | Self::Short { .. } => 0,
         }
     }
 }

@@ -13,36 +13,9 @@
 //! never withheld: what is one too many waits for its turn.
 
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 
-use crate::net::Timestamp;
+use crate::net::{Bucket, Rate, Timestamp};
 use crate::session::TupleHash;
-
-/// How often: so many a second, and so many at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// How many a second, in the long run.
-    pub per_second: NonZeroU32,
-    /// How many at a time, after a pause.
-    pub burst: NonZeroU32,
-}
-
-impl Rate {
-    /// A rate; zero is taken as one.
-    #[must_use]
-    pub fn new(per_second: u32, burst: u32) -> Self {
-        let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
-        Self {
-            per_second: at_least_one(per_second),
-            burst: at_least_one(burst),
-        }
-    }
-
-    /// Nanoseconds that one takes.
-    fn interval(self) -> u64 {
-        1_000_000_000 / u64::from(self.per_second.get())
-    }
-}
 
 /// How often the gateway itself speaks; `None`: as often as it is asked. The
 /// defaults for errors are Linux's (`icmp_msgs_per_sec`, `icmp_msgs_burst`,
@@ -95,35 +68,6 @@ impl std::fmt::Display for AnswerKind {
             Self::TooBig => "too-big messages",
             Self::Reset => "resets",
         })
-    }
-}
-
-/// A token bucket, as the moment at which it will be full again.
-#[derive(Debug, Clone, Copy, Default)]
-struct Bucket {
-    full_at: Timestamp,
-}
-
-impl Bucket {
-    fn has_one(self, rate: Rate, now: Timestamp) -> bool {
-        let missing = u64::from(rate.burst.get() - 1) * rate.interval();
-        self.full_at.as_nanos() <= now.as_nanos().saturating_add(missing)
-    }
-
-    /// Takes so many; the moment at which there is the first of them.
-    fn book(&mut self, rate: Rate, now: Timestamp, count: usize) -> Timestamp {
-        let missing = u64::from(rate.burst.get() - 1) * rate.interval();
-        let free = Timestamp::from_nanos(self.full_at.as_nanos().saturating_sub(missing));
-        let taken = (count as u64).saturating_mul(rate.interval());
-        let turn = free.max(now);
-        let from = self.full_at.max(turn).as_nanos();
-        self.full_at = Timestamp::from_nanos(from.saturating_add(taken));
-        turn
-    }
-
-    fn take_one(&mut self, rate: Rate, now: Timestamp) {
-        let from = self.full_at.max(now).as_nanos();
-        self.full_at = Timestamp::from_nanos(from.saturating_add(rate.interval()));
     }
 }
 

@@ -88,6 +88,8 @@ reasons! {
     HalfOpenLimit => "half-open-limit",
     /// Its source has as many sessions as one may have.
     SourceLimit => "source-limit",
+    /// Its source begins sessions more often than one may.
+    SourceRate => "source-rate",
     /// The rule has let in as many sessions as it may.
     RuleLimit => "rule-limit",
     // --- what the gateway asked itself
@@ -117,6 +119,10 @@ reasons! {
     NatPortsExhausted => "nat-ports-exhausted",
     /// The client holds as many public endpoints as one may.
     NatClientLimit => "nat-client-limit",
+    /// The client takes new public endpoints more often than one may.
+    NatClientRate => "nat-client-rate",
+    /// There are as many sessions by the public endpoint as there may be.
+    NatMappingLimit => "nat-mapping-limit",
     /// The translation names no address of this packet's family.
     NatNoAddress => "nat-no-address",
     /// An invalid packet that a rule allows, with no session to translate it by.

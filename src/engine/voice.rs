@@ -15,7 +15,8 @@ impl Engine {
     pub(super) fn refusal(&self, zone: ZoneId, headers: &Headers) -> Answer {
         let complaint = match self.policy.profile {
             Profile::Linux => Complaint::PortUnreachable, // as nftables' reject
-            Profile::Rfc => Complaint::Prohibited,        // RFC 1812 section 5.2.7.1
+            // RFC 1812 section 5.2.7.1
+            Profile::Rfc | Profile::Carrier => Complaint::Prohibited,
         };
         match self.is_hidden(headers.destination, zone, headers) {
             true => Answer::Error(complaint),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::engine::{AnswerRates, FragmentLimits, Passage, Policy, UnsolicitedSyn};
 use crate::nat::{NoMapping, Pooling, SourceTarget};
-use crate::net::{Family, Profile};
+use crate::net::Family;
 use crate::rules::Rule;
 use crate::session::WhenFull;
 
@@ -44,11 +44,14 @@ pub(super) fn sysctls(policy: &Policy, missing: &mut Vec<String>) -> String {
     if answers.resets != AnswerRates::default().resets && answers.resets.is_some() {
         missing.push("limits.resets-per-second: the kernel's resets have no rate".to_owned());
     }
-    if policy.profile == Profile::Rfc {
+    if policy.profile.is_by_rfc() {
         missing.push("profile: the kernel forwards reserved addresses (240.0.0.0/4)".to_owned());
     }
     if limits.half_open.is_some() {
         missing.push("limits.half-open: conntrack counts no sessions by state".to_owned());
+    }
+    if limits.per_source_rate.is_some() {
+        missing.push("limits.per-source-rate: nft limits packets, before any rule".to_owned());
     }
     if limits.when_full == WhenFull::Refuse {
         missing.push("limits.when-full: a full conntrack table always drops early".to_owned());

@@ -121,7 +121,7 @@ impl Writer<'_> {
     pub(super) fn reject(&mut self, row: &str, alternatives: &[Alternative]) {
         let other = match self.policy.profile {
             Profile::Linux => "reject with icmpx port-unreachable",
-            Profile::Rfc => "reject with icmpx admin-prohibited",
+            Profile::Rfc | Profile::Carrier => "reject with icmpx admin-prohibited",
         };
         for alternative in alternatives {
             let one = std::slice::from_ref(alternative);

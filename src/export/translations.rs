@@ -16,7 +16,7 @@ use crate::nat::{
     AddressRange, Forward, Hairpin, NoMapping, Pool, Pooling, PortChoice, PortOrder, Server,
     ServerPort, SourceNat, SourceTarget, Static,
 };
-use crate::net::{AddressSet, Dependence, Family, Place, Port, Protocol, Traffic, ZoneId};
+use crate::net::{AddressSet, Dependence, Family, Logged, Place, Port, Protocol, Traffic, ZoneId};
 
 /// Marks of sessions whose forward says what the client becomes: this and the
 /// place of the forward.
@@ -284,12 +284,7 @@ impl Writer<'_> {
             None => all.collect(),
             Some(places) => all.filter(|z| places.contains(&Place::Zone(*z))).collect(),
         };
-        if row.quota.is_some() {
-            self.missing.push(format!(
-                "nat.source {}: a limit of public endpoints for each client",
-                row.name
-            ));
-        }
+        self.carrier(row);
         let usual = Dependence::AddressAndPortDependent;
         if (row.mapping, row.filtering) != (usual, usual) {
             self.missing.push(format!(
@@ -324,6 +319,41 @@ impl Writer<'_> {
         self.become_target(&row.name, (&row.target, &row.ports), &zones, to);
     }
 
+    /// Names what the kernel has nothing like of a row for many that share.
+    fn carrier(&mut self, row: &SourceNat) {
+        let terms = &row.terms;
+        let is_fixed = matches!(row.target, SourceTarget::Deterministic(_));
+        let logs = terms.log != Logged::Nothing;
+        let missing = [
+            (
+                terms.quota.is_some(),
+                "a limit of public endpoints for each client",
+            ),
+            (
+                terms.rate.is_some(),
+                "a rate of new public endpoints for each client",
+            ),
+            (
+                terms.max_sessions.is_some(),
+                "a limit of sessions by one public endpoint",
+            ),
+            (is_fixed, "a range of ports for each client by arithmetic"),
+            (
+                terms.blocks.is_some(),
+                "blocks of ports that clients have for themselves",
+            ),
+            (
+                terms.hold_down.is_some(),
+                "ports that rest before others get them",
+            ),
+            (logs, "a log of who has which ports"),
+        ];
+        for (_, what) in missing.into_iter().filter(|(is_there, _)| *is_there) {
+            self.missing
+                .push(format!("nat.source {}: {what}", row.name));
+        }
+    }
+
     /// Makes a source what `target` says; `conditions` gives those of what
     /// leaves by some zones.
     fn become_target(
@@ -350,6 +380,14 @@ impl Writer<'_> {
                 let conditions = conditions(self, zones);
                 self.snat(row, &conditions, |family| {
                     chosen(pool, *pooling, ports, family)
+                });
+            }
+            // Said to be missing: it is at least the right addresses.
+            SourceTarget::Deterministic(plan) => {
+                let conditions = conditions(self, zones);
+                let pool = plan.addresses();
+                self.snat(row, &conditions, |family| {
+                    chosen(pool, Pooling::Paired, ports, family)
                 });
             }
             SourceTarget::Network(pairs) => {

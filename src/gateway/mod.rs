@@ -23,6 +23,7 @@ mod device;
 mod error;
 mod packet_loop;
 mod port;
+mod records;
 mod routing;
 mod sysctl;
 
@@ -31,6 +32,7 @@ pub use device::Origin;
 pub use error::GatewayError;
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -44,19 +46,23 @@ use self::clock::Clock;
 use self::device::TunDevice;
 use self::packet_loop::PacketLoop;
 use self::port::Port;
+use self::records::Records;
 use self::routing::HostNetwork;
 use crate::config::Compiled;
 use crate::engine::{self, Checksums, Engine};
 use crate::net::Zones;
 
 /// How the gateway runs, besides what the rule file says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Options {
     /// Where all random-looking choices come from; `None`: from the kernel's
     /// randomness, so that nobody outside can foresee them.
     pub seed: Option<u64>,
     /// What to do about the checksums of arriving packets.
     pub checksums: Checksums,
+    /// The file to which the mapping log is appended; `None`: its records go to
+    /// the log of all else.
+    pub mapping_log: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -64,6 +70,7 @@ impl Default for Options {
         Self {
             seed: None,
             checksums: Checksums::Verify,
+            mapping_log: None,
         }
     }
 }
@@ -104,6 +111,10 @@ async fn serve_with(
     compiled: Compiled,
     options: Options,
 ) -> Result<Summary, GatewayError> {
+    let records = match &options.mapping_log {
+        Some(file) => Records::open(file)?,
+        None => Records::told(),
+    };
     let mut ports = Vec::with_capacity(devices.len());
     for (device, wanted) in devices.into_iter().zip(&compiled.devices) {
         host.attach(&device, wanted).await?;
@@ -122,11 +133,11 @@ async fn serve_with(
     }
     let clock = Clock::start();
     let engine_options = engine::Options {
-        seed: seed(options)?,
+        seed: seed(&options)?,
         checksums: options.checksums,
     };
     let engine = Engine::new(Arc::new(compiled.policy), engine_options, clock.now());
-    let mut running = Running::start(PacketLoop::new(engine, clock, ports))?;
+    let mut running = Running::start(PacketLoop::new(engine, clock, ports, records))?;
     info!("gateway ready");
     tokio::select! {
         name = signals.next() => info!(signal = name, "stopping"),
@@ -140,7 +151,7 @@ fn zone_names(zones: &Zones, ids: &[crate::net::ZoneId]) -> String {
     names.join(",")
 }
 
-fn seed(options: Options) -> Result<u64, GatewayError> {
+fn seed(options: &Options) -> Result<u64, GatewayError> {
     if let Some(seed) = options.seed {
         return Ok(seed);
     }

@@ -19,6 +19,7 @@ use super::GatewayError;
 use super::clock::Clock;
 use super::counters::{DeviceCounters, Summary};
 use super::port::{Egress, Port};
+use super::records::Records;
 use crate::engine::{Arrival, Engine, Made, Output, Reason, Silent, Verdict};
 use crate::net::{Timestamp, ZoneId};
 
@@ -45,12 +46,19 @@ struct Forwarder {
     /// The packet that the engine works on.
     frame: Vec<u8>,
     out: Output,
+    records: Records,
 }
 
 impl<F: AsFd> PacketLoop<F> {
     /// A loop that passes packets between `ports` as `engine` says. `clock` is
     /// the one that the engine was started by.
-    pub(super) fn new(engine: Engine, clock: Clock, ports: Vec<Port<F>>) -> Self {
+    pub(super) fn new(
+        engine: Engine,
+        clock: Clock,
+        ports: Vec<Port<F>>,
+        mut records: Records,
+    ) -> Self {
+        records.begin(clock.now());
         let egress = Egress::of(&ports, &engine.policy().zones);
         Self {
             ports,
@@ -62,6 +70,7 @@ impl<F: AsFd> PacketLoop<F> {
                 buffer: vec![0; LARGEST_PACKET].into_boxed_slice(),
                 frame: Vec::with_capacity(LARGEST_PACKET),
                 out: Output::default(),
+                records,
             },
         }
     }
@@ -108,6 +117,7 @@ fn work<F: AsFd>(
             }
         }
         forwarder.expire(ports);
+        forwarder.records.flush();
         // What lay in the devices by then was still handled, a burst of each.
         if told_to_stop {
             return Ok(());
@@ -192,6 +202,7 @@ impl Forwarder {
         }
         for event in &self.out.events {
             debug!(%now, ?event, "session");
+            self.records.event(event, self.engine.policy());
         }
         self.out.clear();
     }

@@ -43,6 +43,7 @@ impl NatPolicy {
                 SourceTarget::Masquerade => zones.own_address(known_in, family) == Some(address),
                 SourceTarget::Pool(pool, _) => pool.contains(address),
                 SourceTarget::Network(pairs) => pairs.iter().any(|(_, to)| to.contains(&address)),
+                SourceTarget::Deterministic(plan) => plan.addresses().contains(address),
                 SourceTarget::Exempt => false,
             };
             becomes && place.is_none_or(|places| places.contains(&Place::Zone(known_in)))

@@ -47,23 +47,6 @@ impl NatPolicy {
         })
     }
 
-    /// Whether packets like this one that arrive by `on` lead somewhere by some
-    /// row, whoever sends them.
-    #[must_use]
-    pub fn is_published(&self, on: ZoneId, tuple: &Tuple, zones: &Zones) -> bool {
-        let address = tuple.destination.address;
-        let is_forwarded = |row: &Forward| {
-            row.on == on
-                && row.is_public(address, zones)
-                && row.traffic.iter().any(|traffic| traffic.covers(tuple))
-        };
-        self.forwards.iter().any(is_forwarded)
-            || self
-                .statics
-                .iter()
-                .any(|row| row.meets(on, tuple).is_some())
-    }
-
     /// The tuples with which a packet may have been sent that arrives inside,
     /// through some row on `from`, as `inward`. Each has to be tried.
     pub fn public_endpoints<'a>(

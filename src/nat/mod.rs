@@ -10,6 +10,7 @@
 //! client and the real server.
 
 mod concern;
+mod deterministic;
 mod inward;
 mod outward;
 mod policy;
@@ -18,11 +19,12 @@ mod ports;
 mod reserved;
 mod row;
 
+pub use deterministic::Deterministic;
 pub use inward::Inward;
 pub use outward::{Outward, SourceChoice};
 pub use policy::{
-    Forward, Hairpin, NatPolicy, NoMapping, Pooling, PortChoice, PortOrder, Quota, Server,
-    ServerPort, SourceNat, SourceTarget, Static,
+    Forward, Hairpin, NatPolicy, NoMapping, Pooling, PortChoice, PortOrder, Server, ServerPort,
+    SourceNat, SourceTarget, Static,
 };
 pub use pool::{AddressRange, Pool, same_host};
-pub use ports::{ports_from, unique_source};
+pub use ports::{Search, ports_from};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::inward::Inward;
 use super::policy::{NatPolicy, Pooling, SourceNat, SourceTarget};
 use super::pool::same_host;
-use crate::net::{Asking, Family, NatRow, Place, Services, ZoneId, Zones};
+use crate::net::{Asking, Family, NatRow, Place, RowId, Services, ZoneId, Zones};
 
 /// What the source translation says of a new connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,19 @@ pub struct Outward<'p> {
     pub choice: SourceChoice,
     /// What says more of it; `None`: all else as is usual.
     pub row: Option<&'p SourceNat>,
+}
+
+impl Outward<'_> {
+    /// The row of `nat.source` that gives the address.
+    #[must_use]
+    pub fn row_id(&self) -> Option<RowId> {
+        let place = match self.choice {
+            SourceChoice::From(NatRow::Source(place), _)
+            | SourceChoice::NoAddress(NatRow::Source(place)) => place,
+            _ => return None,
+        };
+        RowId::of_place(usize::from(place))
+    }
 }
 
 impl NatPolicy {
@@ -149,6 +162,7 @@ impl SourceTarget {
                 Place::Gateway => None,
             },
             Self::Pool(pool, pooling) => pool.draw(family, draw(*pooling)),
+            Self::Deterministic(plan) => plan.range_of(client).map(|(address, _)| address),
             Self::Network(pairs) => pairs
                 .iter()
                 .find_map(|(from, to)| same_host(client, *from, *to)),

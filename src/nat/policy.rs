@@ -5,8 +5,9 @@ use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 
+use super::deterministic::Deterministic;
 use super::pool::Pool;
-use crate::net::{AddressSet, Dependence, Port, Selector, Traffic, ZoneId};
+use crate::net::{AddressSet, Dependence, Endpoint, Port, Selector, Terms, Traffic, ZoneId};
 
 /// All translations of a policy, each list in the order of the file; the first
 /// row that fits a new connection decides.
@@ -25,6 +26,16 @@ pub struct NatPolicy {
     pub no_mapping: NoMapping,
 }
 
+impl NatPolicy {
+    /// Whether there are rows of deterministic translation, whose parameters are
+    /// to be written down.
+    #[must_use]
+    pub fn has_parameters(&self) -> bool {
+        let mut targets = self.source.iter().map(|row| &row.target);
+        targets.any(|target| matches!(target, SourceTarget::Deterministic(_)))
+    }
+}
+
 /// One row of source translation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceNat {
@@ -40,20 +51,42 @@ pub struct SourceNat {
     pub mapping: Dependence,
     /// Which far ends may come in by it.
     pub filtering: Dependence,
-    /// How many public endpoints each client may hold by this row.
-    pub quota: Option<Quota>,
+    /// On what terms it gives out public endpoints.
+    pub terms: Terms,
+    /// How many blocks of [`Terms::blocks`] each client may have at an address.
+    pub blocks_per_client: u16,
 }
 
-/// How many public endpoints one inside address may hold (RFC 6888 REQ-4);
-/// `None`: any number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Quota {
-    /// In all.
-    pub all: Option<u32>,
-    /// Of TCP.
-    pub tcp: Option<u32>,
-    /// Of UDP.
-    pub udp: Option<u32>,
+impl SourceNat {
+    /// The ports that a client has for its own at this address, and nobody else.
+    #[must_use]
+    pub fn own_ports(&self, client: IpAddr, address: IpAddr) -> Option<RangeInclusive<u16>> {
+        let SourceTarget::Deterministic(plan) = &self.target else {
+            return None;
+        };
+        let (own, ports) = plan.range_of(client)?;
+        (own == address).then_some(ports)
+    }
+
+    /// Whether clients get their ports from ranges or blocks that they have for
+    /// themselves.
+    #[must_use]
+    pub fn has_ranges(&self) -> bool {
+        self.terms.blocks.is_some() || matches!(self.target, SourceTarget::Deterministic(_))
+    }
+
+    /// The range or block of the client's that this public endpoint lies in.
+    #[must_use]
+    pub fn range_around(&self, client: IpAddr, public: Endpoint) -> Option<RangeInclusive<u16>> {
+        let own = self.own_ports(client, public.address);
+        let own = own.filter(|ports| ports.contains(&public.port.0));
+        own.or_else(|| {
+            let layout = self.terms.blocks?;
+            layout
+                .block_of(public.port)
+                .map(|block| layout.ports(block))
+        })
+    }
 }
 
 /// What the sender is told of a connection for which there is no public
@@ -80,6 +113,8 @@ pub enum SourceTarget {
     /// The host of the same number in another network (one of each family at
     /// most): from, to.
     Network(Vec<(IpNet, IpNet)>),
+    /// The one that arithmetic says (RFC 7422).
+    Deterministic(Box<Deterministic>),
     /// Itself: no translation, and no later row is asked.
     Exempt,
 }

@@ -105,6 +105,37 @@ impl Pool {
             .filter(move |range| range.family() == family)
     }
 
+    /// How many IPv4 addresses it has.
+    pub(super) fn count_v4(&self) -> u64 {
+        let counts = self.of(Family::V4).map(|range| range.last_place() + 1);
+        u64::try_from(counts.sum::<u128>()).unwrap_or(u64::MAX)
+    }
+
+    /// The IPv4 address at this place.
+    pub(super) fn nth_v4(&self, place: u64) -> Option<IpAddr> {
+        let mut place = u128::from(place);
+        for range in self.of(Family::V4) {
+            if place <= range.last_place() {
+                return Some(range.at(place));
+            }
+            place -= range.last_place() + 1;
+        }
+        None
+    }
+
+    /// The place of an IPv4 address.
+    pub(super) fn place_of_v4(&self, address: IpAddr) -> Option<u64> {
+        let mut before = 0;
+        for range in self.of(Family::V4) {
+            if range.contains(address) {
+                let place = before + bits(address) - bits(range.first);
+                return u64::try_from(place).ok();
+            }
+            before += range.last_place() + 1;
+        }
+        None
+    }
+
     /// The address of this family that `draw` falls on; every one is as likely
     /// as the others. `None` where there is none of the family.
     #[must_use]

@@ -5,42 +5,79 @@ use std::ops::RangeInclusive;
 use super::policy::{PortChoice, PortOrder};
 use crate::net::{Endpoint, Port, Protocol, Tuple};
 
-/// How many ports are tried before a public address counts as used up towards
-/// one server: it bounds what a new session may cost when ports are scarce.
+/// How many ports are tried one by one: it bounds what a new session may cost
+/// when ports are scarce.
 const ATTEMPTS: u32 = 256;
 
-/// Gives a leaving packet's tuple a source port (or identifier) such that its
-/// answers cannot be mistaken for another session's: the port it has, where
-/// that is free and `choice` does not say otherwise; else another, from a
-/// place that `start` determines. `None` where none is found.
+/// What is looked for: a source port (or identifier) for a leaving packet's tuple,
+/// such that its answers cannot be mistaken for another session's.
 ///
 /// Without a range of its own it stays in Linux's classes
 /// (`nf_nat_l4proto_unique_tuple`): below 512, below 1024, all above;
 /// identifiers are one class (RFC 5508 REQ-1).
-#[must_use]
-pub fn unique_source(
-    wanted: Tuple,
-    choice: &PortChoice,
-    start: u64,
-    is_taken: impl Fn(&Tuple) -> bool,
-) -> Option<Tuple> {
-    let is_free = |candidate: &Tuple| !is_taken(&candidate.reversed());
-    let port = wanted.source.port;
-    let Some(class) = port_class(&wanted) else {
-        return is_free(&wanted).then_some(wanted); // no ports to choose from
-    };
-    let class = choice.range_of(&wanted).unwrap_or(class);
-    let fits = choice.range.is_none() || class.contains(&port.0);
-    if choice.order != PortOrder::Random && fits && is_free(&wanted) {
-        return Some(wanted);
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'p> {
+    /// As what the packet would leave with the port that it has.
+    pub wanted: Tuple,
+    /// What the row says of ports.
+    pub choice: &'p PortChoice,
+    /// Where the search begins.
+    pub start: u64,
+}
+
+impl Search<'_> {
+    /// The tuple with this port.
+    #[must_use]
+    pub fn with(&self, port: Port) -> Tuple {
+        Tuple {
+            source: Endpoint::new(self.wanted.source.address, port),
+            ..self.wanted
+        }
     }
-    let step = choice.parity_of(&wanted).map_or(Step::All, Step::Parity);
-    stepping(class, step, start)
-        .map(|port| Tuple {
-            source: Endpoint::new(wanted.source.address, port),
-            ..wanted
-        })
-        .find(is_free)
+
+    /// The tuple with the port that the packet has, where the row lets it keep
+    /// that, and that of a protocol that has none.
+    #[must_use]
+    pub fn kept(&self) -> Option<Tuple> {
+        if port_class(&self.wanted).is_none() {
+            return Some(self.wanted);
+        }
+        let fits = self
+            .choice
+            .range_of(&self.wanted)
+            .is_none_or(|range| range.contains(&self.wanted.source.port.0));
+        (fits && self.choice.order != PortOrder::Random).then_some(self.wanted)
+    }
+
+    /// The ports that it may get; `None` where the protocol has none.
+    #[must_use]
+    pub fn range(&self) -> Option<RangeInclusive<u16>> {
+        self.choice.ports_for(&self.wanted)
+    }
+
+    /// The place in a range at which the search begins.
+    #[must_use]
+    pub fn start_in(&self, range: &RangeInclusive<u16>) -> u16 {
+        let size = u64::from(range.end().saturating_sub(*range.start())) + 1;
+        let start = u64::from(*range.start()) + self.start % size;
+        u16::try_from(start).unwrap_or(u16::MAX)
+    }
+
+    /// The tuple with each port of a range in turn, as many as may be tried.
+    pub fn each(&self, range: RangeInclusive<u16>) -> impl Iterator<Item = Tuple> {
+        let parity = self.choice.parity_of(&self.wanted);
+        let step = parity.map_or(Step::All, Step::Parity);
+        stepping(range, step, self.start).map(|port| self.with(port))
+    }
+
+    /// The first of all that may be tried, one by one, whose answers nobody has.
+    #[must_use]
+    pub fn first_free(&self, is_taken: impl Fn(&Tuple) -> bool) -> Option<Tuple> {
+        let is_free = |candidate: &Tuple| !is_taken(&candidate.reversed());
+        self.kept()
+            .filter(is_free)
+            .or_else(|| self.each(self.range()?).find(is_free))
+    }
 }
 
 impl PortChoice {
@@ -118,6 +155,20 @@ mod tests {
         range: None,
         order: PortOrder::Keep,
     };
+
+    fn unique_source(
+        wanted: Tuple,
+        choice: &PortChoice,
+        start: u64,
+        is_taken: impl Fn(&Tuple) -> bool,
+    ) -> Option<Tuple> {
+        let search = Search {
+            wanted,
+            choice,
+            start,
+        };
+        search.first_free(is_taken)
+    }
 
     fn leaving(port: u16) -> Tuple {
         Tuple::new(

@@ -1,6 +1,6 @@
 //! Public ports that no client is ever given: those that the operator keeps,
-//! and those by which forwards lead inside. A client that had one would hide
-//! what stands behind it from the hosts that it talks to, or from all.
+//! and those by which forwards and static rows lead inside. A client that had one
+//! would hide what stands behind it from the hosts that it talks to, or from all.
 
 use super::policy::{Forward, Hairpin, NatPolicy};
 use crate::net::{Endpoint, Port, Protocol, Traffic, ZoneId, Zones};
@@ -14,7 +14,8 @@ impl NatPolicy {
     }
 
     /// Where this port of a public address that is known in a zone is no
-    /// client's to have: the last port of the range for which that holds.
+    /// client's to have: the last port of the range for which that holds. A
+    /// forward of a whole protocol reserves nothing: it gets what no client has.
     #[must_use]
     pub fn reserved_to(
         &self,
@@ -29,11 +30,15 @@ impl NatPolicy {
         self.kept_to(protocol, public).or_else(|| forwarded.next())
     }
 
+    /// The host whose static address it is asks for its ports itself; a row that
+    /// would give them to another is refused with the file.
     fn kept_to(&self, protocol: Protocol, public: Endpoint) -> Option<Port> {
-        let to = last_of(&self.reserved, protocol, public.port)?;
-        let of_host = |net: &ipnet::IpNet| net.contains(&public.address);
-        let fixed = self.statics.iter().any(|row| of_host(&row.outside));
-        (!fixed).then_some(to)
+        last_of(&self.reserved, protocol, public.port).filter(|_| !self.is_static(public))
+    }
+
+    fn is_static(&self, public: Endpoint) -> bool {
+        let mut statics = self.statics.iter();
+        statics.any(|row| row.outside.contains(&public.address))
     }
 }
 

@@ -14,4 +14,18 @@ pub enum Profile {
     Linux,
     /// The RFCs on NATs and on TCP.
     Rfc,
+    /// The same, and where they leave a choice that of RFC 6888 on gateways that
+    /// many customers share.
+    Carrier,
+}
+
+impl Profile {
+    /// Whether the RFCs' word is the default.
+    #[must_use]
+    pub fn is_by_rfc(self) -> bool {
+        match self {
+            Self::Linux => false,
+            Self::Rfc | Self::Carrier => true,
+        }
+    }
 }

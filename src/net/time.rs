@@ -1,6 +1,7 @@
 //! Moments in time, as the engine is given them.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A moment: nanoseconds since the Unix epoch, as a capture or a clock gave it.
@@ -49,6 +50,17 @@ impl Timestamp {
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = jiff::Error;
+
+    /// Reads RFC 3339, such as `2026-03-01T09:00:00Z`; what lies before the epoch
+    /// is the epoch.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let moment: jiff::Timestamp = text.parse()?;
+        Ok(Self(u64::try_from(moment.as_nanosecond()).unwrap_or(0)))
     }
 }
 

@@ -60,6 +60,17 @@ impl Tuple {
         IcmpQuery::from_type(self.protocol, kind)
     }
 
+    /// The endpoint that it is sent to, as its owner counts what it has: of an
+    /// ICMP query the address with the identifier.
+    #[must_use]
+    pub fn target(&self) -> Endpoint {
+        let port = match self.protocol.is_icmp() {
+            true => self.source.port,
+            false => self.destination.port,
+        };
+        Endpoint::new(self.destination.address, port)
+    }
+
     /// Whether the two tuples have the same addresses and the protocol alike.
     #[must_use]
     pub fn has_addresses(&self, source: IpAddr, destination: IpAddr) -> bool {

@@ -1,6 +1,6 @@
 //! How many sessions there may be, and who makes room when there are as many.
 
-use crate::net::Profile;
+use crate::net::{Profile, Rate};
 
 /// How many sessions there may be. The default is Linux conntrack's: so many
 /// sessions in all, and no other limit.
@@ -12,6 +12,8 @@ pub struct Limits {
     pub half_open: Option<usize>,
     /// From one address; `None`: no limit.
     pub per_source: Option<usize>,
+    /// How often one address may begin a session; `None`: as often as it likes.
+    pub per_source_rate: Option<Rate>,
     /// What happens at the first two of these.
     pub when_full: WhenFull,
     /// How many data sessions may be expected (`nf_conntrack_expect_max`).
@@ -24,6 +26,7 @@ impl Default for Limits {
             sessions: 262_144,
             half_open: None,
             per_source: None,
+            per_source_rate: None,
             when_full: WhenFull::EvictIdle,
             expectations: 16_384,
         }
@@ -37,7 +40,7 @@ impl Limits {
     pub fn of(profile: Profile) -> Self {
         let when_full = match profile {
             Profile::Linux => WhenFull::EvictIdle,
-            Profile::Rfc => WhenFull::Refuse,
+            Profile::Rfc | Profile::Carrier => WhenFull::Refuse,
         };
         Self {
             when_full,
@@ -66,6 +69,8 @@ pub enum Limit {
     HalfOpen,
     /// Its source has its share.
     Source,
+    /// Its source begins too many at a time.
+    SourceRate,
     /// Its rule has its share.
     Rule,
 }

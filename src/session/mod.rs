@@ -10,7 +10,9 @@
 //! its time runs out ([`Sessions::pop_expired`]). States, names and defaults
 //! are Linux conntrack's.
 
+mod accounts;
 mod bindings;
+mod blocks;
 mod census;
 mod expectation;
 mod hash;
@@ -18,6 +20,7 @@ mod lifetime;
 mod limits;
 mod lists;
 mod mappings;
+mod note;
 mod port_map;
 mod probing;
 mod record;
@@ -30,13 +33,16 @@ mod timeouts;
 mod tracker;
 mod wheel;
 
+pub use accounts::Tally;
 pub use bindings::Binding;
+pub use blocks::{Blocks, Lease};
 pub use census::{Census, Standing};
 pub use expectation::{Expectation, Expectations, ExpectedTuple, Readiness};
 pub use hash::TupleHash;
 pub use lifetime::{Between, Lifetime, LifetimeName, Lifetimes, OnExpiry, Refresh};
 pub use limits::{Limit, Limits, WhenFull};
-pub use mappings::{Behaviour, Claim, Mapping, Mappings, Permission, QuotaId, Usage};
+pub use mappings::{Behaviour, Claim, Holding, Mapping, Mappings, Permission, Usage};
+pub use note::{Change, Note, Noted};
 pub use probing::{Probing, Turn};
 pub use record::{Counter, Origin, Session, Update};
 pub use room::Newcomer;

@@ -28,6 +28,17 @@ impl PortMap {
         self.count == 0
     }
 
+    /// How many somebody has.
+    pub(super) fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether somebody has this one.
+    pub(super) fn has(&self, port: u16) -> bool {
+        let (word, bit) = place(port);
+        self.taken.get(word).is_some_and(|word| word & bit != 0)
+    }
+
     /// Somebody takes a port that nobody has.
     pub(super) fn take(&mut self, port: u16) {
         let (word, bit) = place(port);
@@ -65,11 +76,50 @@ impl PortMap {
             .or_else(|| self.between(first, start, mask))
     }
 
+    /// One of the ports of `range` that nobody has, of those that `mask` has;
+    /// `draw` says which, each as likely as the others.
+    pub(super) fn drawn_free(
+        &self,
+        range: &RangeInclusive<u16>,
+        draw: u64,
+        mask: u64,
+    ) -> Option<u16> {
+        let count = |first, last| -> u64 {
+            let words = self.free_words(first, last, mask);
+            words.map(|(_, free)| u64::from(free.count_ones())).sum()
+        };
+        let (first, last) = (*range.start(), *range.end());
+        if first > last {
+            return None;
+        }
+        let mut place = draw.checked_rem(count(first, last))?;
+        for (base, mut free) in self.free_words(first, last, mask) {
+            let here = u64::from(free.count_ones());
+            if place >= here {
+                place -= here;
+                continue;
+            }
+            for _ in 0..place {
+                free &= free - 1; // the lowest bit goes
+            }
+            return u16::try_from(base + free.trailing_zeros() as usize).ok();
+        }
+        None
+    }
+
     /// The first free port from `first` to `last`, both included.
     fn between(&self, first: u16, last: u16, mask: u64) -> Option<u16> {
+        let mut words = self.free_words(first, last, mask);
+        let (base, free) = words.find(|(_, free)| *free != 0)?;
+        u16::try_from(base + free.trailing_zeros() as usize).ok()
+    }
+
+    /// The words that have ports from `first` to `last`: the first port of each,
+    /// and a bit for each port in it that is free.
+    fn free_words(&self, first: u16, last: u16, mask: u64) -> impl Iterator<Item = (usize, u64)> {
         let (from, to) = (usize::from(first), usize::from(last));
-        let words = self.taken.get(from / BITS..=to / BITS)?;
-        words.iter().enumerate().find_map(|(n, taken)| {
+        let words = self.taken.get(from / BITS..=to / BITS).unwrap_or_default();
+        words.iter().enumerate().map(move |(n, taken)| {
             let base = (from / BITS + n) * BITS;
             let mut free = !taken & mask;
             if base < from {
@@ -78,8 +128,7 @@ impl PortMap {
             if to - base < BITS - 1 {
                 free &= (1 << (to - base + 1)) - 1;
             }
-            let port = base + free.trailing_zeros() as usize;
-            (free != 0).then(|| u16::try_from(port).ok()).flatten()
+            (base, free)
         })
     }
 }
@@ -113,6 +162,9 @@ mod tests {
             let from = start.clamp(*range.start(), *range.end());
             let wanted = (from..=*range.end()).chain(range.clone()).find(fits);
             prop_assert_eq!(map.first_free(&range, start, mask), wanted);
+            let free: BTreeSet<u16> = range.clone().filter(fits).collect();
+            let drawn = (0..free.len() as u64).filter_map(|n| map.drawn_free(&range, n, mask));
+            prop_assert_eq!(drawn.collect::<BTreeSet<_>>(), free);
             taken.iter().for_each(|port| map.free(*port));
             prop_assert_eq!(&map, &PortMap::new());
         }

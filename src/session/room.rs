@@ -10,6 +10,7 @@ use super::limits::{Limit, Limits, WhenFull};
 use super::record::{Origin, Session, Update};
 use super::state::Handle;
 use super::table::Sessions;
+use crate::net::{Rate, Timestamp};
 
 /// A session that is about to begin.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +23,10 @@ pub struct Newcomer<'a> {
     pub replaces: Option<Handle>,
     /// How many sessions its source may have; `None`: any number.
     pub of_source: Option<usize>,
+    /// How often its source may begin one; `None`: as often as it likes.
+    pub source_rate: Option<Rate>,
+    /// When that is.
+    pub now: Timestamp,
     /// How many sessions its rule may have let in; `None`: any number.
     pub of_rule: Option<usize>,
 }
@@ -57,6 +62,12 @@ impl Sessions {
             if without(census.of_source(source), same) >= most {
                 return Err(Limit::Source);
             }
+        }
+
+        if let Some(rate) = newcomer.source_rate
+            && !self.source_allows(source_of(newcomer.origin), rate, newcomer.now)
+        {
+            return Err(Limit::SourceRate);
         }
 
         let evicts = limits.when_full == WhenFull::EvictIdle;

@@ -1,17 +1,21 @@
 //! The session table: every session under both of its tuples.
 
+use std::net::IpAddr;
+
 use hashbrown::HashTable;
 use slab::Slab;
 
+use super::accounts::Buckets;
 use super::census::{Census, Standing};
 use super::expectation::{Expectation, Expectations, ExpectedTuple};
 use super::hash::TupleHash;
-use super::mappings::Mappings;
+use super::mappings::{Mappings, On};
+use super::note::Note;
 use super::probing::Probing;
 use super::record::{Origin, Session, Update};
 use super::state::{Handle, SessionId};
 use super::wheel::Wheel;
-use crate::net::{Direction, PerDirection, Timestamp, Tuple};
+use crate::net::{Direction, PerDirection, Rate, Terms, Timestamp, Tuple};
 
 /// One of a session's two entries in the index.
 #[derive(Debug, Clone, Copy)]
@@ -30,13 +34,23 @@ pub struct Sessions {
     census: Census,
     mappings: Mappings,
     expectations: Expectations,
+    /// How often each source has begun sessions lately.
+    source_rates: Buckets<IpAddr>,
     last_id: u64,
 }
 
 impl Sessions {
-    /// An empty table under the hash function of `seed`.
+    /// An empty table under the hash function of `seed`, in which every row of
+    /// source translation has the usual terms.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        Self::with_terms(seed, Vec::new())
+    }
+
+    /// An empty table under the hash function of `seed`; the terms of each row of
+    /// source translation, in order.
+    #[must_use]
+    pub fn with_terms(seed: u64, terms: Vec<Terms>) -> Self {
         let hash = TupleHash::from_seed(seed);
         Self {
             slots: Slab::new(),
@@ -44,8 +58,9 @@ impl Sessions {
             hash,
             wheel: Wheel::new(),
             census: Census::new(hash),
-            mappings: Mappings::new(hash),
+            mappings: Mappings::new(hash, terms),
             expectations: Expectations::new(hash),
+            source_rates: Buckets::new(hash),
             last_id: 0,
         }
     }
@@ -178,7 +193,7 @@ impl Sessions {
         let handle = Handle { id, slot };
         self.wheel.arm(entry_slot, id, first.deadline);
         self.census.enter(entry_slot, standing, &origin);
-        self.mappings.enter(&origin);
+        self.mappings.enter(&origin, now, On::Session);
         self.update(handle, first);
         handle
     }
@@ -186,13 +201,34 @@ impl Sessions {
     /// Holds what a session claims of public endpoints before it is
     /// [inserted](Self::insert), while others go to make room for it; until
     /// [released](Self::release).
-    pub fn reserve(&mut self, origin: &Origin) {
-        self.mappings.enter(origin);
+    pub fn reserve(&mut self, origin: &Origin, now: Timestamp) {
+        self.mappings.enter(origin, now, On::Reservation);
     }
 
     /// Ends a [reservation](Self::reserve).
-    pub fn release(&mut self, origin: &Origin) {
-        self.mappings.leave(origin);
+    pub fn release(&mut self, origin: &Origin, now: Timestamp) {
+        self.mappings.leave(origin, now, On::Reservation);
+    }
+
+    /// What is to be written down of public endpoints since this was asked last.
+    pub fn notes(&mut self) -> impl Iterator<Item = Note> {
+        self.mappings.fetch_notes()
+    }
+
+    /// What has rested long enough by `now` may be had again.
+    pub fn awaken(&mut self, now: Timestamp) {
+        self.mappings.awaken(now);
+    }
+
+    /// Whether a source may begin another session, as often as it has lately.
+    #[must_use]
+    pub fn source_allows(&self, source: IpAddr, rate: Rate, now: Timestamp) -> bool {
+        self.source_rates.allows(&source, rate, now)
+    }
+
+    /// Counts a session that a source begins against its rate.
+    pub fn spend_of_source(&mut self, source: IpAddr, rate: Rate, now: Timestamp) {
+        self.source_rates.spend(source, rate, now);
     }
 
     /// Counts a packet and moves the session on.
@@ -224,8 +260,8 @@ impl Sessions {
         }
     }
 
-    /// Takes a session out of the table.
-    pub fn remove(&mut self, handle: Handle) -> Option<Session> {
+    /// Takes a session out of the table at this moment.
+    pub fn remove(&mut self, handle: Handle, at: Timestamp) -> Option<Session> {
         self.get(handle)?;
         for direction in Direction::BOTH {
             let tuple = self.get(handle)?.origin.tuples[direction];
@@ -240,7 +276,7 @@ impl Sessions {
         let slot = slot_of(handle);
         self.wheel.disarm(slot);
         self.census.leave(slot, session.standing, &session.origin);
-        self.mappings.leave(&session.origin);
+        self.mappings.leave(&session.origin, at, On::Session);
         Some(session)
     }
 
@@ -262,7 +298,7 @@ impl Sessions {
     /// which they were due.
     pub fn pop_expired(&mut self, now: Timestamp) -> Option<(Handle, Session)> {
         let handle = self.pop_due(now)?;
-        self.remove(handle).map(|session| (handle, session))
+        self.remove(handle, now).map(|session| (handle, session))
     }
 
     /// The next session whose time ran out by `now`, in the order in which they
@@ -403,8 +439,8 @@ mod tests {
                 assert_eq!(session.id, handle.id());
             }
         }
-        assert!(table.remove(handles[3]).is_some());
-        assert!(table.remove(handles[3]).is_none());
+        assert!(table.remove(handles[3], at(0)).is_some());
+        assert!(table.remove(handles[3], at(0)).is_none());
         assert!(!table.is_taken(&origin(3).tuples.original));
         assert!(!table.is_taken(&origin(3).tuples.reply));
         assert_eq!(table.len(), 999);

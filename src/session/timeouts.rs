@@ -75,7 +75,7 @@ impl Timeouts {
     pub fn of(profile: Profile) -> Self {
         match profile {
             Profile::Linux => Self::linux(),
-            Profile::Rfc => Self::rfc(),
+            Profile::Rfc | Profile::Carrier => Self::rfc(),
         }
     }
 

@@ -610,6 +610,7 @@ fn narrow(when_full: WhenFull) -> Arc<Policy> {
         sessions: 4,
         half_open: Some(1),
         per_source: Some(2),
+        per_source_rate: None,
         when_full,
         ..Limits::default()
     };

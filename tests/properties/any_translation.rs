@@ -20,7 +20,7 @@ use spigate::net::{
     Dependence, Direction, Endpoint, Family, Far, Port, Protocol, Timestamp, Tuple,
 };
 use spigate::packet::Headers;
-use spigate::session::{Claim, Session, Sessions, Standing, Usage};
+use spigate::session::{Change, Claim, Lease, Note, Session, Sessions, Standing, Usage};
 
 use super::packets::{Packet, echo, echo_reply, endpoint, tcp, udp};
 use super::seen::{Body, Seen, Sums};
@@ -54,7 +54,7 @@ const STATICS: [&str; 2] = [
 /// Rows of `source` that change how others look.
 const EXCEPTIONS: [&str; 2] = [
     r#"{ id = "branch", to = "wan", dst = "192.0.2.0/24", as = "none" }"#,
-    r#"{ id = "net", from = "lan", to = "wan", src = "10.0.0.0/28", dst = "198.51.100.10", map = "203.0.113.48/28" }"#,
+    r#"{ id = "net", from = "lan", to = "wan", src = "10.0.0.0/28", dst = "198.51.100.10", map = "203.0.113.64/28" }"#,
 ];
 
 /// What every client's address becomes: one address or two, with all ports or
@@ -67,23 +67,46 @@ const TARGETS: [&str; 5] = [
     r#"as = "203.0.113.2", ports = "7000-7009""#,
 ];
 
+/// The same by blocks and ranges of a client's own; no other row may give out
+/// their ports.
+const RANGES: [&str; 3] = [
+    r#"as = ["203.0.113.20-203.0.113.21"], ports = "5000-5015", blocks = { size = 8, per-client = 1 }, log = "mappings""#,
+    r#"as = "203.0.113.22", ports = "5000-5063", blocks = { size = 8 }, log = "sessions""#,
+    r#"src = "10.0.0.0/27", as = "203.0.113.24", ports = "5000-5127", deterministic = { dynamic = 34, block = 8 }"#,
+];
+
 const ORDERS: [&str; 3] = ["keep", "keep-parity", "random"];
 
 fn rules() -> impl Strategy<Value = String> {
     let mode = || select(Dependence::ALL.map(|(word, _)| word).to_vec());
-    let source = |id: &'static str, fields: &'static str| {
-        let ways = (select(&TARGETS[..]), select(&ORDERS[..]), mode(), mode());
-        ways.prop_map(move |(target, order, mapping, filtering)| {
+    let source = |id: &'static str, fields: &'static str, targets: Vec<&'static str>| {
+        let ways = (
+            select(targets),
+            select(&ORDERS[..]),
+            mode(),
+            mode(),
+            any::<bool>(),
+        );
+        ways.prop_map(move |(target, order, mapping, filtering, rests)| {
+            let is_open = filtering == "endpoint-independent";
+            let rests = match rests && (is_open || target.contains("block")) {
+                true => r#", hold-down = "40s""#,
+                false => "",
+            };
             format!(
-                r#"{{ id = "{id}", from = ["lan", "dmz"], to = "wan", {fields}{target}, port-order = "{order}", mapping = "{mapping}", filtering = "{filtering}" }}"#
+                r#"{{ id = "{id}", from = ["lan", "dmz"], to = "wan", {fields}{target}, port-order = "{order}", mapping = "{mapping}", filtering = "{filtering}"{rests} }}"#
             )
         })
     };
+    let all = [&TARGETS[..], &RANGES[..]].concat();
     let some = |rows: &'static [&'static str]| subsequence(rows, 0..=rows.len());
     (
         some(&EXCEPTIONS),
-        prop::option::weighted(0.3, source("some", r#"dst = "198.51.100.9", "#)),
-        source("all", ""),
+        prop::option::weighted(
+            0.3,
+            source("some", r#"dst = "198.51.100.9", "#, TARGETS.to_vec()),
+        ),
+        source("all", "", all),
         some(&FORWARDS),
         some(&STATICS),
         prop::option::weighted(0.2, 1..6u8),
@@ -189,7 +212,7 @@ const PUBLIC: [&str; 12] = [
     "203.0.113.17:5000",
     "203.0.113.60:17000",
     "203.0.113.100:5000",
-    "203.0.113.55:5000",
+    "203.0.113.71:5000",
     "203.0.113.150:80",
 ];
 
@@ -217,6 +240,8 @@ struct Passed {
 
 struct World {
     engine: Engine,
+    /// What began by the mapping log and has not ended, and how often.
+    noted: BTreeMap<String, i64>,
     family: Family,
     now: Timestamp,
     passed: Vec<Passed>,
@@ -233,6 +258,7 @@ impl World {
         };
         Self {
             engine: Engine::new(policy, options, now),
+            noted: BTreeMap::new(),
             family,
             now,
             passed: Vec::new(),
@@ -281,8 +307,34 @@ impl World {
 
     fn wait(&mut self, time: Duration) {
         self.now = self.now.after(time);
-        self.engine.expire(self.now, &mut Output::default());
+        let mut out = Output::default();
+        self.engine.expire(self.now, &mut out);
+        self.note(&out);
         check(&self.engine);
+    }
+
+    /// The log ends nothing that did not begin.
+    fn note(&mut self, out: &Output) {
+        for event in &out.events {
+            let spigate::engine::Event::Noted { note, .. } = event else {
+                continue;
+            };
+            let Note {
+                row, client, what, ..
+            } = note;
+            let count = self
+                .noted
+                .entry(format!("{row:?} {client} {what:?}"))
+                .or_default();
+            *count += match note.change {
+                Change::Began => 1,
+                Change::Ended => -1,
+            };
+            assert!(*count >= 0, "{note:?}");
+            if *count == 0 {
+                self.noted.retain(|_, count| *count != 0);
+            }
+        }
     }
 
     /// The answer to a packet that passed arrives where that came from, from
@@ -318,6 +370,7 @@ impl World {
         let judgement = self
             .engine
             .packet(self.now, arrival, &mut frame, &mut out, &mut Silent);
+        self.note(&out);
         check(&self.engine);
         let Verdict::Forward(to) = judgement.verdict else {
             return None;
@@ -429,7 +482,7 @@ fn recount(sessions: &Sessions) -> BTreeMap<Public, Vec<Holder>> {
                 claim,
                 spoke: (end == Direction::Original).then_some(far),
             };
-            let public = (arrives.protocol, answers.destination);
+            let public = (arrives.protocol, answers.target());
             held.entry(public).or_default().push(holder);
         }
     }
@@ -447,6 +500,35 @@ fn check(engine: &Engine) {
         assert!(fits, "two sessions have {reply}");
     }
     check_mappings(sessions);
+    check_blocks(sessions);
+}
+
+/// No block is two clients', and those that somebody has are those that their
+/// ports lie in.
+fn check_blocks(sessions: &Sessions) {
+    let mappings = sessions.mappings();
+    let mut owners = BTreeMap::new();
+    for ((_, public), holders) in recount(sessions) {
+        for Holder { inside, claim, .. } in holders {
+            let Some(row) = claim.row() else { continue };
+            let layout = mappings.terms(row).unwrap().blocks;
+            let Some(block) = layout.and_then(|layout| layout.block_of(public.port)) else {
+                continue;
+            };
+            let place = (row, public.address, block);
+            let owner = *owners.entry(place).or_insert(inside.address);
+            assert_eq!(owner, inside.address, "{public} lies in a block of two");
+        }
+    }
+    for ((row, address, block), client) in &owners {
+        let leases = mappings.blocks().leases(*row, *client);
+        let is_it = |lease: &Lease| (lease.address, lease.block) == (*address, *block);
+        assert!(
+            leases.iter().any(is_it),
+            "{client} has {block} of {address}"
+        );
+    }
+    assert!(mappings.blocks().in_use() >= owners.len());
 }
 
 /// The index of mappings says what counting again says.
@@ -477,7 +559,8 @@ fn check_mappings(sessions: &Sessions) {
             Far::Endpoint(endpoint) => endpoint,
         };
         let socket = (*protocol, mapping.inside);
-        let found = mappings.of_socket(socket, mapping.known_in, mapping.behaviour.mapping, far);
+        let known = (mapping.row, mapping.known_in);
+        let found = mappings.of_socket(socket, known, mapping.behaviour.mapping, far);
         assert_eq!(found, Some(mapping), "its socket does not find it");
         // It lets in whom its client has spoken to, as far as its filter asks.
         let filter = mapping.behaviour.filtering;
@@ -501,7 +584,15 @@ fn check_mappings(sessions: &Sessions) {
 }
 
 fn compiled(family: Family, rules: &str) -> Arc<Policy> {
-    let rules = in_family(family, rules);
+    // No address has ports for a network of IPv6.
+    let rules = match family {
+        Family::V4 => rules.to_owned(),
+        Family::V6 => rules.replace(
+            "deterministic = { dynamic = 34, block = 8 }",
+            "blocks = { size = 8 }",
+        ),
+    };
+    let rules = in_family(family, &rules);
     let compiled = spigate::config::compile(Path::new("any.toml"), &rules);
     let report =
         |r: spigate::config::Report| panic!("{}", r.render(spigate::config::Colour::Plain));
@@ -532,11 +623,16 @@ proptest! {
         prop_assert!(sessions.is_empty());
         prop_assert_eq!(sessions.mappings().in_use(), 0);
         prop_assert_eq!(sessions.mappings().sorted().len(), 0);
+        prop_assert_eq!(sessions.mappings().at_rest(), 0);
+        prop_assert_eq!(sessions.mappings().blocks().in_use(), 0);
+        prop_assert!(world.noted.is_empty(), "{:?}", world.noted);
         prop_assert_eq!(sessions.census().sources(), 0);
         for standing in Standing::ALL {
             prop_assert_eq!(sessions.census().of_standing(standing), 0);
         }
-        prop_assert_eq!(world.engine.next_deadline(), None);
+        // The parameters of deterministic rows are written down every day.
+        let has_parameters = policy.nat.has_parameters();
+        prop_assert_eq!(world.engine.next_deadline().is_some(), has_parameters);
     }
 }
 
@@ -546,7 +642,7 @@ fn the_rules_and_sequences_reach_what_they_are_for() {
     let all = (rules(), proptest::collection::vec(event(), 1..60));
     let mut counts = BTreeMap::<_, u64>::new();
     let mut moved = [0; 3];
-    for seed in 0..150 {
+    for seed in 0..300 {
         let (rules, events) = all.new_tree(&mut runner).unwrap().current();
         let family = [Family::V4, Family::V6][usize::try_from(seed % 2).unwrap()];
         let world = run(&compiled(family, &rules), family, seed, &events);

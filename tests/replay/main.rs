@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     reason = "a test that fails should say where"
 )]
+#![allow(non_snake_case)] // two underscores end a requirement's ID in a test's name
 
 mod bad_input;
 mod broken_packets;
@@ -29,4 +30,5 @@ mod tables;
 mod timers;
 mod tshark;
 mod vantage;
+mod who;
 mod written;

@@ -121,7 +121,7 @@ fn the_reference_names_every_limit_with_its_default() {
         assert_eq!(policy.fragments, FragmentLimits::default(), "{key}");
         assert_eq!(policy.no_room, NoMapping::default(), "{key}");
     }
-    assert_eq!(count, 15);
+    assert_eq!(count, 16);
 }
 
 #[test]

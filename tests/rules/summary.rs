@@ -5,10 +5,11 @@ use std::fmt::{Display, Write as _};
 use spigate::config::Compiled;
 use spigate::engine::{AnswerRates, FragmentLimits, RouteOptions, UnsolicitedSyn};
 use spigate::nat::{
-    Hairpin, NoMapping, Pooling, PortChoice, PortOrder, Quota, Server, ServerPort, SourceTarget,
+    Hairpin, NoMapping, Pooling, PortChoice, PortOrder, Server, ServerPort, SourceNat, SourceTarget,
 };
 use spigate::net::{
-    AddressSet, IcmpErrors, Place, Selector, ServiceId, SourceCheck, Traffic, ZoneId,
+    AddressSet, HoldDown, IcmpErrors, Logged, Place, Quota, Selector, ServiceId, SourceCheck,
+    Traffic, ZoneId,
 };
 use spigate::rules::Judges;
 use spigate::session::{Lifetime, LifetimeName, Limits, OnExpiry, Refresh, TcpChecks, Timeouts};
@@ -133,11 +134,7 @@ pub(crate) fn of(compiled: &Compiled) -> String {
         let target = target(&row.target);
         let selector = selector(&row.selector, compiled);
         let mut ports = ports(&row.ports);
-        if let Some(Quota { all, tcp, udp }) = row.quota {
-            for (most, of) in [(all, "public endpoints"), (tcp, "of tcp"), (udp, "of udp")] {
-                ports += &most.map_or_else(String::new, |most| format!(", {most} {of}"));
-            }
-        }
+        ports += &terms(row);
         writeln!(out, "source {}:{selector} -> {target}{ports}", row.name).unwrap();
     }
     if policy.nat.no_mapping != NoMapping::default() {
@@ -175,6 +172,45 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     out
 }
 
+/// What a row says for those whom many share.
+fn terms(row: &SourceNat) -> String {
+    let mut said = String::new();
+    let terms = &row.terms;
+    if let Some(Quota {
+        all,
+        tcp,
+        udp,
+        icmp,
+    }) = terms.quota
+    {
+        let all = [(all, "public endpoints"), (tcp, "of tcp"), (udp, "of udp")];
+        for (most, of) in all.into_iter().chain([(icmp, "of icmp")]) {
+            said += &most.map_or_else(String::new, |most| format!(", {most} {of}"));
+        }
+    }
+    if let Some(rate) = terms.rate {
+        said += &format!(
+            ", {} new a second, {} at a time",
+            rate.per_second, rate.burst
+        );
+    }
+    if let Some(most) = terms.max_sessions {
+        said += &format!(", {most} sessions by each");
+    }
+    if let Some(layout) = terms.blocks {
+        let (count, size, most) = (layout.count(), layout.size(), row.blocks_per_client);
+        said += &format!(", {count} blocks of {size}, {most} a client");
+    }
+    if let Some(hold_down) = terms.hold_down {
+        let HoldDown { time, most, of } = hold_down;
+        said += &format!(", {most} {of:?} rest for {time:?}");
+    }
+    match terms.log {
+        Logged::Nothing => said,
+        log => said + &format!(", log {log:?}"),
+    }
+}
+
 fn hairpin(hairpin: Hairpin) -> &'static str {
     match hairpin {
         Hairpin::Yes => " hairpin",
@@ -197,6 +233,12 @@ fn target(target: &SourceTarget) -> String {
                 Pooling::Preferred => all + " preferred",
                 Pooling::Arbitrary => all + " arbitrary",
             }
+        }
+        SourceTarget::Deterministic(plan) => {
+            let clients = list(plan.clients().iter().map(ToString::to_string));
+            let first = plan.addresses().ranges()[0].first();
+            let (own, dynamic) = (plan.own_ports(), plan.dynamic());
+            format!("{clients} by {own} ports from {first} on, dynamic {dynamic}")
         }
         SourceTarget::Network(pairs) => {
             list(pairs.iter().map(|(from, to)| format!("{from} = {to}")))

@@ -411,26 +411,32 @@ fn t_5382_req_3ab__tcp_and_udp_of_one_client_may_have_different_filters() {
 fn a_forwards_port_is_no_clients_own() {
     let published = r#"
 forward = [{ id = "ssh", on = "wan", src = "192.0.2.0/24", tcp = "4000-4299", to = "10.0.0.22" }]
-static = [{ id = "server", on = "wan", inside = "10.0.0.80", outside = "203.0.113.80" }]
 "#;
-    for target in [r#""masquerade""#, r#""203.0.113.80""#] {
-        let rules = POLICY.replace(
-            r#"as = "masquerade", mapping = "endpoint-independent", MODES"#,
-            &format!(r#"as = {target}, mapping = "endpoint-independent", ports = "4000-4300""#),
-        );
-        let mut lab = Lab::new(&(rules + published));
-        let sent = lab
-            .at(0.0)
-            .from(LAN)
-            .send(tcp("10.0.0.7:4000", SERVERS[0]).syn());
-        match target {
-            // Of all its ports one is left.
-            r#""masquerade""# => {
-                let _ = sent.expect(forward_to(WAN).source("203.0.113.2:4300"));
-            }
-            _ => drop(sent.expect(drop_for(Reason::NatPortsExhausted))),
-        }
-    }
+    let rules = POLICY.replace(
+        r#"mapping = "endpoint-independent", MODES"#,
+        r#"mapping = "endpoint-independent", ports = "4000-4300""#,
+    );
+    let mut lab = Lab::new(&(rules + published));
+    let sent = lab.at(0.0).from(LAN);
+    let sent = sent.send(tcp("10.0.0.7:4000", SERVERS[0]).syn());
+    // Of all its ports one is left.
+    let _ = sent.expect(forward_to(WAN).source("203.0.113.2:4300"));
+}
+
+#[test]
+fn a_forward_of_a_whole_protocol_gets_what_no_client_has() {
+    let published = r#"
+forward = [{ id = "rest", on = "wan", service = "all", to = "10.0.0.80" }]
+[services]
+all = { protocol = "udp" }
+"#;
+    let mut lab =
+        Lab::new(&(POLICY.replace("MODES", r#"filtering = "endpoint-independent""#) + published));
+    let sent = lab.at(0.0).from(LAN).send(udp(CLIENT, SERVERS[0]));
+    let public = sent.forwarded.unwrap().1.source;
+    let stranger = "192.0.2.77:7";
+    let sent = lab.at(0.0).from(WAN).send(udp(stranger, &public));
+    assert_eq!(sent.forwarded.unwrap().1.destination, CLIENT);
 }
 
 #[test]

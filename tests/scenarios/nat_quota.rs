@@ -2,7 +2,7 @@
 //! is none for it.
 
 use spigate::engine::Reason;
-use spigate::session::QuotaId;
+use spigate::net::RowId;
 
 use super::lab::{LAN, Lab, WAN};
 use super::packets::{echo, tcp, udp};
@@ -85,12 +85,9 @@ fn t_6888_req_4__what_ends_makes_room_for_another() {
         let _ = sent.expect(forward_to(WAN).source("203.0.113.2:1002"));
         let _ = lab.wait_until(200.0);
         let mappings = lab.engine.sessions().mappings();
-        let held = mappings.held(
-            QuotaId::of_row(1).unwrap(),
-            spigate::net::Protocol::UDP,
-            "10.0.0.7".parse().unwrap(),
-        );
-        assert_eq!((held, mappings.in_use()), (0, 0));
+        let row = RowId::of_place(1).unwrap();
+        let held = mappings.held(row, "10.0.0.7".parse().unwrap());
+        assert_eq!((held.all(), mappings.in_use()), (0, 0));
     }
 }
 

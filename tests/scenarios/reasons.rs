@@ -167,6 +167,7 @@ fn reach(reason: Reason) -> Reached {
         Reason::SessionLimit => second_of_two("[limits]\nsessions = 1\nwhen-full = \"refuse\""),
         Reason::HalfOpenLimit => second_of_two("[limits]\nhalf-open = 1\nwhen-full = \"refuse\""),
         Reason::SourceLimit => second_of_two("[limits]\nper-source = 1"),
+        Reason::SourceRate => second_of_two("[limits]\nper-source-rate = 1"),
         Reason::RuleLimit => {
             let rule = r#"id = "lan-out", max-sessions = 1,"#;
             two_syns(&OFFICE.replace(r#"id = "lan-out","#, rule))
@@ -188,15 +189,9 @@ fn reach(reason: Reason) -> Reached {
             (LAN, protocol(47, "10.0.0.7", "198.51.100.9")),
             (LAN, protocol(47, "10.0.0.8", "198.51.100.9")),
         ]),
-        Reason::NatClientLimit => {
-            let masquerade = r#"as = "masquerade""#;
-            let limited = format!("{masquerade}, max-ports = 1");
-            let mut lab = Lab::new(&OFFICE.replace(masquerade, &limited));
-            let ask = |port: u16| udp(&format!("10.0.0.7:{port}"), "198.51.100.9:53");
-            let mut send = |port| lab.at(0.0).from(LAN).send(ask(port)).judgement;
-            let _ = send(5000);
-            Reached::By(send(5001))
-        }
+        Reason::NatClientLimit => second_beyond("max-ports = 1", 5001),
+        Reason::NatClientRate => second_beyond("new-ports = 1", 5001),
+        Reason::NatMappingLimit => second_beyond("max-sessions = 1", 5000),
         Reason::NatNoAddress => {
             let v4 = OFFICE.replace(r#"["203.0.113.2", "2001:db8:ff::2"]"#, r#""203.0.113.2""#);
             let packet = udp("[2001:db8:10::7]:5000", "[2001:db8:5::9]:53");
@@ -235,6 +230,16 @@ fn client_sends(segments: &[(u32, &[u8])]) -> Reached {
         lab.at(0.0).from(LAN).send(segment).judgement
     };
     Reached::By(segments.iter().map(send).last().unwrap())
+}
+
+/// The second session of a client, from this port, by a row that says so.
+fn second_beyond(limit: &str, port: u16) -> Reached {
+    let masquerade = r#"as = "masquerade""#;
+    let mut lab = Lab::new(&OFFICE.replace(masquerade, &format!("{masquerade}, {limit}")));
+    let ask = |port: u16, server| udp(&format!("10.0.0.7:{port}"), server);
+    let mut send = |port, server| lab.at(0.0).from(LAN).send(ask(port, server)).judgement;
+    let _ = send(5000, "198.51.100.9:53");
+    Reached::By(send(port, "198.51.100.10:53"))
 }
 
 /// The second of two connections under these limits.

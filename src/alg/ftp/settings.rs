@@ -106,7 +106,7 @@ impl ActiveOpens {
     pub fn of(profile: Profile) -> Self {
         match profile {
             Profile::Linux => Self::Announced,
-            Profile::Rfc => Self::Accepted,
+            Profile::Rfc | Profile::Carrier => Self::Accepted,
         }
     }
 }

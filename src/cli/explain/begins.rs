@@ -64,6 +64,7 @@ impl Steps<'_> {
             Some(SourceTarget::Pool(_, Pooling::Arbitrary)) => {
                 ", this client's towards this server of the row's addresses"
             }
+            Some(SourceTarget::Deterministic(_)) => ", this client's by arithmetic",
             Some(SourceTarget::Network(_)) => ", the host of the same number",
             Some(SourceTarget::Exempt) => "",
         }
@@ -85,7 +86,7 @@ fn moved(why: Moved) -> String {
         Moved::Random => "the row draws them at random".to_owned(),
         Moved::OutOfRange => "the client's own is not one of the row's".to_owned(),
         Moved::Reserved => "a forward, or `reserved`, keeps the client's own".to_owned(),
-        Moved::Published => "strangers' packets to the client's own lead elsewhere".to_owned(),
+        Moved::Resting => "somebody let go of the client's own lately, and it rests".to_owned(),
         Moved::Owned(inside) => format!("{inside} has the client's own for itself"),
         Moved::Shared => "others use the client's own".to_owned(),
         Moved::Session(id) => format!("session {id} has the client's own towards this server"),

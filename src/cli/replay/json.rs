@@ -11,6 +11,7 @@ use super::objects::{
 };
 use crate::capture::{PacketReport, Readdressed};
 use crate::engine::{Ending, Engine, Event, Extent, Made, Reason};
+use crate::journal::Record;
 use crate::session::Handle;
 
 /// Writes JSON lines.
@@ -190,6 +191,12 @@ impl<'a, W: Write> JsonLines<'a, W> {
                 state: None,
                 out,
             },
+            Event::Noted { .. } | Event::Parameters { .. } | Event::Short { .. } => {
+                return match Record::of(event, engine.policy()) {
+                    Some(record) => self.write(&record),
+                    None => Ok(()),
+                };
+            }
             Event::Unmet(expectation) => TimerLine {
                 timer: "expectation-expired",
                 time: expectation.deadline.to_string(),

@@ -11,6 +11,7 @@ mod sinks;
 mod summary;
 mod tables;
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::capture::{
 };
 use crate::config::Compiled;
 use crate::engine::{Checksums, Engine, Options};
+use crate::journal::Journal;
 use crate::net::Timestamp;
 
 /// Runs the command.
@@ -63,7 +65,16 @@ pub(super) fn run(args: &Replay, out: &mut impl Write, err: &mut impl Write) -> 
             return Exit::Unusable;
         }
     };
-    replay(args, &compiled, readers, &feeds, zone_files, out, err)
+    let journal = match args.mapping_log.as_deref().map(File::create) {
+        None => None,
+        Some(Ok(file)) => Some(Journal::new(io::BufWriter::new(file))),
+        Some(Err(error)) => {
+            complain(err, format_args!("cannot make the mapping log: {error}"));
+            return Exit::Unusable;
+        }
+    };
+    let files = (zone_files, journal);
+    replay(args, &compiled, readers, &feeds, files, out, err)
 }
 
 fn replay(
@@ -71,7 +82,7 @@ fn replay(
     compiled: &Compiled,
     readers: Vec<CaptureReader>,
     feeds: &[Feed],
-    zone_files: Option<ZoneFiles>,
+    (zone_files, journal): (Option<ZoneFiles>, Option<Journal<io::BufWriter<File>>>),
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> Exit {
@@ -93,6 +104,7 @@ fn replay(
     let mut sinks = Sinks {
         json: args.json.then(|| JsonLines::new(&mut buffered, args.bytes)),
         files: zone_files,
+        journal,
         summary: Summary::default(),
         dialogues: args.dialogue.then(Dialogues::default),
         progress: sinks::progress(args.json),
@@ -101,6 +113,7 @@ fn replay(
     let Sinks {
         json,
         files,
+        journal,
         mut summary,
         mut dialogues,
         progress,
@@ -120,6 +133,14 @@ fn replay(
             complain(err, error);
             exit = Exit::Unusable;
         }
+        Err(Stopped::Sink(Trouble::Journal(error))) => {
+            complain(err, format_args!("cannot write the mapping log: {error}"));
+            exit = Exit::Unusable;
+        }
+    }
+    if let Some(Err(error)) = journal.map(|mut journal| journal.flush()) {
+        complain(err, format_args!("cannot write the mapping log: {error}"));
+        exit = Exit::Unusable;
     }
     let tables = match args.tables {
         true => Tables::Listed,

@@ -64,7 +64,12 @@ impl ZoneFiles {
             Event::Ended { at, .. } | Event::Probed { at, .. } => at,
             Event::Unfinished(unfinished) => &unfinished.at,
             Event::Unanswered(unanswered) => &unanswered.at,
-            Event::Began(_) | Event::Unmet(_) | Event::Alg { .. } => return Ok(()),
+            Event::Began(_)
+            | Event::Unmet(_)
+            | Event::Alg { .. }
+            | Event::Noted { .. }
+            | Event::Parameters { .. }
+            | Event::Short { .. } => return Ok(()),
         };
         for Made { zone, bytes } in made {
             if let Some(writer) = self.writers.get_mut(usize::from(zone.0)) {

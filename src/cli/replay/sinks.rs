@@ -1,6 +1,7 @@
 //! Everyone who hears of a replay's packets.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -11,11 +12,13 @@ use super::outputs::ZoneFiles;
 use super::summary::Summary;
 use crate::capture::{CaptureError, PacketReport, Sink};
 use crate::engine::{Engine, Event, Made, Step};
+use crate::journal::Journal;
 
 /// All that is done with what a replay gives.
 pub(super) struct Sinks<'a, W: Write> {
     pub(super) json: Option<JsonLines<'a, W>>,
     pub(super) files: Option<ZoneFiles>,
+    pub(super) journal: Option<Journal<BufWriter<File>>>,
     pub(super) summary: Summary,
     pub(super) dialogues: Option<Dialogues>,
     pub(super) progress: ProgressBar,
@@ -28,6 +31,8 @@ pub(super) enum Trouble {
     Output(io::Error),
     /// A file of `--out`.
     File(CaptureError),
+    /// The mapping log.
+    Journal(io::Error),
 }
 
 impl<W: Write> Sink for Sinks<'_, W> {
@@ -49,6 +54,10 @@ impl<W: Write> Sink for Sinks<'_, W> {
         }
         if let Some(files) = &mut self.files {
             files.event(event, made).map_err(Trouble::File)?;
+        }
+        if let Some(journal) = &mut self.journal {
+            let written = journal.event(event, engine.policy());
+            written.map_err(Trouble::Journal)?;
         }
         if let Some(dialogues) = &mut self.dialogues {
             dialogues.event(engine, event);

@@ -63,9 +63,7 @@ impl Engine {
             quoted,
             inner: origin.tuples[!direction],
         };
-        Decision {
-            judgement: judgement(Verdict::Forward(origin.egress[direction]), Reason::Related),
-            plan: Plan::Error(*case.headers, pass),
-        }
+        let passes = judgement(Verdict::Forward(origin.egress[direction]), Reason::Related);
+        Decision::new(passes, Plan::Error(*case.headers, pass))
     }
 }

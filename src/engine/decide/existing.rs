@@ -48,10 +48,8 @@ impl Engine {
             && matches!(track, Track::Belongs(..) | Track::Passes(_))
             && answers_probe(&session.tracked, direction, &seen, as_sent)
         {
-            return Decision {
-                judgement: judgement(Verdict::Drop, Reason::ProbeAnswered, state),
-                plan: self.answered(case, (handle, session), probing, direction),
-            };
+            let plan = self.answered(case, (handle, session), probing, direction);
+            return Decision::new(judgement(Verdict::Drop, Reason::ProbeAnswered, state), plan);
         }
         let (tracked, heard, deadline, after) = match track {
             Track::Belongs(next, heard, life) => {
@@ -108,27 +106,25 @@ impl Engine {
             Some(Leaves::Nothing | Leaves::Acknowledged) => (Verdict::Hold, Reason::AlgHeld),
             Some(Leaves::Lost) => (Verdict::Drop, Reason::AlgOutOfOrder),
         };
-        Decision {
-            judgement: judgement(verdict, reason, next),
-            plan: Plan::Pass(
-                *case.headers,
-                Pass {
-                    handle,
-                    update: Update {
-                        direction,
-                        tracked,
-                        heard,
-                        deadline,
-                        bytes: case.headers.length,
-                    },
-                    after,
-                    leaves,
-                    mss: origin.mss,
-                    alg: origin.alg,
-                    control,
-                },
-            ),
-        }
+        let pass = Pass {
+            handle,
+            update: Update {
+                direction,
+                tracked,
+                heard,
+                deadline,
+                bytes: case.headers.length,
+            },
+            after,
+            leaves,
+            mss: origin.mss,
+            alg: origin.alg,
+            control,
+        };
+        Decision::new(
+            judgement(verdict, reason, next),
+            Plan::Pass(*case.headers, pass),
+        )
     }
 }
 

@@ -59,18 +59,23 @@ impl Engine {
         };
         wanted.source.address = expectation.source;
         let egress = expectation.egress;
-        // It counts for its client, and is not refused by that.
-        let quota = match expectation.direction {
-            Direction::Original => parent.origin.claims.original.and_then(Claim::quota),
-            Direction::Reply => None,
+        // It counts for its client, whichever end opens it, and is not refused by
+        // that.
+        let row = parent.origin.claims.original.and_then(Claim::row);
+        let (by, known_by) = match expectation.direction {
+            Direction::Original => (row, None),
+            Direction::Reply => (None, row.map(|row| Claim::Shared(Some(row)))),
         };
         let nat = match expectation.direction {
             Direction::Original => parent.origin.nat,
             Direction::Reply => parent.origin.nat.reversed(),
         };
-        let Some(leaving) = self.leaving_from(tuple, wanted, (egress, quota), nat.source) else {
-            let unmapped = judgement(Verdict::Drop, Reason::NatPortsExhausted, None);
-            return self.without_mapping(case, unmapped);
+        let leaving = match self.leaving_from(tuple, wanted, (egress, by), nat.source) {
+            Ok(leaving) => leaving,
+            Err(short) => {
+                let unmapped = judgement(Verdict::Drop, short.reason, None);
+                return self.without_mapping(case, unmapped, short);
+            }
         };
         why.step(Step::Leaves(&leaving.tuple));
         let parent_rule = parent.origin.rule.map(RuleId);
@@ -91,7 +96,7 @@ impl Engine {
             parent: Some(parent.id),
             claims: PerDirection {
                 original: leaving.claim,
-                reply: None,
+                reply: known_by,
             },
             mss: parent.origin.mss,
         };

@@ -5,8 +5,9 @@ use std::num::NonZeroU16;
 
 use super::super::control::{Control, ControlStep, Refused, read_datagram};
 use super::super::observer::{Observer, Step};
+use super::super::shortage::Shortage;
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
-use super::leaving::Aside;
+use super::endpoint::Aside;
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, invalid, nothing, refused_by_alg, ttl_expired};
 use crate::nat::NoMapping;
@@ -109,9 +110,9 @@ impl Engine {
         let known = (egress, aside);
         let leaving = match self.leaving(tuple, &asking, translated.as_ref(), known, why) {
             Ok(leaving) => leaving,
-            Err(reason) => {
-                let unmapped = judgement(Verdict::Drop, reason, permit.rule(), None);
-                return self.without_mapping(case, unmapped);
+            Err(short) => {
+                let unmapped = judgement(Verdict::Drop, short.reason, permit.rule(), None);
+                return self.without_mapping(case, unmapped, short);
             }
         };
 
@@ -218,8 +219,16 @@ impl Engine {
     }
 
     /// What becomes of a connection for which there is no public endpoint.
-    pub(super) fn without_mapping(&self, case: &Case<'_>, dropped: Judgement) -> Decision {
-        told(case, dropped, self.policy.nat.no_mapping)
+    pub(super) fn without_mapping(
+        &self,
+        case: &Case<'_>,
+        dropped: Judgement,
+        shortage: Shortage,
+    ) -> Decision {
+        Decision {
+            shortage: Some(shortage),
+            ..told(case, dropped, self.policy.nat.no_mapping)
+        }
     }
 
     /// What the rules allow to the gateway itself: it answers pings, and has
@@ -257,13 +266,14 @@ impl Engine {
         let limits = &self.policy.limits;
         // What an ALG announced comes under the limits of source and rule that
         // its control session met; it counts, and is not refused by them.
-        let (of_source, of_rule) = match opening.by {
-            Admission::Expected(..) => (None, None),
-            Admission::Mapped => (limits.per_source, None),
+        let (of_source, source_rate, of_rule) = match opening.by {
+            Admission::Expected(..) => (None, None, None),
+            Admission::Mapped => (limits.per_source, limits.per_source_rate, None),
             Admission::Permit(permit) => {
                 let rule = permit.rule().and_then(|rule| self.policy.rules.get(rule));
                 let most = rule.and_then(|rule| rule.max_sessions);
-                (limits.per_source, most.map(|most| most as usize))
+                let most = most.map(|most| most as usize);
+                (limits.per_source, limits.per_source_rate, most)
             }
         };
         let newcomer = Newcomer {
@@ -271,6 +281,8 @@ impl Engine {
             first: &opening.first,
             replaces: opening.replaces,
             of_source,
+            source_rate,
+            now: case.now,
             of_rule,
         };
         let evicts = match self.sessions.room_for(&newcomer, limits) {
@@ -292,13 +304,12 @@ impl Engine {
         let session = Some(self.sessions.next_id());
         let left = opening.first.deadline.since(case.now);
         why.step(Step::Begins(&opening.origin, left));
-        Decision {
-            judgement: Judgement {
-                session,
-                ..judgement
-            },
-            plan: Plan::Open(*case.headers, Opening { evicts, ..opening }),
-        }
+        let judgement = Judgement {
+            session,
+            ..judgement
+        };
+        let opening = Opening { evicts, ..opening };
+        Decision::new(judgement, Plan::Open(*case.headers, opening))
     }
 
     /// The packet as tracking wants it.
@@ -413,6 +424,7 @@ fn reason_of_limit(limit: Limit) -> Reason {
         Limit::Sessions => Reason::SessionLimit,
         Limit::HalfOpen => Reason::HalfOpenLimit,
         Limit::Source => Reason::SourceLimit,
+        Limit::SourceRate => Reason::SourceRate,
         Limit::Rule => Reason::RuleLimit,
     }
 }

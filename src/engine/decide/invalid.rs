@@ -115,10 +115,8 @@ impl Engine {
             why.step(Step::Leaves(leaves));
         }
         let verdict = Verdict::Forward(egress);
-        Decision {
-            judgement: Judgement { verdict, ..judged },
-            plan: Plan::LetBy(*case.headers, leaves),
-        }
+        let passes = Judgement { verdict, ..judged };
+        Decision::new(passes, Plan::LetBy(*case.headers, leaves))
     }
 
     /// Tells the sender; but not of a packet that was damaged on its way, whose

@@ -3,7 +3,7 @@
 
 use super::super::Engine;
 use super::super::observer::{Lease, Moved};
-use super::leaving::Aside;
+use super::endpoint::Aside;
 use crate::nat::{PortChoice, PortOrder};
 use crate::net::{Endpoint, Tuple, ZoneId};
 use crate::session::{Behaviour, Claim, Usage};
@@ -36,14 +36,14 @@ impl Engine {
             Some(Claim::Mapped(behaviour, ..)) => Some(behaviour),
             Some(Claim::Shared(_)) | None => None,
         };
-        let is_held = |Behaviour { mapping, .. }| {
+        if let Some(Claim::Mapped(behaviour, known_in, row)) = claim {
             let socket = (wanted.protocol, socket);
             let far = wanted.destination;
             let mappings = self.sessions.mappings();
-            mappings.of_socket(socket, known.0, mapping, far).is_some()
-        };
-        if behaviour.is_some_and(is_held) {
-            return Some(Lease::Held);
+            let held = mappings.of_socket(socket, (row, known_in), behaviour.mapping, far);
+            if held.is_some() {
+                return Some(Lease::Held);
+            }
         }
         if leaves.source.port == wanted.source.port {
             return Some(Lease::Kept);
@@ -69,13 +69,11 @@ impl Engine {
             return Moved::Reserved;
         }
         let mappings = self.sessions.mappings();
-        match mappings.usage(reply.protocol, reply.destination) {
+        match mappings.usage(reply.protocol, reply.target()) {
             Usage::Mapped(mapping) => return Moved::Owned(mapping.inside),
             Usage::Shared if behaviour.is_some() => return Moved::Shared,
+            Usage::Resting => return Moved::Resting,
             Usage::Shared | Usage::Free => {}
-        }
-        if behaviour.is_some() && self.is_published(known_in, reply) {
-            return Moved::Published;
         }
         let reply = aside.answers(reply);
         match self.sessions.lookup(&reply) {

@@ -1,19 +1,21 @@
-//! As what a connection leaves: its public endpoint, which nobody else's
-//! answers may use.
+//! As what a connection leaves: its public address, and what it may hold of it.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use super::super::observer::{Observer, Step};
+use super::super::shortage::Shortage;
 use super::super::{Engine, Reason};
+use super::endpoint::{Aside, Sharing, Wanted};
 use super::lease::Found;
 use crate::nat::{
-    Inward, Pooling, PortChoice, Quota, SourceChoice, SourceNat, SourceTarget, unique_source,
+    Inward, Outward, Pooling, PortChoice, Search, SourceChoice, SourceNat, SourceTarget,
 };
-use crate::net::{Asking, Dependence, Endpoint, NatRow, Port, Protocol, Tuple, ZoneId};
-use crate::session::{Behaviour, Claim, Handle, QuotaId, Usage};
+use crate::net::{Asking, Dependence, Endpoint, Family, NatRow, RowId, Tuple, ZoneId};
+use crate::session::{Behaviour, Claim, Mappings};
 
-/// How many ranges of reserved ports are stepped over in search of a free one.
-const RESERVED_RANGES: usize = 256;
+/// How many addresses of a pool are looked at for one that has a block left.
+const ADDRESSES: u8 = 16;
 
 /// How many other addresses of a pool are tried for a client whose own has no port
 /// left.
@@ -28,26 +30,6 @@ pub(super) struct Leaving {
     pub(super) row: Option<NatRow>,
 }
 
-/// What the search for a public endpoint has to know besides.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Aside {
-    /// The session that is about to be replaced counts as gone.
-    pub(super) replaces: Option<Handle>,
-    /// The socket behind the public endpoint that is addressed, where the packet
-    /// goes to a mapping: the answers come from there.
-    pub(super) leads_to: Option<Endpoint>,
-}
-
-impl Aside {
-    /// The answers as they come.
-    pub(super) fn answers(self, reply: &Tuple) -> Tuple {
-        Tuple {
-            source: self.leads_to.unwrap_or(reply.source),
-            ..*reply
-        }
-    }
-}
-
 impl Engine {
     /// As what a permitted connection is known in a zone. `arrives` is its
     /// tuple as it came; `asking` what the rules saw of it.
@@ -58,7 +40,7 @@ impl Engine {
         inward: Option<&Inward<'_>>,
         (known_in, aside): (ZoneId, Aside),
         why: &mut impl Observer,
-    ) -> Result<Leaving, Reason> {
+    ) -> Result<Leaving, Shortage> {
         let policy = &self.policy;
         let mut wanted = asking.tuple;
         let (client, server) = (wanted.source.address, wanted.destination.address);
@@ -67,49 +49,45 @@ impl Engine {
             Pooling::Arbitrary => self.hash.of(&(client, server)),
         };
         let places = (&policy.services, &policy.zones);
-        let outward = policy.nat.outward(asking, inward, places, draw);
+        let mut outward = policy.nat.outward(asking, inward, places, draw);
+        self.where_a_block_is_left(&mut outward, client);
         why.step(Step::Source(outward.choice));
+        let row = outward.row_id();
+        let short = |reason| Shortage {
+            reason,
+            row,
+            client,
+            protocol: wanted.protocol,
+        };
         let claim = match outward.choice {
             SourceChoice::From(_, address) => {
                 wanted.source.address = address;
-                wanted
-                    .protocol
-                    .has_ports()
-                    .then(|| claim_of(outward.choice, outward.row, known_in))
+                holds_an_endpoint(&wanted).then(|| claim_of(&outward, known_in, &wanted))
             }
             SourceChoice::Unchanged | SourceChoice::Exempt(_) => None,
-            SourceChoice::NoAddress(_) => return Err(Reason::NatNoAddress),
+            SourceChoice::NoAddress(_) => return Err(short(Reason::NatNoAddress)),
         };
-        let usual = PortChoice::default();
-        let ports = outward.row.map_or(&usual, |row| &row.ports);
         let at_endpoint = |wanted| match claim {
-            Some(Claim::Mapped(behaviour, ..)) => {
-                let socket = asking.tuple.source;
-                self.mapped(
-                    (arrives, wanted, socket),
-                    behaviour,
-                    ports,
-                    (known_in, aside),
-                )
-            }
-            Some(Claim::Shared(_)) => self.shared(arrives, wanted, ports, (known_in, aside)),
             None => self.unshared(arrives, wanted, aside),
+            Some(claim) => {
+                let by = row.zip(outward.row);
+                let socket = asking.tuple.source;
+                self.claimed((arrives, wanted, socket), claim, by, (known_in, aside))
+            }
         };
-        let elsewhere = || {
+        let elsewhere = |reason| {
             let from = |address| Tuple {
                 source: Endpoint::new(address, wanted.source.port),
                 ..wanted
             };
             let others = others(outward.row, wanted.source.address);
-            others.map(from).find_map(at_endpoint)
+            let mut found = others.map(from).map(at_endpoint);
+            found.find(Result::is_ok).unwrap_or(Err(reason))
         };
-        let tuple = at_endpoint(wanted)
-            .or_else(elsewhere)
-            .ok_or(Reason::NatPortsExhausted)?;
-        if let (Some(quota), Some(claim)) = (outward.row.and_then(|row| row.quota), claim)
-            && self.is_over(quota, claim, client, &tuple)
-        {
-            return Err(Reason::NatClientLimit);
+        let tuple = at_endpoint(wanted).or_else(elsewhere).map_err(short)?;
+        if let Some((id, _)) = row.filter(|_| claim.is_some()).zip(outward.row) {
+            self.within_limits(id, client, &tuple, aside)
+                .map_err(short)?;
         }
         if let Some(claim) = &claim {
             why.step(Step::Claims(claim));
@@ -123,6 +101,8 @@ impl Engine {
                 leaves: &tuple,
                 claim,
             };
+            let usual = PortChoice::default();
+            let ports = outward.row.map_or(&usual, |row| &row.ports);
             if let Some(lease) = self.lease(&found, ports, (known_in, aside)) {
                 why.step(Step::Lease(lease));
             }
@@ -132,142 +112,149 @@ impl Engine {
         Ok(Leaving { tuple, claim, row })
     }
 
-    /// Whether this public endpoint would be one too many for the client.
-    fn is_over(&self, quota: Quota, claim: Claim, client: IpAddr, leaves: &Tuple) -> bool {
-        let Some(id) = claim.quota() else {
-            return false;
+    /// A client of a pool that gives out blocks stays at the address where it has
+    /// some; else, where its own address has none left, another is looked for.
+    fn where_a_block_is_left(&self, outward: &mut Outward<'_>, client: IpAddr) {
+        let (Some(row), Some(id)) = (outward.row, outward.row_id()) else {
+            return;
         };
-        let mappings = self.sessions.mappings();
-        if mappings.holds(id, client, (leaves.protocol, leaves.source)) {
-            return false;
-        }
-        let [tcp, udp] =
-            [Protocol::TCP, Protocol::UDP].map(|protocol| mappings.held(id, protocol, client));
-        let own = match leaves.protocol {
-            Protocol::TCP => quota.tcp.map(|most| (tcp, most)),
-            Protocol::UDP => quota.udp.map(|most| (udp, most)),
-            _ => None,
+        let SourceChoice::From(place, address) = outward.choice else {
+            return;
         };
-        let all = quota.all.map(|most| (tcp + udp, most));
-        [own, all]
-            .into_iter()
-            .flatten()
-            .any(|(count, most)| count >= most)
+        let (SourceTarget::Pool(pool, _), Some(layout)) = (&row.target, row.terms.blocks) else {
+            return;
+        };
+        let blocks = self.sessions.mappings().blocks();
+        let has_one = |address: &IpAddr| blocks.free_block((id, *address), &layout, 0).is_some();
+        let others = || {
+            let draws = (0..ADDRESSES).map(|n| self.hash.of(&(client, n)));
+            let mut drawn = draws.filter_map(|draw| pool.draw(Family::of(client), draw));
+            drawn.find(has_one)
+        };
+        let found = blocks
+            .address_of(id, client)
+            .or_else(|| Some(address).filter(has_one))
+            .or_else(others);
+        outward.choice = SourceChoice::From(place, found.unwrap_or(address));
     }
 
-    /// The public endpoint that the socket has already; else one that nobody
-    /// has at all.
-    fn mapped(
+    /// The public endpoint that the socket has already; else another.
+    fn claimed(
         &self,
         (arrives, wanted, socket): (&Tuple, Tuple, Endpoint),
-        behaviour: Behaviour,
-        ports: &PortChoice,
+        claim: Claim,
+        by: Option<(RowId, &SourceNat)>,
         (known_in, aside): (ZoneId, Aside),
-    ) -> Option<Tuple> {
-        let mappings = self.sessions.mappings();
-        let (protocol, far) = (wanted.protocol, wanted.destination);
-        let socket = (protocol, socket);
-        if let Some(mapping) = mappings.of_socket(socket, known_in, behaviour.mapping, far) {
-            let own = Tuple {
-                source: mapping.outside,
-                ..wanted
-            };
-            return (!self.is_taken(&own.reversed(), aside)).then_some(own);
-        }
-        let start = self.hash.of(&(arrives, wanted.source));
-        let is_taken = |reply: &Tuple| {
-            mappings.usage(protocol, reply.destination) != Usage::Free
-                || self.is_published(known_in, reply)
-                || self.is_taken(reply, aside)
-                || self.reserved_to(reply, known_in).is_some()
-        };
-        unique_source(wanted, ports, start, is_taken)
-            .or_else(|| self.unused(wanted, ports, start, (known_in, aside)))
-            .filter(|found| !self.is_published(known_in, &found.reversed()))
-    }
-
-    /// Whether strangers' packets like this one lead elsewhere by the file: a
-    /// client may not have for itself what a forward or a static row gives out.
-    pub(super) fn is_published(&self, known_in: ZoneId, reply: &Tuple) -> bool {
-        let policy = &self.policy;
-        policy.nat.is_published(known_in, reply, &policy.zones)
-    }
-
-    /// A public endpoint that towards this server nobody has, and that is no
-    /// socket's own.
-    fn shared(
-        &self,
-        arrives: &Tuple,
-        wanted: Tuple,
-        ports: &PortChoice,
-        (known_in, aside): (ZoneId, Aside),
-    ) -> Option<Tuple> {
-        let mappings = self.sessions.mappings();
-        let start = self.hash.of(&(arrives, wanted));
-        let is_taken = |reply: &Tuple| {
-            let usage = mappings.usage(wanted.protocol, reply.destination);
-            matches!(usage, Usage::Mapped(_))
-                || self.is_taken(reply, aside)
-                || self.reserved_to(reply, known_in).is_some()
-        };
-        unique_source(wanted, ports, start, is_taken)
-            .or_else(|| self.unused(wanted, ports, start, (known_in, aside)))
-    }
-
-    /// When those that were tried are all taken: one that nobody has towards
-    /// anybody, found in the map of ports at a price that does not grow.
-    fn unused(
-        &self,
-        wanted: Tuple,
-        ports: &PortChoice,
-        start: u64,
-        (known_in, aside): (ZoneId, Aside),
-    ) -> Option<Tuple> {
-        let range = ports.ports_for(&wanted)?;
-        let place = (wanted.protocol, wanted.source.address);
-        let size = u64::from(range.end().saturating_sub(*range.start())) + 1;
-        let start = u64::from(*range.start()) + start % size;
-        let mut start = u16::try_from(start).unwrap_or(u16::MAX);
-        let parity = ports.parity_of(&wanted);
-        let mappings = self.sessions.mappings();
-        let mut found = wanted;
-        for _ in 0..RESERVED_RANGES {
-            found.source.port = mappings.unused_port(place, &range, start, parity)?;
-            let reply = found.reversed();
-            match self.reserved_to(&reply, known_in) {
-                None => return (!self.is_taken(&reply, aside)).then_some(found),
-                // Behind them it goes on, from the end of the range at its start.
-                Some(last) if last.0 >= *range.end() => start = *range.start(),
-                Some(last) => start = last.0 + 1,
+    ) -> Result<Tuple, Reason> {
+        let (sharing, start) = match claim {
+            Claim::Shared(_) => (Sharing::Towards, self.hash.of(&(arrives, wanted))),
+            Claim::Mapped(behaviour, _, row) => {
+                let mappings = self.sessions.mappings();
+                let socket = (wanted.protocol, socket);
+                let known = (row, known_in);
+                let far = wanted.destination;
+                if let Some(own) = mappings.of_socket(socket, known, behaviour.mapping, far) {
+                    let own = Tuple {
+                        source: own.outside,
+                        ..wanted
+                    };
+                    let is_free = !self.is_taken(&own.reversed(), aside);
+                    return is_free.then_some(own).ok_or(Reason::NatPortsExhausted);
+                }
+                (Sharing::Own, self.hash.of(&(arrives, wanted.source)))
             }
+        };
+        let usual = PortChoice::default();
+        let search = Search {
+            wanted,
+            choice: by.map_or(&usual, |(_, row)| &row.ports),
+            start,
+        };
+        let wanted = Wanted {
+            search,
+            sharing,
+            known_in,
+            aside,
+        };
+        match by {
+            Some((id, row)) if row.has_ranges() => {
+                self.endpoint_of_client(&wanted, (id, row), socket.address)
+            }
+            _ => self.endpoint(&wanted).ok_or(Reason::NatPortsExhausted),
         }
-        None
     }
 
-    /// The last port of the range of reserved ones that the public endpoint of
-    /// these answers lies in, if it does.
-    pub(super) fn reserved_to(&self, reply: &Tuple, known_in: ZoneId) -> Option<Port> {
-        let (nat, zones) = (&self.policy.nat, &self.policy.zones);
-        nat.reserved_to(reply.protocol, reply.destination, known_in, zones)
+    /// Whether the client may hold this public endpoint by one more session.
+    fn within_limits(
+        &self,
+        row: RowId,
+        client: IpAddr,
+        leaves: &Tuple,
+        aside: Aside,
+    ) -> Result<(), Reason> {
+        let mappings = self.sessions.mappings();
+        let Some(terms) = mappings.terms(row).filter(|terms| terms.counts()) else {
+            return Ok(());
+        };
+        let replaced = aside.replaces.and_then(|handle| self.sessions.get(handle));
+        let replaced = replaced.and_then(|session| Mappings::holding(&session.origin));
+        let replaced = replaced.filter(|held| (held.row, held.client) == (row, client));
+        let public = (leaves.protocol, leaves.source);
+        let sessions = mappings.sessions_by(row, client, public);
+        if sessions > 0 {
+            let goes = replaced.is_some_and(|held| held.public == public);
+            let most = terms.max_sessions.map_or(u32::MAX, NonZeroU32::get);
+            return match sessions - u32::from(goes) < most {
+                true => Ok(()),
+                false => Err(Reason::NatMappingLimit),
+            };
+        }
+        // What only the session holds that is replaced, is not held for long.
+        let goes = replaced.filter(|held| mappings.sessions_by(row, client, held.public) == 1);
+        let mut tally = mappings.held(row, client);
+        if let Some(held) = goes {
+            tally = tally.without_one(held.public.0);
+        }
+        let fills = |quota| tally.fills(quota, leaves.protocol);
+        if terms.quota.is_some_and(fills) {
+            return Err(Reason::NatClientLimit);
+        }
+        let allows = |rate| mappings.allows(row, client, rate, self.now);
+        match terms.rate.is_none_or(allows) {
+            true => Ok(()),
+            false => Err(Reason::NatClientRate),
+        }
     }
 
     /// As what a connection leaves whose source address somebody else has
-    /// chosen.
+    /// chosen, by this row where one has.
     pub(super) fn leaving_from(
         &self,
         arrives: &Tuple,
         wanted: Tuple,
-        (known_in, quota): (ZoneId, Option<QuotaId>),
-        row: Option<NatRow>,
-    ) -> Option<Leaving> {
+        (known_in, row): (ZoneId, Option<RowId>),
+        by: Option<NatRow>,
+    ) -> Result<Leaving, Shortage> {
         let is_translated = wanted.source.address != arrives.source.address;
-        let claim = (is_translated && wanted.protocol.has_ports()).then_some(Claim::Shared(quota));
+        let claim = (is_translated && holds_an_endpoint(&wanted)).then_some(Claim::Shared(row));
         let aside = Aside::default();
         let tuple = match claim {
-            Some(_) => self.shared(arrives, wanted, &PortChoice::default(), (known_in, aside))?,
-            None => self.unshared(arrives, wanted, aside)?,
+            Some(claim) => {
+                let terms = row.and_then(|id| Some((id, self.policy.nat.source.get(id.place())?)));
+                let socket = arrives.source;
+                self.claimed((arrives, wanted, socket), claim, terms, (known_in, aside))
+            }
+            None => self.unshared(arrives, wanted, aside),
         };
-        Some(Leaving { tuple, claim, row })
+        let short = |reason| Shortage {
+            reason,
+            row,
+            client: arrives.source.address,
+            protocol: arrives.protocol,
+        };
+        let tuple = tuple.map_err(short)?;
+        let row = by;
+        Ok(Leaving { tuple, claim, row })
     }
 
     /// The leaving tuple with a source port that no other session's answers
@@ -275,20 +262,26 @@ impl Engine {
     ///
     /// Where the search begins depends on the real client too: many clients
     /// with one port would otherwise all search the same few ports.
-    pub(super) fn unshared(&self, arrives: &Tuple, wanted: Tuple, aside: Aside) -> Option<Tuple> {
-        let start = self.hash.of(&(arrives, wanted));
-        let is_taken = |reply: &Tuple| self.is_taken(reply, aside);
-        unique_source(wanted, &PortChoice::default(), start, is_taken)
+    pub(super) fn unshared(
+        &self,
+        arrives: &Tuple,
+        wanted: Tuple,
+        aside: Aside,
+    ) -> Result<Tuple, Reason> {
+        let search = Search {
+            wanted,
+            choice: &PortChoice::default(),
+            start: self.hash.of(&(arrives, wanted)),
+        };
+        search
+            .first_free(|reply| self.is_taken(reply, aside))
+            .ok_or(Reason::NatPortsExhausted)
     }
+}
 
-    /// Whether answers of this tuple are somebody's.
-    fn is_taken(&self, reply: &Tuple, aside: Aside) -> bool {
-        let reply = aside.answers(reply);
-        match self.sessions.lookup(&reply) {
-            Some((handle, _, _)) => Some(handle) != aside.replaces,
-            None => self.sessions.is_taken(&reply),
-        }
-    }
+/// Whether there is a port or an identifier to hold.
+fn holds_an_endpoint(leaves: &Tuple) -> bool {
+    leaves.protocol.has_ports() || leaves.icmp_query().is_some()
 }
 
 /// The addresses that a client may have besides the one that it is to have, where
@@ -303,24 +296,24 @@ fn others(row: Option<&SourceNat>, own: IpAddr) -> impl Iterator<Item = IpAddr> 
 }
 
 /// What a connection that this row translates holds of its public endpoint.
-fn claim_of(choice: SourceChoice, row: Option<&SourceNat>, known_in: ZoneId) -> Claim {
+fn claim_of(outward: &Outward<'_>, known_in: ZoneId, leaves: &Tuple) -> Claim {
     let usual = Dependence::default();
-    let quota = match choice {
-        SourceChoice::From(NatRow::Source(place), _) => row
-            .and_then(|row| row.quota)
-            .and_then(|_| QuotaId::of_row(usize::from(place))),
-        _ => None,
-    };
-    match row {
-        // One host's whole address is its own already.
-        _ if matches!(choice, SourceChoice::From(NatRow::Static(_), _)) => Claim::Shared(None),
-        Some(row) if (row.mapping, row.filtering) != (usual, usual) => {
+    // One host's whole address is its own already.
+    if matches!(outward.choice, SourceChoice::From(NatRow::Static(_), _)) {
+        return Claim::Shared(None);
+    }
+    let id = outward.row_id();
+    match (outward.row, id) {
+        // Of identifiers RFC 5508 asks no more than that answers come back.
+        (Some(row), Some(id))
+            if leaves.protocol.has_ports() && (row.mapping, row.filtering) != (usual, usual) =>
+        {
             let behaviour = Behaviour {
                 mapping: row.mapping,
                 filtering: row.filtering,
             };
-            Claim::Mapped(behaviour, known_in, quota)
+            Claim::Mapped(behaviour, known_in, id)
         }
-        _ => Claim::Shared(quota),
+        _ => Claim::Shared(id),
     }
 }

@@ -2,11 +2,12 @@
 //! mapping lets more than its own servers in (RFC 4787 section 5).
 
 use super::super::observer::{Observer, Step};
+use super::super::shortage::Shortage;
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
+use super::endpoint::Aside;
 use super::fresh::refused_by_rule;
-use super::leaving::Aside;
 use super::plan::{Admission, Decision, Opening};
-use super::{Case, invalid, ttl_expired};
+use super::{Case, invalid, nothing, ttl_expired};
 use crate::net::{Asking, NatRows, PerDirection, Place, Tuple};
 use crate::rules::RuleId;
 use crate::session::{Claim, Handle, Mapping, Origin, Usage, begin};
@@ -20,7 +21,7 @@ impl Engine {
             .usage(tuple.protocol, tuple.destination)
         {
             Usage::Mapped(mapping) => Some(mapping),
-            Usage::Free | Usage::Shared => None,
+            Usage::Free | Usage::Shared | Usage::Resting => None,
         }
     }
 
@@ -76,9 +77,9 @@ impl Engine {
                 let known = (mapping.known_in, aside);
                 let leaving = match self.leaving(tuple, &asking, None, known, why) {
                     Ok(leaving) => leaving,
-                    Err(reason) => {
-                        let unmapped = judgement(Verdict::Drop, reason, None);
-                        return Some(self.without_mapping(case, unmapped));
+                    Err(short) => {
+                        let unmapped = judgement(Verdict::Drop, short.reason, None);
+                        return Some(self.without_mapping(case, unmapped, short));
                     }
                 };
                 let rule = permit.rule().map(|rule| rule.0);
@@ -89,6 +90,19 @@ impl Engine {
             return None;
         }
         why.step(Step::Mapped(mapping));
+        let dropped_for = |reason| {
+            let shortage = Shortage {
+                reason,
+                row: Some(mapping.row),
+                client: mapping.inside.address,
+                protocol: mapping.protocol,
+            };
+            // A stranger is told nothing of the client's limits.
+            Decision {
+                shortage: Some(shortage),
+                ..nothing(judgement(Verdict::Drop, reason, None))
+            }
+        };
         let Ok(tracked) = begin(&self.seen(case)) else {
             return Some(self.decide_invalid(case, invalid(Reason::NoSession), why));
         };
@@ -106,14 +120,15 @@ impl Engine {
                     replaces,
                     leads_to: None,
                 };
-                let Some(leaves) = self.unshared(tuple, leaves, aside) else {
-                    let exhausted = Reason::NatPortsExhausted;
-                    let unmapped = judgement(Verdict::Drop, exhausted, None);
-                    return Some(self.without_mapping(case, unmapped));
-                };
-                leaves
+                match self.unshared(tuple, leaves, aside) {
+                    Ok(leaves) => leaves,
+                    Err(reason) => return Some(dropped_for(reason)),
+                }
             }
         };
+        if self.has_its_sessions(mapping, replaces) {
+            return Some(dropped_for(Reason::NatMappingLimit));
+        }
         why.step(Step::Leaves(&leaves));
         let home = mapping.first.home;
         let origin = Origin {
@@ -139,7 +154,7 @@ impl Engine {
                 reply: Some(Claim::Mapped(
                     mapping.behaviour,
                     mapping.known_in,
-                    mapping.quota,
+                    mapping.row,
                 )),
             },
             mss: self.mss_of(rule.map(RuleId), tuple, (from, home)),
@@ -155,6 +170,21 @@ impl Engine {
         let state = Some(tracked.state());
         let allowed = judgement(Verdict::Forward(home), Reason::Mapping, state);
         Some(self.open(case, allowed, opening, why))
+    }
+
+    /// Whether there are as many sessions by this public endpoint as there may
+    /// be (RFC 6888 REQ-5), not counting one that is about to be replaced.
+    fn has_its_sessions(&self, mapping: &Mapping, replaces: Option<Handle>) -> bool {
+        let mappings = self.sessions.mappings();
+        let most = mappings
+            .terms(mapping.row)
+            .and_then(|terms| terms.max_sessions);
+        let goes = replaces.and_then(|handle| self.sessions.get(handle));
+        let goes = goes.is_some_and(|session| {
+            let origin = &session.origin;
+            origin.claims.reply.is_some() && origin.tuples.original.target() == mapping.outside
+        });
+        most.is_some_and(|most| mapping.holders - u32::from(goes) >= most.get())
     }
 }
 

@@ -6,6 +6,7 @@
 //! of them can place is `invalid`. All end in a [`Decision`], which `commit`
 //! carries out.
 
+mod endpoint;
 mod error;
 mod existing;
 mod expected;
@@ -211,21 +212,16 @@ impl Engine {
 }
 
 fn nothing(judgement: Judgement) -> Decision {
-    Decision {
-        judgement,
-        plan: Plan::Nothing,
-    }
+    Decision::new(judgement, Plan::Nothing)
 }
 
 /// Nothing happens to the packet, but for what an ALG has to tell.
 fn refused_by_alg(judgement: Judgement, notes: Vec<Note>) -> Decision {
-    Decision {
-        judgement,
-        plan: match notes.is_empty() {
-            true => Plan::Nothing,
-            false => Plan::Told(judgement.session, notes),
-        },
-    }
+    let plan = match notes.is_empty() {
+        true => Plan::Nothing,
+        false => Plan::Told(judgement.session, notes),
+    };
+    Decision::new(judgement, plan)
 }
 
 fn dropped(ct: CtState, reason: Reason) -> Decision {
@@ -249,10 +245,7 @@ fn invalid(reason: Reason) -> Judgement {
 }
 
 fn answered(case: &Case<'_>, judgement: Judgement, answer: Answer) -> Decision {
-    Decision {
-        judgement,
-        plan: Plan::Answer(*case.headers, answer),
-    }
+    Decision::new(judgement, Plan::Answer(*case.headers, answer))
 }
 
 fn ttl_expired(case: &Case<'_>, judgement: Judgement) -> Decision {

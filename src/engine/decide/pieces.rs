@@ -35,6 +35,7 @@ impl Engine {
                 ..dropped(CtState::Untracked, Reason::FragmentHeld).judgement
             },
             plan,
+            shortage: None,
         };
         match self
             .fragments
@@ -54,7 +55,11 @@ impl Engine {
                     checksum: Checksum::Complete,
                     ..case.arrival
                 };
-                let Decision { judgement, plan } = match self.read(arrival, &whole, why) {
+                let Decision {
+                    judgement,
+                    plan,
+                    shortage,
+                } = match self.read(arrival, &whole, why) {
                     Err((ct, reason)) => dropped(ct, reason),
                     // Pieces within pieces: no honest sender makes them.
                     Ok((headers, _)) if headers.fragment != Fragment::No => {
@@ -79,6 +84,7 @@ impl Engine {
                 Decision {
                     judgement,
                     plan: Plan::Gathered(Box::new(gathered)),
+                    shortage,
                 }
             }
         }

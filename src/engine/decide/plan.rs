@@ -6,6 +6,7 @@ use std::num::NonZeroU16;
 use super::super::control::ControlStep;
 use super::super::fragments::Key;
 use super::super::rates::AnswerKind;
+use super::super::shortage::Shortage;
 use super::super::{Judgement, Reason};
 use crate::alg::Note;
 use crate::net::{AlgKind, Timestamp, Tuple};
@@ -18,6 +19,18 @@ use crate::session::{ExpectedTuple, Handle, Origin, Probing, SessionId, Update};
 pub(in crate::engine) struct Decision {
     pub(in crate::engine) judgement: Judgement,
     pub(in crate::engine) plan: Plan,
+    /// What there was too little of, which the operator may be told.
+    pub(in crate::engine) shortage: Option<Shortage>,
+}
+
+impl Decision {
+    pub(in crate::engine) fn new(judgement: Judgement, plan: Plan) -> Self {
+        Self {
+            judgement,
+            plan,
+            shortage: None,
+        }
+    }
 }
 
 /// What is to be done.

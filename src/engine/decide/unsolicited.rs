@@ -58,10 +58,7 @@ impl Engine {
         let holding = self.held_syns.judge(tuple);
         why.step(Step::Unsolicited(holding));
         match holding {
-            Holding::Begins => Decision {
-                judgement: held,
-                plan: Plan::HoldSyn(*case.headers),
-            },
+            Holding::Begins => Decision::new(held, Plan::HoldSyn(*case.headers)),
             Holding::GoesOn => nothing(held),
             Holding::Full => nothing(dropped),
         }

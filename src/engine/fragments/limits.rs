@@ -52,7 +52,7 @@ impl Patience {
         Self {
             v4: match profile {
                 Profile::Linux => minute / 2,
-                Profile::Rfc => minute,
+                Profile::Rfc | Profile::Carrier => minute,
             },
             v6: minute,
         }

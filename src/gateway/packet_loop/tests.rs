@@ -57,7 +57,7 @@ type Ended = (Summary, Result<(), GatewayError>);
 
 fn start(ports: Vec<Port<UnixDatagram>>) -> (thread::JoinHandle<Ended>, UnixStream) {
     let clock = Clock::start();
-    let packet_loop = PacketLoop::new(engine(clock), clock, ports);
+    let packet_loop = PacketLoop::new(engine(clock), clock, ports, Records::told());
     let (stop, heard) = UnixStream::pair().unwrap();
     (thread::spawn(move || packet_loop.run(heard)), stop)
 }

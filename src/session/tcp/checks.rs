@@ -55,7 +55,7 @@ impl TcpChecks {
     pub fn of(profile: Profile) -> Self {
         let resets = match profile {
             Profile::Linux => Resets::Checked,
-            Profile::Rfc => Resets::Exact,
+            Profile::Rfc | Profile::Carrier => Resets::Exact,
         };
         Self {
             resets,

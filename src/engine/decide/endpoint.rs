@@ -1,0 +1,199 @@
+//! The search for a public endpoint that nobody else's answers use.
+//!
+//! The port that the packet has, where it may keep that; else one that nobody has
+//! at this address, which the map of its ports shows at a price that does not
+//! grow; only where there is none, and others may share, one that nobody has
+//! towards this server, tried one by one. Within ranges and blocks of a client's
+//! own the port is drawn (RFC 6888 REQ-15).
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use super::super::{Engine, Reason};
+use crate::nat::{Search, SourceNat};
+use crate::net::{Endpoint, Port, RowId, Tuple, ZoneId};
+use crate::session::{Handle, Usage};
+
+/// How many ports that the map calls free are passed over in search of one that
+/// is not reserved or somebody's otherwise.
+const PASSED_OVER: usize = 256;
+
+/// What the search for a public endpoint has to know besides.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Aside {
+    /// The session that is about to be replaced counts as gone.
+    pub(super) replaces: Option<Handle>,
+    /// The socket behind the public endpoint that is addressed, where the packet
+    /// goes to a mapping: the answers come from there.
+    pub(super) leads_to: Option<Endpoint>,
+}
+
+impl Aside {
+    /// The answers as they come.
+    pub(super) fn answers(self, reply: &Tuple) -> Tuple {
+        Tuple {
+            source: self.leads_to.unwrap_or(reply.source),
+            ..*reply
+        }
+    }
+}
+
+/// Who else may have the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// Nobody: it is to be one socket's own.
+    Own,
+    /// Whoever talks to other servers.
+    Towards,
+}
+
+/// A public endpoint that is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) search: Search<'a>,
+    pub(super) sharing: Sharing,
+    pub(super) known_in: ZoneId,
+    pub(super) aside: Aside,
+}
+
+impl Engine {
+    /// One of all that the row's ports allow.
+    pub(super) fn endpoint(&self, wanted: &Wanted<'_>) -> Option<Tuple> {
+        let Wanted { search, .. } = wanted;
+        if let Some(kept) = search.kept()
+            && self.is_free(wanted, &kept)
+        {
+            return Some(kept);
+        }
+        let range = search.range()?;
+        self.unused(wanted, &range, search.start_in(&range))
+            .or_else(|| self.shared_by_others(wanted, range))
+    }
+
+    /// One of the ranges and blocks that the client has by this row, or of a
+    /// block that it may have besides.
+    pub(super) fn endpoint_of_client(
+        &self,
+        wanted: &Wanted<'_>,
+        (id, row): (RowId, &SourceNat),
+        client: IpAddr,
+    ) -> Result<Tuple, Reason> {
+        let Wanted { search, .. } = wanted;
+        let blocks = self.sessions.mappings().blocks();
+        let address = search.wanted.source.address;
+        let leases = blocks.leases(id, client).iter();
+        let leases = leases.filter(|lease| lease.address == address);
+        let leased = leases.clone().filter_map(|lease| {
+            let layout = row.terms.blocks?;
+            Some(layout.ports(lease.block))
+        });
+        let own = row.own_ports(client, address);
+        let has = || own.clone().into_iter().chain(leased.clone());
+        if let Some(kept) = search.kept()
+            && has().any(|range| range.contains(&kept.source.port.0))
+            && self.is_free(wanted, &kept)
+        {
+            return Ok(kept);
+        }
+        if let Some(found) = has().find_map(|range| self.drawn(wanted, &range)) {
+            return Ok(found);
+        }
+        let short = match row.terms.blocks {
+            Some(layout) if leases.count() < usize::from(row.blocks_per_client) => {
+                let block = blocks.free_block((id, address), &layout, search.start);
+                let drawn = block.and_then(|block| self.drawn(wanted, &layout.ports(block)));
+                match drawn {
+                    Some(found) => return Ok(found),
+                    None => Reason::NatPortsExhausted,
+                }
+            }
+            Some(_) => Reason::NatClientLimit,
+            None => Reason::NatPortsExhausted,
+        };
+        has()
+            .find_map(|range| self.shared_by_others(wanted, range))
+            .ok_or(short)
+    }
+
+    /// One that nobody has at all, drawn from this range.
+    fn drawn(&self, wanted: &Wanted<'_>, range: &RangeInclusive<u16>) -> Option<Tuple> {
+        let Search {
+            wanted: leaves,
+            choice,
+            start,
+        } = wanted.search;
+        let place = (leaves.protocol, leaves.source.address);
+        let parity = choice.parity_of(&leaves);
+        let mappings = self.sessions.mappings();
+        let Port(port) = mappings.drawn_port(place, range, start, parity)?;
+        self.unused(wanted, range, port)
+    }
+
+    /// One that nobody has at all: the first from `start` on.
+    fn unused(
+        &self,
+        wanted: &Wanted<'_>,
+        range: &RangeInclusive<u16>,
+        mut start: u16,
+    ) -> Option<Tuple> {
+        let leaves = wanted.search.wanted;
+        let place = (leaves.protocol, leaves.source.address);
+        let parity = wanted.search.choice.parity_of(&leaves);
+        let mappings = self.sessions.mappings();
+        for _ in 0..PASSED_OVER {
+            let port = mappings.unused_port(place, range, start, parity)?;
+            let found = wanted.search.with(port);
+            let reply = found.reversed();
+            let last = match self.reserved_to(&reply, wanted.known_in) {
+                Some(last) => last,
+                None if !self.is_taken(&reply, wanted.aside) => return Some(found),
+                None => port,
+            };
+            // Behind it the search goes on, from the end of the range at its start.
+            start = match last.0 >= *range.end() {
+                true => *range.start(),
+                false => last.0 + 1,
+            };
+        }
+        None
+    }
+
+    /// One that others have towards other servers.
+    fn shared_by_others(&self, wanted: &Wanted<'_>, range: RangeInclusive<u16>) -> Option<Tuple> {
+        if wanted.sharing == Sharing::Own {
+            return None;
+        }
+        let mut each = wanted.search.each(range);
+        each.find(|candidate| self.is_free(wanted, candidate))
+    }
+
+    /// Whether it may be had.
+    fn is_free(&self, wanted: &Wanted<'_>, candidate: &Tuple) -> bool {
+        let reply = candidate.reversed();
+        let mappings = self.sessions.mappings();
+        let is_open = match mappings.usage(candidate.protocol, candidate.source) {
+            Usage::Free => true,
+            Usage::Shared => wanted.sharing == Sharing::Towards,
+            Usage::Mapped(_) | Usage::Resting => false,
+        };
+        is_open
+            && !self.is_taken(&reply, wanted.aside)
+            && self.reserved_to(&reply, wanted.known_in).is_none()
+    }
+
+    /// The last port of the range of reserved ones that the public endpoint of
+    /// these answers lies in, if it does.
+    pub(super) fn reserved_to(&self, reply: &Tuple, known_in: ZoneId) -> Option<Port> {
+        let (nat, zones) = (&self.policy.nat, &self.policy.zones);
+        nat.reserved_to(reply.protocol, reply.destination, known_in, zones)
+    }
+
+    /// Whether answers of this tuple are somebody's.
+    pub(super) fn is_taken(&self, reply: &Tuple, aside: Aside) -> bool {
+        let reply = aside.answers(reply);
+        match self.sessions.lookup(&reply) {
+            Some((handle, _, _)) => Some(handle) != aside.replaces,
+            None => self.sessions.is_taken(&reply),
+        }
+    }
+}

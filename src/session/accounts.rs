@@ -1,0 +1,237 @@
+//! What counts against the limits of a row: how many public endpoints each
+//! client holds, and how often it takes a new one (RFC 6888 REQ-4 and REQ-5).
+//!
+//! Only rows that limit or write down something are counted.
+
+use std::collections::VecDeque;
+use std::hash::Hash;
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+use super::hash::TupleHash;
+use crate::net::{Bucket, Endpoint, Protocol, Quota, Rate, RowId, Timestamp};
+
+/// A public endpoint of a protocol.
+pub(super) type Public = (Protocol, Endpoint);
+
+/// How many public endpoints a client holds by a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Of TCP.
+    pub tcp: u32,
+    /// Of UDP.
+    pub udp: u32,
+    /// Identifiers of ICMP queries.
+    pub icmp: u32,
+    /// Of all other protocols.
+    pub other: u32,
+}
+
+impl Tally {
+    /// In all.
+    #[must_use]
+    pub fn all(&self) -> u32 {
+        self.tcp + self.udp + self.icmp + self.other
+    }
+
+    fn of(&mut self, protocol: Protocol) -> &mut u32 {
+        match protocol {
+            Protocol::TCP => &mut self.tcp,
+            Protocol::UDP => &mut self.udp,
+            Protocol::ICMP | Protocol::ICMPV6 => &mut self.icmp,
+            _ => &mut self.other,
+        }
+    }
+
+    /// The tally without one of this protocol.
+    #[must_use]
+    pub fn without_one(mut self, protocol: Protocol) -> Self {
+        let count = self.of(protocol);
+        *count = count.saturating_sub(1);
+        self
+    }
+
+    /// Whether one more of this protocol would be one too many.
+    #[must_use]
+    pub fn fills(mut self, quota: Quota, protocol: Protocol) -> bool {
+        let own = match protocol {
+            Protocol::TCP => quota.tcp,
+            Protocol::UDP => quota.udp,
+            Protocol::ICMP | Protocol::ICMPV6 => quota.icmp,
+            _ => None,
+        };
+        let counts = [(own, *self.of(protocol)), (quota.all, self.all())];
+        counts
+            .into_iter()
+            .any(|(most, count)| most.is_some_and(|most| count >= most))
+    }
+}
+
+/// The counts.
+#[derive(Debug)]
+pub(super) struct Accounts {
+    held: HashMap<(RowId, IpAddr), Tally, TupleHash>,
+    /// By how many sessions a client holds a public endpoint that others may
+    /// share.
+    shares: HashMap<(RowId, IpAddr, Public), u32, TupleHash>,
+    rates: Buckets<(RowId, IpAddr)>,
+}
+
+impl Accounts {
+    pub(super) fn new(hash: TupleHash) -> Self {
+        Self {
+            held: HashMap::with_hasher(hash),
+            shares: HashMap::with_hasher(hash),
+            rates: Buckets::new(hash),
+        }
+    }
+
+    pub(super) fn tally(&self, row: RowId, client: IpAddr) -> Tally {
+        self.held.get(&(row, client)).copied().unwrap_or_default()
+    }
+
+    pub(super) fn shares(&self, row: RowId, client: IpAddr, public: Public) -> u32 {
+        let count = self.shares.get(&(row, client, public));
+        count.copied().unwrap_or_default()
+    }
+
+    /// A client holds one more.
+    pub(super) fn hold(&mut self, row: RowId, client: IpAddr, protocol: Protocol) {
+        *self.held.entry((row, client)).or_default().of(protocol) += 1;
+    }
+
+    /// A client holds one less.
+    pub(super) fn let_go(&mut self, row: RowId, client: IpAddr, protocol: Protocol) {
+        let Entry::Occupied(mut entry) = self.held.entry((row, client)) else {
+            debug_assert!(false, "more was given back than was taken");
+            return;
+        };
+        *entry.get_mut() = entry.get().without_one(protocol);
+        if entry.get().all() == 0 {
+            entry.remove();
+        }
+    }
+
+    /// A client holds a public endpoint by one more session; whether it did not
+    /// before.
+    pub(super) fn take_share(&mut self, row: RowId, client: IpAddr, public: Public) -> bool {
+        let is_new = add(&mut self.shares, (row, client, public)) == 1;
+        if is_new {
+            self.hold(row, client, public.0);
+        }
+        is_new
+    }
+
+    /// By one session less; whether it does not any more.
+    pub(super) fn give_back_share(&mut self, row: RowId, client: IpAddr, public: Public) -> bool {
+        let is_last = take(&mut self.shares, (row, client, public)) == 0;
+        if is_last {
+            self.let_go(row, client, public.0);
+        }
+        is_last
+    }
+
+    pub(super) fn allows(&self, row: RowId, client: IpAddr, rate: Rate, now: Timestamp) -> bool {
+        self.rates.allows(&(row, client), rate, now)
+    }
+
+    pub(super) fn spend(&mut self, row: RowId, client: IpAddr, rate: Rate, now: Timestamp) {
+        self.rates.spend((row, client), rate, now);
+    }
+}
+
+/// A token bucket for each of many. One that is full again is not kept for
+/// long, so that memory follows those who were active lately.
+#[derive(Debug)]
+pub(super) struct Buckets<K> {
+    buckets: HashMap<K, Bucket, TupleHash>,
+    /// All keys, those that were not looked at for longest first.
+    round: VecDeque<K>,
+}
+
+impl<K: Hash + Eq + Copy> Buckets<K> {
+    pub(super) fn new(hash: TupleHash) -> Self {
+        Self {
+            buckets: HashMap::with_hasher(hash),
+            round: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn allows(&self, key: &K, rate: Rate, now: Timestamp) -> bool {
+        let bucket = self.buckets.get(key).copied().unwrap_or_default();
+        bucket.has_one(rate, now)
+    }
+
+    pub(super) fn spend(&mut self, key: K, rate: Rate, now: Timestamp) {
+        match self.buckets.entry(key) {
+            Entry::Occupied(mut entry) => entry.get_mut().take_one(rate, now),
+            Entry::Vacant(entry) => {
+                let mut bucket = Bucket::default();
+                bucket.take_one(rate, now);
+                entry.insert(bucket);
+                self.round.push_back(key);
+                self.sweep(now);
+            }
+        }
+    }
+
+    /// Looks at two for each that comes: so the full ones go faster than others
+    /// come.
+    fn sweep(&mut self, now: Timestamp) {
+        for _ in 0..2 {
+            let Some(key) = self.round.pop_front() else {
+                return;
+            };
+            if self.buckets.get(&key).is_some_and(|b| b.is_full(now)) {
+                self.buckets.remove(&key);
+            } else {
+                self.round.push_back(key);
+            }
+        }
+    }
+}
+
+/// Counts one more; how many there are then.
+pub(super) fn add<K: Hash + Eq>(counts: &mut HashMap<K, u32, TupleHash>, key: K) -> u32 {
+    let count = counts.entry(key).or_default();
+    *count += 1;
+    *count
+}
+
+/// Counts one less; how many are left. What has none is not kept.
+pub(super) fn take<K: Hash + Eq>(counts: &mut HashMap<K, u32, TupleHash>, key: K) -> u32 {
+    let Entry::Occupied(mut entry) = counts.entry(key) else {
+        debug_assert!(false, "more was given back than was taken");
+        return 0;
+    };
+    *entry.get_mut() -= 1;
+    match *entry.get() {
+        0 => {
+            entry.remove();
+            0
+        }
+        left => left,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_that_are_full_again_do_not_stay() {
+        let mut buckets = Buckets::new(TupleHash::from_seed(1));
+        let rate = Rate::new(1, 2);
+        for key in 0..100_000u64 {
+            let now = Timestamp::from_secs(key);
+            assert!(buckets.allows(&key, rate, now));
+            buckets.spend(key, rate, now);
+            buckets.spend(key, rate, now);
+            assert!(!buckets.allows(&key, rate, now));
+        }
+        assert!(buckets.buckets.len() < 10, "{}", buckets.buckets.len());
+        assert_eq!(buckets.buckets.len(), buckets.round.len());
+    }
+}

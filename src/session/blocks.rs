@@ -1,0 +1,165 @@
+//! Blocks of ports: which client has which (RFC 6888 REQ-14, RFC 7422).
+//!
+//! A block is its client's while a session of that client holds a port of it,
+//! and comes back with the last. Whoever finds one for a client asks
+//! [`Blocks::free_block`]; a session that enters with a port of a block that
+//! nobody has takes it for its client.
+
+use std::net::IpAddr;
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+use super::hash::TupleHash;
+use super::port_map::PortMap;
+use crate::net::{BlockLayout, Family, RowId};
+
+/// A block that a client has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// Its public address.
+    pub address: IpAddr,
+    /// Its number there.
+    pub block: u16,
+}
+
+/// Who has a block.
+#[derive(Debug, Clone, Copy)]
+struct Owner {
+    client: IpAddr,
+    sessions: u32,
+}
+
+/// The blocks of one public address.
+#[derive(Debug)]
+struct Address {
+    /// Those that nobody may get: leased, or at rest.
+    taken: PortMap,
+    owners: HashMap<u16, Owner, TupleHash>,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Blocks {
+    hash: TupleHash,
+    addresses: HashMap<(RowId, IpAddr), Address, TupleHash>,
+    leases: HashMap<(RowId, IpAddr), Vec<Lease>, TupleHash>,
+}
+
+impl Blocks {
+    pub(super) fn new(hash: TupleHash) -> Self {
+        Self {
+            hash,
+            addresses: HashMap::with_hasher(hash),
+            leases: HashMap::with_hasher(hash),
+        }
+    }
+
+    /// What a client has by a row, the oldest first.
+    #[must_use]
+    pub fn leases(&self, row: RowId, client: IpAddr) -> &[Lease] {
+        self.leases.get(&(row, client)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The address at which a client has blocks.
+    #[must_use]
+    pub fn address_of(&self, row: RowId, client: IpAddr) -> Option<IpAddr> {
+        let family = Family::of(client);
+        let mut leases = self.leases(row, client).iter();
+        let lease = leases.find(|lease| Family::of(lease.address) == family)?;
+        Some(lease.address)
+    }
+
+    /// A block at this address that nobody has: the first from `start` on, going
+    /// round.
+    #[must_use]
+    pub fn free_block(
+        &self,
+        (row, address): (RowId, IpAddr),
+        layout: &BlockLayout,
+        start: u64,
+    ) -> Option<u16> {
+        let start = u16::try_from(start % u64::from(layout.count())).unwrap_or(0);
+        match self.addresses.get(&(row, address)) {
+            Some(known) => {
+                let all = 0..=layout.count() - 1;
+                known.taken.first_free(&all, start, u64::MAX)
+            }
+            None => Some(start),
+        }
+    }
+
+    /// How many blocks somebody has, or are at rest.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        let all = self.addresses.values();
+        all.map(|address| address.taken.len()).sum()
+    }
+
+    /// A session of this client enters a block; whether nobody had it.
+    pub(super) fn enter(&mut self, row: RowId, client: IpAddr, lease: Lease) -> bool {
+        let hash = self.hash;
+        let address = self.addresses.entry((row, lease.address));
+        let address = address.or_insert_with(|| Address {
+            taken: PortMap::new(),
+            owners: HashMap::with_hasher(hash),
+        });
+        match address.owners.entry(lease.block) {
+            Entry::Occupied(mut entry) => {
+                let owner = entry.get_mut();
+                debug_assert_eq!(owner.client, client, "a block of two clients");
+                owner.sessions += 1;
+                false
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(Owner {
+                    client,
+                    sessions: 1,
+                });
+                if !address.taken.has(lease.block) {
+                    address.taken.take(lease.block);
+                }
+                self.leases.entry((row, client)).or_default().push(lease);
+                true
+            }
+        }
+    }
+
+    /// A session leaves a block; the client that has lost it by that.
+    pub(super) fn leave(&mut self, row: RowId, lease: Lease) -> Option<IpAddr> {
+        let address = self.addresses.get_mut(&(row, lease.address))?;
+        let Entry::Occupied(mut entry) = address.owners.entry(lease.block) else {
+            debug_assert!(false, "a block that nobody has");
+            return None;
+        };
+        let owner = entry.get_mut();
+        owner.sessions -= 1;
+        if owner.sessions > 0 {
+            return None;
+        }
+        let client = entry.remove().client;
+        if let Entry::Occupied(mut entry) = self.leases.entry((row, client)) {
+            entry.get_mut().retain(|own| *own != lease);
+            if entry.get().is_empty() {
+                entry.remove();
+            }
+        }
+        Some(client)
+    }
+
+    /// Somebody may get the block again. One that has an owner by now stays
+    /// taken.
+    pub(super) fn free(&mut self, row: RowId, lease: Lease) {
+        let Entry::Occupied(mut entry) = self.addresses.entry((row, lease.address)) else {
+            return;
+        };
+        let address = entry.get_mut();
+        if address.owners.contains_key(&lease.block) {
+            return;
+        }
+        address.taken.free(lease.block);
+        if address.taken.is_empty() {
+            entry.remove();
+        }
+    }
+}
