@@ -237,7 +237,9 @@ impl Engine {
         {
             merged = parent.go_on(direction, headers, frame, control.map(|step| *step));
         }
-        if alg.is_some() && update.tracked.state().is_closing() {
+        // An end that did not hear of it goes on.
+        let is_lost = leaves_what == Some(Leaves::Lost);
+        if alg.is_some() && !is_lost && update.tracked.state().is_closing() {
             self.close_holes(handle.id());
         }
         match leaves_what {

@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write as _};
 
+use spigate::alg::ftp::ActiveOpens;
 use spigate::config::Compiled;
 use spigate::engine::{AnswerRates, FragmentLimits, RouteOptions, UnsolicitedSyn};
 use spigate::nat::{
@@ -79,7 +80,9 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     if policy.tcp != TcpChecks::default() {
         writeln!(out, "{:?}", policy.tcp).unwrap();
     }
-    if policy.algs != spigate::alg::Settings::default() {
+    let mut usual = spigate::alg::Settings::default();
+    usual.ftp.active_opens = ActiveOpens::of(policy.profile);
+    if policy.algs != usual {
         writeln!(out, "{:#?}", policy.algs.ftp).unwrap();
     }
     if policy.limits != Limits::default() {

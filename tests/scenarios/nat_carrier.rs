@@ -186,7 +186,7 @@ fn what_ftp_announces_lies_in_the_block_of_its_client() {
     let row = r#"as = "masquerade", blocks = { size = 64 }"#;
     let mut lab = lab(row);
     let mut ftp = Dialogue::open(&mut lab, 0.0, (LAN, "10.0.0.7:51000"), "198.51.100.21:21");
-    let _ = ftp.server_says(&mut lab, 0.0, "220 ready\r\n");
+    ftp.logs_in(&mut lab, 0.0);
     let said = ftp.client_says(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
     let numbers: Vec<u16> = said.trim_end()[5..]
         .split(',')
