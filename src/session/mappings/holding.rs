@@ -1,0 +1,266 @@
+//! Sessions take the public endpoints that they claim, and let go of them.
+
+use hashbrown::hash_map::Entry;
+
+use super::super::accounts::{Public, add, take};
+use super::super::blocks::Lease;
+use super::super::note::Change;
+use super::super::port_map::PortMap;
+use super::super::record::Origin;
+use super::resting::Rest;
+use super::{Behaviour, Claim, Held, Holder, Mapping, Mappings, On, Permission};
+use crate::net::{Direction, RowId, Terms, Timestamp, ZoneId};
+
+impl Mappings {
+    /// A session takes what it claims.
+    pub(in crate::session) fn enter(&mut self, origin: &Origin, at: Timestamp, on: On) {
+        for end in Direction::BOTH {
+            let Some(claim) = origin.claims[end] else {
+                continue;
+            };
+            let held = Held::of(origin, end);
+            let is_new = match claim {
+                Claim::Shared(row) => {
+                    self.share(&held);
+                    row.is_some_and(|row| self.counts(row) && self.take_share(row, &held))
+                }
+                Claim::Mapped(behaviour, known_in, row) => {
+                    self.hold(origin, end, (behaviour, known_in, row))
+                }
+            };
+            if let Some(row) = claim.row() {
+                if is_new {
+                    self.began(row, claim, &held, at);
+                }
+                self.enter_block(row, &held);
+                if on == On::Session {
+                    self.note_session(row, &held, Change::Began);
+                }
+            }
+        }
+    }
+
+    /// A session lets go of what it claimed.
+    pub(in crate::session) fn leave(&mut self, origin: &Origin, at: Timestamp, on: On) {
+        for end in Direction::BOTH {
+            let Some(claim) = origin.claims[end] else {
+                continue;
+            };
+            let held = Held::of(origin, end);
+            if let Claim::Mapped(behaviour, ..) = claim
+                && end == Direction::Original
+            {
+                let contact = (held.public, behaviour.filtering.far(held.far));
+                take(&mut self.contacts, contact);
+            }
+            let row = claim.row();
+            if let Some(row) = row.filter(|_| on == On::Session) {
+                self.note_session(row, &held, Change::Ended);
+            }
+            let is_last = match claim {
+                Claim::Shared(row) => {
+                    self.let_go(&held, at);
+                    row.is_some_and(|row| {
+                        let client = held.inside.address;
+                        self.counts(row) && self.accounts.give_back_share(row, client, held.public)
+                    })
+                }
+                Claim::Mapped(..) => self.let_go(&held, at),
+            };
+            if let Some(row) = row {
+                if is_last {
+                    self.note_mapping(row, claim, &held, Change::Ended);
+                }
+                self.leave_block(row, &held, at);
+            }
+        }
+    }
+
+    /// A client has a public endpoint that it did not have.
+    pub(super) fn began(&mut self, row: RowId, claim: Claim, held: &Held, at: Timestamp) {
+        let Some(terms) = self.terms.get(row.place()) else {
+            return;
+        };
+        if let Some(rate) = terms.rate {
+            self.accounts.spend(row, held.inside.address, rate, at);
+        }
+        self.note_mapping(row, claim, held, Change::Began);
+    }
+
+    pub(super) fn counts(&self, row: RowId) -> bool {
+        self.terms(row).is_some_and(Terms::counts)
+    }
+
+    pub(super) fn share(&mut self, held: &Held) {
+        match self.public.entry(held.public) {
+            Entry::Vacant(entry) => {
+                entry.insert(Holder::Shared(1));
+                self.take_port(held.public);
+            }
+            Entry::Occupied(mut entry) => match entry.get_mut() {
+                Holder::Shared(holders) => *holders += 1,
+                Holder::Mapped(mapping) => mapping.holders += 1,
+                Holder::Resting => {
+                    entry.insert(Holder::Shared(1));
+                    self.at_rest -= 1;
+                }
+            },
+        }
+    }
+
+    /// Whether the mapping is a new one.
+    pub(super) fn hold(
+        &mut self,
+        origin: &Origin,
+        end: Direction,
+        (behaviour, known_in, row): (Behaviour, ZoneId, RowId),
+    ) -> bool {
+        let held = Held::of(origin, end);
+        let (protocol, outside) = held.public;
+        let far = behaviour.mapping.far(held.far);
+        let begun = Mapping {
+            protocol,
+            inside: held.inside,
+            outside,
+            known_in,
+            far,
+            behaviour,
+            first: Permission {
+                home: held.home,
+                rule: origin.rule,
+                row: match end {
+                    Direction::Original => origin.nat.source,
+                    Direction::Reply => origin.nat.destination,
+                },
+                service: origin.service,
+                lifetime: origin.lifetime,
+            },
+            row,
+            holders: 1,
+        };
+        let is_new = match self.public.entry(held.public) {
+            Entry::Vacant(entry) => {
+                entry.insert(Holder::Mapped(begun));
+                self.take_port(held.public);
+                true
+            }
+            Entry::Occupied(mut entry) => match entry.get_mut() {
+                Holder::Mapped(mapping) => {
+                    mapping.holders += 1;
+                    false
+                }
+                Holder::Shared(holders) => {
+                    *holders += 1;
+                    false
+                }
+                Holder::Resting => {
+                    entry.insert(Holder::Mapped(begun));
+                    self.at_rest -= 1;
+                    true
+                }
+            },
+        };
+        if is_new {
+            if self.counts(row) {
+                self.accounts.hold(row, held.inside.address, protocol);
+            }
+            let socket = (protocol, held.inside, row, known_in, far);
+            self.sockets.insert(socket, outside);
+        }
+        if end == Direction::Original {
+            let contact = (held.public, behaviour.filtering.far(held.far));
+            add(&mut self.contacts, contact);
+        }
+        is_new
+    }
+
+    /// Whether nobody has it any more.
+    pub(super) fn let_go(&mut self, held: &Held, at: Timestamp) -> bool {
+        let Entry::Occupied(mut entry) = self.public.entry(held.public) else {
+            debug_assert!(false, "a public endpoint that nobody took");
+            return false;
+        };
+        let holders = match entry.get_mut() {
+            Holder::Shared(holders) => holders,
+            Holder::Mapped(mapping) => &mut mapping.holders,
+            Holder::Resting => {
+                debug_assert!(false, "a public endpoint at rest was let go of");
+                return false;
+            }
+        };
+        *holders = holders.saturating_sub(1);
+        if *holders > 0 {
+            return false;
+        }
+        let last = entry.remove();
+        if let Holder::Mapped(mapping) = last {
+            let Mapping {
+                protocol,
+                inside,
+                known_in,
+                far,
+                row,
+                ..
+            } = mapping;
+            self.sockets.remove(&(protocol, inside, row, known_in, far));
+            if self.counts(row) {
+                self.accounts.let_go(row, inside.address, protocol);
+            }
+            if self.may_rest(&mapping) && self.rest(row, Rest::Port(held.public), at) {
+                self.public.insert(held.public, Holder::Resting);
+                self.at_rest += 1;
+                return true;
+            }
+        }
+        self.free_port(held.public);
+        true
+    }
+
+    pub(super) fn take_share(&mut self, row: RowId, held: &Held) -> bool {
+        let client = held.inside.address;
+        self.accounts.take_share(row, client, held.public)
+    }
+
+    pub(super) fn take_port(&mut self, (protocol, public): Public) {
+        let map = self.ports.entry((protocol, public.address));
+        map.or_insert_with(PortMap::new).take(public.port.0);
+    }
+
+    pub(super) fn free_port(&mut self, (protocol, public): Public) {
+        if let Entry::Occupied(mut entry) = self.ports.entry((protocol, public.address)) {
+            entry.get_mut().free(public.port.0);
+            if entry.get().is_empty() {
+                entry.remove();
+            }
+        }
+    }
+
+    pub(super) fn enter_block(&mut self, row: RowId, held: &Held) {
+        let client = held.inside.address;
+        if let Some(lease) = self.lease_of(row, held.public)
+            && self.blocks.enter(row, client, lease)
+        {
+            self.note_block(row, client, lease, Change::Began);
+        }
+    }
+
+    pub(super) fn leave_block(&mut self, row: RowId, held: &Held, at: Timestamp) {
+        if let Some(lease) = self.lease_of(row, held.public)
+            && let Some(client) = self.blocks.leave(row, lease)
+        {
+            self.note_block(row, client, lease, Change::Ended);
+            if !self.rest(row, Rest::Block(lease), at) {
+                self.blocks.free(row, lease);
+            }
+        }
+    }
+
+    /// The block that a public endpoint lies in.
+    pub(super) fn lease_of(&self, row: RowId, (_, public): Public) -> Option<Lease> {
+        let block = self.terms(row)?.blocks?.block_of(public.port)?;
+        Some(Lease {
+            address: public.address,
+            block,
+        })
+    }
+}

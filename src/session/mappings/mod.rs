@@ -1,0 +1,379 @@
+//! Mappings: which public endpoint stands for which client socket, and who
+//! holds it.
+//!
+//! An index over the sessions, as the tuples are: a session holds its public
+//! endpoint while it is in the table, and lets go of it by leaving. Most share
+//! theirs with whoever talks to other servers (conntrack's way); those of rows
+//! that ask for more have a [`Mapping`], which belongs to one socket alone and
+//! may let strangers in.
+
+mod holding;
+mod notes;
+mod resting;
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use hashbrown::HashMap;
+
+use self::resting::Rest;
+use super::accounts::{Accounts, Public, Tally};
+use super::blocks::Blocks;
+use super::hash::TupleHash;
+use super::note::Note;
+use super::port_map::PortMap;
+use super::record::Origin;
+use crate::net::{
+    Dependence, Direction, Endpoint, Far, LifetimeId, NatRow, Port, Protocol, Rate, RowId,
+    ServiceId, Terms, Timestamp, ZoneId,
+};
+
+/// What a session holds of the public endpoint of one of its ends, and by which
+/// row of source translation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// The endpoint towards its far end only.
+    Shared(Option<RowId>),
+    /// A mapping of this behaviour, which is known in this zone.
+    Mapped(Behaviour, ZoneId, RowId),
+}
+
+impl Claim {
+    /// The row by whose terms it is held.
+    #[must_use]
+    pub fn row(self) -> Option<RowId> {
+        match self {
+            Self::Shared(row) => row,
+            Self::Mapped(_, _, row) => Some(row),
+        }
+    }
+}
+
+/// How a mapping behaves (RFC 4787).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Behaviour {
+    /// For which far ends the socket keeps its public endpoint.
+    pub mapping: Dependence,
+    /// Which far ends may come in by it.
+    pub filtering: Dependence,
+}
+
+/// A client socket's public endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mapping {
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// The client's socket.
+    pub inside: Endpoint,
+    /// Its public endpoint.
+    pub outside: Endpoint,
+    /// The zone in which it is known by that.
+    pub known_in: ZoneId,
+    /// To whom.
+    pub far: Far,
+    /// How it behaves.
+    pub behaviour: Behaviour,
+    /// What its first session was made of: whoever comes in by it is let in by
+    /// the same word, and lives as long.
+    pub first: Permission,
+    /// The row that gave it out. Another row gives the same socket another one.
+    pub row: RowId,
+    /// How many sessions hold it.
+    pub holders: u32,
+}
+
+/// What a mapping's first session was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permission {
+    /// The zone that the client is in.
+    pub home: ZoneId,
+    /// The place of the rule.
+    pub rule: Option<u16>,
+    /// The row that made the mapping.
+    pub row: Option<NatRow>,
+    /// The service.
+    pub service: Option<ServiceId>,
+    /// How long it lives.
+    pub lifetime: LifetimeId,
+}
+
+/// Who has a public endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usage<'m> {
+    /// Nobody.
+    Free,
+    /// Sessions, each towards its far end.
+    Shared,
+    /// One socket.
+    Mapped(&'m Mapping),
+    /// Nobody any more, and nobody yet.
+    Resting,
+}
+
+/// A socket, the row that it is mapped by, the zone in which it is to be known,
+/// and to whom.
+type Socket = (Protocol, Endpoint, RowId, ZoneId, Far);
+
+#[derive(Debug)]
+enum Holder {
+    Shared(u32),
+    Mapped(Mapping),
+    Resting,
+}
+
+/// A public endpoint that a client holds by a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holding {
+    /// The row.
+    pub row: RowId,
+    /// The client.
+    pub client: IpAddr,
+    /// The protocol and the endpoint.
+    pub public: (Protocol, Endpoint),
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Mappings {
+    public: HashMap<Public, Holder, TupleHash>,
+    sockets: HashMap<Socket, Endpoint, TupleHash>,
+    /// Which ports of each address anybody has.
+    ports: HashMap<(Protocol, IpAddr), PortMap, TupleHash>,
+    /// How many sessions each mapping's client has begun to whom its filter
+    /// asks about.
+    contacts: HashMap<(Public, Far), u32, TupleHash>,
+    accounts: Accounts,
+    blocks: Blocks,
+    /// The terms of each row, by its place.
+    terms: Box<[Terms]>,
+    /// What rests by the terms of each row that says so, in the order in which
+    /// it will be free.
+    resting: Vec<(RowId, VecDeque<(Timestamp, Rest)>)>,
+    /// How many of the public endpoints rest.
+    at_rest: usize,
+    /// What is to be written down, and was not fetched yet.
+    notes: Vec<Note>,
+}
+
+/// For whom something is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
+    /// A session that is in the table.
+    Session,
+    /// One that is about to be: nothing is said of it yet.
+    Reservation,
+}
+
+/// One end of a session that is known by a public endpoint.
+struct Held {
+    public: Public,
+    inside: Endpoint,
+    far: Endpoint,
+    home: ZoneId,
+}
+
+impl Held {
+    /// The client's end is behind the way of the first packet, the server's
+    /// behind that of the answers.
+    ///
+    /// Two that reach each other by their public endpoints know each other by
+    /// these.
+    fn of(origin: &Origin, end: Direction) -> Self {
+        let (arrives, answers) = (&origin.tuples[end], &origin.tuples[!end]);
+        let far = match origin.claims[!end] {
+            Some(_) => arrives.destination,
+            None => answers.source,
+        };
+        Self {
+            public: (arrives.protocol, answers.target()),
+            inside: arrives.source,
+            far,
+            home: origin.egress[!end],
+        }
+    }
+}
+
+impl Mappings {
+    pub(super) fn new(hash: TupleHash, terms: Vec<Terms>) -> Self {
+        let rows = terms.iter().enumerate();
+        let resting = rows
+            .filter(|(_, terms)| terms.hold_down.is_some())
+            .filter_map(|(place, _)| Some((RowId::of_place(place)?, VecDeque::new())));
+        Self {
+            public: HashMap::with_hasher(hash),
+            sockets: HashMap::with_hasher(hash),
+            ports: HashMap::with_hasher(hash),
+            contacts: HashMap::with_hasher(hash),
+            accounts: Accounts::new(hash),
+            blocks: Blocks::new(hash),
+            resting: resting.collect(),
+            terms: terms.into(),
+            at_rest: 0,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Who has this endpoint.
+    #[must_use]
+    pub fn usage(&self, protocol: Protocol, public: Endpoint) -> Usage<'_> {
+        match self.public.get(&(protocol, public)) {
+            None => Usage::Free,
+            Some(Holder::Shared(_)) => Usage::Shared,
+            Some(Holder::Mapped(mapping)) => Usage::Mapped(mapping),
+            Some(Holder::Resting) => Usage::Resting,
+        }
+    }
+
+    /// The mapping that a row has given this socket already for what it has to say
+    /// to `far`.
+    #[must_use]
+    pub fn of_socket(
+        &self,
+        (protocol, socket): (Protocol, Endpoint),
+        (row, known_in): (RowId, ZoneId),
+        mapping: Dependence,
+        far: Endpoint,
+    ) -> Option<&Mapping> {
+        let key = (protocol, socket, row, known_in, mapping.far(far));
+        match self.public.get(&(protocol, *self.sockets.get(&key)?))? {
+            Holder::Mapped(mapping) => Some(mapping),
+            Holder::Shared(_) | Holder::Resting => None,
+        }
+    }
+
+    /// Any port of this address that nobody has at all, as `draw` says.
+    #[must_use]
+    pub fn drawn_port(
+        &self,
+        (protocol, address): (Protocol, IpAddr),
+        range: &RangeInclusive<u16>,
+        draw: u64,
+        parity: Option<u16>,
+    ) -> Option<Port> {
+        let mask = mask_of(parity);
+        match self.ports.get(&(protocol, address)) {
+            Some(map) => map.drawn_free(range, draw, mask).map(Port),
+            None => PortMap::new().drawn_free(range, draw, mask).map(Port),
+        }
+    }
+
+    /// A port of this address that nobody has at all: the first from `start` on,
+    /// going round within `range`; even or odd as `parity` where that counts.
+    #[must_use]
+    pub fn unused_port(
+        &self,
+        (protocol, address): (Protocol, IpAddr),
+        range: &RangeInclusive<u16>,
+        start: u16,
+        parity: Option<u16>,
+    ) -> Option<Port> {
+        let mask = mask_of(parity);
+        match self.ports.get(&(protocol, address)) {
+            Some(map) => map.first_free(range, start, mask).map(Port),
+            None => PortMap::new().first_free(range, start, mask).map(Port),
+        }
+    }
+
+    /// Whether this mapping's filter lets `far` in.
+    #[must_use]
+    pub fn lets_in(&self, mapping: &Mapping, far: Endpoint) -> bool {
+        match mapping.behaviour.filtering.far(far) {
+            Far::Anyone => true,
+            asked => {
+                let public = (mapping.protocol, mapping.outside);
+                self.contacts.contains_key(&(public, asked))
+            }
+        }
+    }
+
+    /// All mappings, in the order of their public endpoints.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&Mapping> {
+        let mut all: Vec<_> = self
+            .public
+            .values()
+            .filter_map(|holder| match holder {
+                Holder::Mapped(mapping) => Some(mapping),
+                Holder::Shared(_) | Holder::Resting => None,
+            })
+            .collect();
+        all.sort_by_key(|mapping| (mapping.protocol, mapping.outside));
+        all
+    }
+
+    /// How many public endpoints somebody has.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        self.public.len() - self.at_rest
+    }
+
+    /// How many nobody has any more, and nobody may have yet.
+    #[must_use]
+    pub fn at_rest(&self) -> usize {
+        self.at_rest
+    }
+
+    /// The blocks of ports that clients have.
+    #[must_use]
+    pub fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// The terms of a row.
+    #[must_use]
+    pub fn terms(&self, row: RowId) -> Option<&Terms> {
+        self.terms.get(row.place())
+    }
+
+    /// How many public endpoints a client holds by a row that limits them.
+    #[must_use]
+    pub fn held(&self, row: RowId, client: IpAddr) -> Tally {
+        self.accounts.tally(row, client)
+    }
+
+    /// By how many sessions a client holds this one by a row that limits such.
+    #[must_use]
+    pub fn sessions_by(
+        &self,
+        row: RowId,
+        client: IpAddr,
+        (protocol, public): (Protocol, Endpoint),
+    ) -> u32 {
+        let public = (protocol, public);
+        match self.public.get(&public) {
+            Some(Holder::Mapped(mapping))
+                if (mapping.row, mapping.inside.address) == (row, client) =>
+            {
+                mapping.holders
+            }
+            Some(Holder::Shared(_)) => self.accounts.shares(row, client, public),
+            Some(Holder::Mapped(_) | Holder::Resting) | None => 0,
+        }
+    }
+
+    /// Whether a client may take a public endpoint that it does not hold yet, as
+    /// often as it has lately.
+    #[must_use]
+    pub fn allows(&self, row: RowId, client: IpAddr, rate: Rate, now: Timestamp) -> bool {
+        self.accounts.allows(row, client, rate, now)
+    }
+
+    /// What a session holds for its client by a row.
+    #[must_use]
+    pub fn holding(origin: &Origin) -> Option<Holding> {
+        let row = origin.claims.original?.row()?;
+        let held = Held::of(origin, Direction::Original);
+        Some(Holding {
+            row,
+            client: held.inside.address,
+            public: held.public,
+        })
+    }
+}
+
+/// The bits of the ports that are even or odd as asked for.
+fn mask_of(parity: Option<u16>) -> u64 {
+    const EVEN: u64 = 0x5555_5555_5555_5555;
+    parity.map_or(u64::MAX, |parity| EVEN << (parity % 2))
+}
