@@ -65,7 +65,7 @@ fn readdress_packet(
     let tuple = headers.tuple()?;
     let sessions = engine.sessions();
     let is_known =
-        || sessions.lookup(&tuple).is_some() || sessions.expectations().matching(&tuple).is_some();
+        || sessions.find(&tuple).is_some() || sessions.expectations().matching(&tuple).is_some();
     if vantage == Vantage::Auto && is_known() {
         return None;
     }

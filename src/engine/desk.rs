@@ -111,7 +111,7 @@ impl<'a> EngineDesk<'a> {
             tuple.destination,
         );
         (sessions.expectations().is_taken(tuple) && !self.holes.contains(tuple))
-            || sessions.lookup(&likely).is_some()
+            || sessions.find(&likely).is_some()
             || self.leads_elsewhere(&likely, announcement)
     }
 

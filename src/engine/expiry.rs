@@ -91,7 +91,7 @@ impl Engine {
         let Some(session) = self.sessions.get(handle) else {
             return;
         };
-        if let Some(until) = self.until_of_children(session) {
+        if let Some(until) = self.until_of_children(&session) {
             self.sessions.prolong(handle, until, session.probing);
             return;
         }
@@ -104,14 +104,14 @@ impl Engine {
         let next = before.map_or_else(Probing::begun, Probing::again);
         let asked = (on_expiry == OnExpiry::Probe && next.rounds <= ROUNDS).then(|| {
             let asked = Direction::BOTH.into_iter().filter(|to| next.awaits(!*to));
-            self.speak(session, asked, Speech::KeepAlive)
+            self.speak(&session, asked, Speech::KeepAlive)
         });
         let asked = asked.filter(|made| !made.is_empty());
         let is_asked = asked.is_some();
         let made = asked.unwrap_or_else(|| match on_expiry {
             OnExpiry::Silent => Vec::new(),
             OnExpiry::Reset | OnExpiry::Probe => {
-                self.speak(session, Direction::BOTH.into_iter(), Speech::Reset)
+                self.speak(&session, Direction::BOTH.into_iter(), Speech::Reset)
             }
         });
         let until = at.after(lifetime.timeouts.probe);

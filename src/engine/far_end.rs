@@ -38,7 +38,7 @@ impl Engine {
         // What reaches an end is the reverse of what that end sends.
         let (_, session, sends) = self.sessions.lookup(&seen.reversed())?;
         let control = self
-            .control_of(session)
+            .control_of(&session)
             .filter(|control| !control.is_plain());
         Some(FarEnd {
             tuple: session.origin.tuples[!sends],

@@ -75,7 +75,7 @@ impl Sessions {
         let mut all = BTreeMap::new();
         for session in self.sorted() {
             let ends = Direction::BOTH.into_iter();
-            for binding in ends.filter_map(|end| Binding::of(session, end)) {
+            for binding in ends.filter_map(|end| Binding::of(&session, end)) {
                 let key = (binding.protocol, binding.outside, binding.inside);
                 match all.entry(key) {
                     Entry::Vacant(entry) => {

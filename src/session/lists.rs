@@ -1,6 +1,8 @@
-//! Doubly linked lists through one vector: a place in the vector is in one of
+//! Doubly linked lists through one shelf: a place on the shelf is in one of
 //! the lists at most, and goes in and out at constant cost. Nothing is allocated
 //! but one link for each place, when the place is first used.
+
+use super::shelf::Shelf;
 
 /// No place.
 const NONE: u32 = u32::MAX;
@@ -21,7 +23,7 @@ struct Ends {
 /// is in.
 #[derive(Debug)]
 pub(super) struct Lists {
-    links: Vec<Link>,
+    links: Shelf<Link>,
     ends: Box<[Ends]>,
 }
 
@@ -33,7 +35,7 @@ impl Lists {
             last: NONE,
         };
         Self {
-            links: Vec::new(),
+            links: Shelf::new(),
             ends: vec![empty; lists].into(),
         }
     }
@@ -59,9 +61,7 @@ impl Lists {
             after: NONE,
         };
         let index = place as usize;
-        if self.links.len() <= index {
-            self.links.resize(index + 1, link);
-        }
+        self.links.fill(index, link);
         if let Some(own) = self.links.get_mut(index) {
             *own = link;
         }

@@ -57,7 +57,8 @@ impl Origin {
     }
 }
 
-/// One tracked conversation.
+/// One tracked conversation, as it stood when it was asked for: the table keeps it
+/// in fewer octets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Its number.
@@ -76,8 +77,6 @@ pub struct Session {
     pub probing: Option<Probing>,
     /// What passed in each direction.
     pub counters: PerDirection<Counter>,
-    /// The next moment at which the timer wheel looks at it.
-    pub(super) look_at: Timestamp,
     /// As what the census counts it.
     pub(super) standing: Standing,
 }

@@ -46,7 +46,9 @@ impl Sessions {
         let replaced = newcomer.replaces.and_then(|handle| self.get(handle));
         // What there will be, once that one is gone.
         let without = |count: usize, is_counted: fn(&Origin, &Session) -> bool| {
-            let counted = replaced.is_some_and(|session| is_counted(newcomer.origin, session));
+            let counted = replaced
+                .as_ref()
+                .is_some_and(|session| is_counted(newcomer.origin, session));
             count.saturating_sub(usize::from(counted))
         };
 

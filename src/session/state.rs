@@ -18,7 +18,7 @@ impl fmt::Display for SessionId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Handle {
     pub(super) id: SessionId,
-    pub(super) slot: usize,
+    pub(super) slot: u32,
 }
 
 impl Handle {

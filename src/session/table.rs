@@ -2,34 +2,27 @@
 
 use std::net::IpAddr;
 
-use hashbrown::HashTable;
-use slab::Slab;
-
 use super::accounts::Buckets;
 use super::census::{Census, Standing};
 use super::expectation::{Expectation, Expectations, ExpectedTuple};
 use super::hash::TupleHash;
+use super::index::{Entry, Index};
+use super::key::{Key, KeyHash};
 use super::mappings::{Mappings, On};
 use super::note::Note;
 use super::probing::Probing;
 use super::record::{Origin, Session, Update};
 use super::state::{Handle, SessionId};
+use super::store::Store;
 use super::wheel::Wheel;
 use crate::net::{Direction, PerDirection, Rate, Terms, Timestamp, Tuple};
-
-/// One of a session's two entries in the index.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    slot: u32,
-    direction: Direction,
-}
 
 /// All sessions, and the data sessions that are expected.
 #[derive(Debug)]
 pub struct Sessions {
-    slots: Slab<Session>,
-    index: HashTable<Entry>,
-    hash: TupleHash,
+    store: Store,
+    index: Index,
+    hash: KeyHash,
     wheel: Wheel<SessionId>,
     census: Census,
     mappings: Mappings,
@@ -53,10 +46,10 @@ impl Sessions {
     pub fn with_terms(seed: u64, terms: Vec<Terms>) -> Self {
         let hash = TupleHash::from_seed(seed);
         Self {
-            slots: Slab::new(),
-            index: HashTable::new(),
-            hash,
-            wheel: Wheel::new(),
+            store: Store::new(hash),
+            index: Index::new(),
+            hash: KeyHash::from_seed(seed),
+            wheel: Wheel::new(hash),
             census: Census::new(hash),
             mappings: Mappings::new(hash, terms),
             expectations: Expectations::new(hash),
@@ -67,46 +60,42 @@ impl Sessions {
 
     /// The session that a packet of this tuple belongs to, and its direction.
     #[must_use]
-    pub fn lookup(&self, tuple: &Tuple) -> Option<(Handle, &Session, Direction)> {
-        let entry = self.index.find(self.hash.of(tuple), |entry| {
-            self.tuple_at(*entry).is_some_and(|own| own == tuple)
-        })?;
-        let slot = entry.slot as usize;
-        let session = self.slots.get(slot)?;
-        Some((
-            Handle {
-                id: session.id,
-                slot,
-            },
-            session,
-            entry.direction,
-        ))
+    pub fn lookup(&self, tuple: &Tuple) -> Option<(Handle, Session, Direction)> {
+        let (handle, direction) = self.find(tuple)?;
+        Some((handle, self.store.get(handle.slot)?, direction))
     }
 
-    fn tuple_at(&self, entry: Entry) -> Option<&Tuple> {
-        let session = self.slots.get(entry.slot as usize)?;
-        Some(&session.origin.tuples[entry.direction])
+    /// Whose packet one of this tuple is, and which way it goes.
+    #[must_use]
+    pub fn find(&self, tuple: &Tuple) -> Option<(Handle, Direction)> {
+        let key = Key::of(tuple);
+        let is_it = |entry: Entry| self.store.has(entry.slot, entry.direction, &key);
+        let Entry { slot, direction } = self.index.find(self.hash.of(&key), is_it)?;
+        Some((self.at_slot(slot)?, direction))
     }
 
     /// Whether packets of this tuple have an owner already: a session, or one
     /// that is expected.
     #[must_use]
     pub fn is_taken(&self, tuple: &Tuple) -> bool {
-        self.lookup(tuple).is_some() || self.expectations.is_taken(&ExpectedTuple::of(tuple))
+        self.find(tuple).is_some() || self.expectations.is_taken(&ExpectedTuple::of(tuple))
+    }
+
+    /// Whether the session of this handle lives.
+    #[must_use]
+    pub fn lives(&self, handle: Handle) -> bool {
+        self.store.id(handle.slot) == Some(handle.id)
     }
 
     /// The session of this handle, while it lives.
     #[must_use]
-    pub fn get(&self, handle: Handle) -> Option<&Session> {
-        self.slots
-            .get(handle.slot)
-            .filter(|session| session.id == handle.id)
+    pub fn get(&self, handle: Handle) -> Option<Session> {
+        self.lives(handle).then(|| self.store.get(handle.slot))?
     }
 
     /// The session in this slot.
     pub(super) fn at_slot(&self, slot: u32) -> Option<Handle> {
-        let slot = slot as usize;
-        let id = self.slots.get(slot)?.id;
+        let id = self.store.id(slot)?;
         Some(Handle { id, slot })
     }
 
@@ -125,19 +114,20 @@ impl Sessions {
     /// How many sessions there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.store.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len() == 0
     }
 
     /// All sessions in the order in which they began.
     #[must_use]
-    pub fn sorted(&self) -> Vec<&Session> {
-        let mut all: Vec<_> = self.slots.iter().map(|(_, session)| session).collect();
+    pub fn sorted(&self) -> Vec<Session> {
+        let slots = self.store.slots();
+        let mut all: Vec<_> = slots.filter_map(|slot| self.store.get(slot)).collect();
         all.sort_by_key(|session| session.id);
         all
     }
@@ -155,13 +145,13 @@ impl Sessions {
         debug_assert!(
             Direction::BOTH
                 .iter()
-                .all(|d| self.lookup(&origin.tuples[*d]).is_none()),
+                .all(|d| self.find(&origin.tuples[*d]).is_none()),
             "a tuple belongs to one session"
         );
         let id = self.next_id();
         self.last_id = id.0;
         let standing = Standing::of(first.tracked.state(), first.heard);
-        let slot = self.slots.insert(Session {
+        let slot = self.store.insert(&Session {
             id,
             origin,
             tracked: first.tracked,
@@ -170,29 +160,22 @@ impl Sessions {
             deadline: first.deadline,
             probing: None,
             counters: PerDirection::default(),
-            look_at: first.deadline,
             standing,
         });
-        let entry_slot = slot_of(Handle { id, slot });
         let Self {
-            slots, index, hash, ..
+            store, index, hash, ..
         } = self;
         for direction in Direction::BOTH {
-            let entry = Entry {
-                slot: entry_slot,
-                direction,
+            let hash_of = |entry: Entry| {
+                let key = store.key(entry.slot, entry.direction);
+                key.map_or(0, |key| hash.of(&key))
             };
-            let hash_of = |entry: &Entry| {
-                let session = slots.get(entry.slot as usize);
-                session.map_or(0, |session| {
-                    hash.of(&session.origin.tuples[entry.direction])
-                })
-            };
-            index.insert_unique(hash.of(&origin.tuples[direction]), entry, hash_of);
+            let entry = Entry { slot, direction };
+            index.insert(hash.of(&Key::of(&origin.tuples[direction])), entry, hash_of);
         }
         let handle = Handle { id, slot };
-        self.wheel.arm(entry_slot, id, first.deadline);
-        self.census.enter(entry_slot, standing, &origin);
+        self.wheel.arm(slot, id, first.deadline);
+        self.census.enter(slot, standing, &origin);
         self.mappings.enter(&origin, now, On::Session);
         self.update(handle, first);
         handle
@@ -233,47 +216,32 @@ impl Sessions {
 
     /// Counts a packet and moves the session on.
     pub fn update(&mut self, handle: Handle, update: &Update) {
-        let Some(session) = self
-            .slots
-            .get_mut(handle.slot)
-            .filter(|s| s.id == handle.id)
-        else {
+        if !self.lives(handle) {
             debug_assert!(false, "an update for a session that is gone");
             return;
+        }
+        let Some((before, standing)) = self.store.advance(handle.slot, update) else {
+            return;
         };
-        session.tracked = update.tracked;
-        session.heard = update.heard;
-        session.deadline = update.deadline;
-        session.probing = None;
-        let counter = &mut session.counters[update.direction];
-        counter.packets += 1;
-        counter.bytes += update.bytes as u64;
-        let slot = slot_of(handle);
-        let standing = Standing::of(update.tracked.state(), update.heard);
-        if standing != session.standing {
-            self.census.change(slot, session.standing, standing);
-            session.standing = standing;
+        if standing != before {
+            self.census.change(handle.slot, before, standing);
         }
-        if update.deadline < session.look_at {
-            session.look_at = update.deadline;
-            self.wheel.arm(slot, handle.id, update.deadline);
-        }
+        self.wheel
+            .bring_forward(handle.slot, handle.id, update.deadline);
     }
 
     /// Takes a session out of the table at this moment.
     pub fn remove(&mut self, handle: Handle, at: Timestamp) -> Option<Session> {
-        self.get(handle)?;
-        for direction in Direction::BOTH {
-            let tuple = self.get(handle)?.origin.tuples[direction];
-            let found = self.index.find_entry(self.hash.of(&tuple), |entry| {
-                entry.slot as usize == handle.slot && entry.direction == direction
-            });
-            if let Ok(entry) = found {
-                entry.remove();
-            }
+        let Handle { slot, .. } = handle;
+        if !self.lives(handle) {
+            return None;
         }
-        let session = self.slots.try_remove(handle.slot)?;
-        let slot = slot_of(handle);
+        for direction in Direction::BOTH {
+            let key = self.store.key(slot, direction)?;
+            self.index
+                .remove(self.hash.of(&key), Entry { slot, direction });
+        }
+        let session = self.store.remove(slot)?;
         self.wheel.disarm(slot);
         self.census.leave(slot, session.standing, &session.origin);
         self.mappings.leave(&session.origin, at, On::Session);
@@ -282,16 +250,11 @@ impl Sessions {
 
     /// Lets a session live until `deadline` though no packet of it has passed.
     pub fn prolong(&mut self, handle: Handle, deadline: Timestamp, probing: Option<Probing>) {
-        let slot = self.slots.get_mut(handle.slot);
-        let Some(session) = slot.filter(|session| session.id == handle.id) else {
+        if !self.lives(handle) {
             return;
-        };
-        session.probing = probing;
-        session.deadline = deadline;
-        if session.look_at != deadline {
-            session.look_at = deadline;
-            self.wheel.arm(slot_of(handle), handle.id, deadline);
         }
+        self.store.prolong(handle.slot, deadline, probing);
+        self.wheel.arm(handle.slot, handle.id, deadline);
     }
 
     /// Takes out the next session whose time ran out by `now`, in the order in
@@ -305,22 +268,22 @@ impl Sessions {
     /// were due. It is told once: the caller [removes](Self::remove) or
     /// [prolongs](Self::prolong) it.
     pub fn pop_due(&mut self, now: Timestamp) -> Option<Handle> {
-        while let Some((slot, at)) = self.wheel.pop_due(now) {
-            let Some(session) = self.slots.get_mut(slot as usize) else {
+        let store = &self.store;
+        let look = |slot| {
+            let line = store.line(slot)?;
+            Some((line.deadline, line.id()?))
+        };
+        while let Some((slot, at)) = self.wheel.pop_due(now, look) {
+            let Some((deadline, id)) = look(slot) else {
                 debug_assert!(false, "a deadline of nobody");
                 continue;
             };
-            if session.deadline > at {
+            if deadline > at {
                 // It went on. Even if it is due by now: others may be due before.
-                session.look_at = session.deadline;
-                self.wheel.arm(slot, session.id, session.deadline);
+                self.wheel.arm(slot, id, deadline);
                 continue;
             }
-            let handle = Handle {
-                id: session.id,
-                slot: slot as usize,
-            };
-            return Some(handle);
+            return Some(Handle { id, slot });
         }
         None
     }
@@ -359,12 +322,6 @@ impl Sessions {
     pub fn pop_unmet(&mut self, now: Timestamp) -> Option<Expectation> {
         self.expectations.pop_due(now)
     }
-}
-
-/// A session's slot as the index, the wheel and the census keep it.
-fn slot_of(handle: Handle) -> u32 {
-    // 2^32 sessions would need a terabyte before this could fail.
-    u32::try_from(handle.slot).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

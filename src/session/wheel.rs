@@ -18,11 +18,17 @@
 //! key: what is due comes out as from a sorted list.
 //!
 //! Each owner has a node under its place in the table of sessions, and never
-//! more than one: memory follows the table, whatever packets do.
+//! more than one: memory follows the table, whatever packets do. A node keeps the
+//! tick at which its owner is looked at; the exact moment, and the key, the owner
+//! tells when it is.
 
 use std::collections::BTreeSet;
 
+use hashbrown::HashMap;
+
+use super::hash::TupleHash;
 use super::lists::Lists;
+use super::shelf::Shelf;
 use crate::net::Timestamp;
 
 /// A tick is 2^20 nanoseconds.
@@ -33,32 +39,28 @@ const DIGIT: u32 = 6;
 const BUCKETS: usize = 1 << DIGIT;
 /// 8 digits of 6 bits are more than the 44 bits that a tick can have.
 const LEVELS: usize = 8;
+/// How far ahead a node can say that it is, in ticks: some 26 days. What lies
+/// further is looked at then, and goes on.
+const HORIZON: u64 = 1 << 31;
 
-/// Where a node is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Nowhere,
-    Bucket(u16),
-    Ready,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Node<K> {
-    at: Timestamp,
-    key: K,
-    place: Place,
-}
+/// A node that is on no list.
+const NOWHERE: u32 = u32::MAX;
+/// A node whose tick is reached.
+const READY: u32 = NOWHERE - 1;
 
 /// The deadlines of the owners of places, one each.
 #[derive(Debug)]
 pub(super) struct Wheel<K> {
-    nodes: Vec<Node<K>>,
+    /// The tick of each place, modulo the horizon.
+    ticks: Shelf<u32>,
     buckets: Lists,
     /// Which buckets of a level hold any: a bit each.
     occupied: [u64; LEVELS],
     /// The tick that is reached: what lies in it or before it is ready.
     reached: u64,
     ready: BTreeSet<(Timestamp, K, u32)>,
+    /// Under which moment and key a place is ready.
+    ready_as: HashMap<u32, (Timestamp, K), TupleHash>,
 }
 
 fn tick(moment: Timestamp) -> u64 {
@@ -67,13 +69,14 @@ fn tick(moment: Timestamp) -> u64 {
 
 impl<K: Ord + Copy> Wheel<K> {
     /// A wheel on which nothing is due.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(hash: TupleHash) -> Self {
         Self {
-            nodes: Vec::new(),
+            ticks: Shelf::new(),
             buckets: Lists::new(LEVELS * BUCKETS),
             occupied: [0; LEVELS],
             reached: 0,
             ready: BTreeSet::new(),
+            ready_as: HashMap::with_hasher(hash),
         }
     }
 
@@ -81,46 +84,53 @@ impl<K: Ord + Copy> Wheel<K> {
     /// any moment before.
     pub(super) fn arm(&mut self, place: u32, key: K, at: Timestamp) {
         self.disarm(place);
-        let node = Node {
-            at,
-            key,
-            place: Place::Nowhere,
+        self.ticks.fill(place as usize, NOWHERE);
+        self.put(place, key, at);
+    }
+
+    /// Arms a place again if it is not looked at by the moment `at` anyway.
+    pub(super) fn bring_forward(&mut self, place: u32, key: K, at: Timestamp) {
+        let is_later = match self.ticks.get(place as usize) {
+            None | Some(&NOWHERE) => true,
+            Some(&READY) => self.ready_as.get(&place).is_none_or(|(own, _)| at < *own),
+            Some(low) => tick(at) < self.full(*low),
         };
-        let index = place as usize;
-        if self.nodes.len() <= index {
-            self.nodes.resize(index + 1, node);
+        if is_later {
+            self.arm(place, key, at);
         }
-        if let Some(own) = self.nodes.get_mut(index) {
-            *own = node;
-        }
-        self.put(place);
     }
 
     /// Forgets the deadline of whoever owns `place`.
     pub(super) fn disarm(&mut self, place: u32) {
-        let Some(node) = self.nodes.get_mut(place as usize) else {
+        let Some(own) = self.ticks.get_mut(place as usize) else {
             return;
         };
-        match node.place {
-            Place::Nowhere => {}
-            Place::Ready => {
-                self.ready.remove(&(node.at, node.key, place));
+        let low = std::mem::replace(own, NOWHERE);
+        match low {
+            NOWHERE => {}
+            READY => {
+                if let Some((at, key)) = self.ready_as.remove(&place) {
+                    self.ready.remove(&(at, key, place));
+                }
             }
-            Place::Bucket(bucket) => {
-                let bucket = usize::from(bucket);
+            low => {
+                let bucket = self.bucket_of(self.full(low));
                 self.buckets.unlink(bucket, place);
                 if self.buckets.first(bucket).is_none() {
                     self.vacate(bucket);
                 }
             }
         }
-        if let Some(node) = self.nodes.get_mut(place as usize) {
-            node.place = Place::Nowhere;
-        }
     }
 
     /// Takes the first whose moment is not after `now`: its place and moment.
-    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(u32, Timestamp)> {
+    /// `look` tells the moment and the key of an armed place's owner; a moment that
+    /// has come to lie later than it was armed for counts.
+    pub(super) fn pop_due(
+        &mut self,
+        now: Timestamp,
+        look: impl Fn(u32) -> Option<(Timestamp, K)>,
+    ) -> Option<(u32, Timestamp)> {
         loop {
             if let Some((at, _, place)) = self.ready.first().copied() {
                 if at > now {
@@ -135,7 +145,12 @@ impl<K: Ord + Copy> Wheel<K> {
                     self.vacate(bucket);
                     while let Some(place) = self.buckets.first(bucket) {
                         self.buckets.unlink(bucket, place);
-                        self.put(place);
+                        if let Some(own) = self.ticks.get_mut(place as usize) {
+                            *own = NOWHERE;
+                        }
+                        if let Some((at, key)) = look(place) {
+                            self.put(place, key, at);
+                        }
                     }
                 }
                 _ => {
@@ -166,24 +181,38 @@ impl<K: Ord + Copy> Wheel<K> {
         Some((bucket, above | (u64::from(digit) << shift)))
     }
 
-    /// Puts an armed node where it belongs.
-    fn put(&mut self, place: u32) {
-        let Some(node) = self.nodes.get_mut(place as usize) else {
+    /// The tick of a node in a bucket: it is not reached yet, and lies within the
+    /// horizon.
+    fn full(&self, low: u32) -> u64 {
+        self.reached + (u64::from(low).wrapping_sub(self.reached) & (HORIZON - 1))
+    }
+
+    /// Where a tick that is not reached belongs. It stays there until it is the
+    /// bucket's turn: the digits above it are those of the tick that is reached.
+    fn bucket_of(&self, tick: u64) -> usize {
+        let level = (tick ^ self.reached).checked_ilog2().unwrap_or(0) / DIGIT;
+        let digit = (tick >> (level * DIGIT)) % BUCKETS as u64;
+        level as usize * BUCKETS + digit as usize
+    }
+
+    /// Puts a node that is nowhere where it belongs.
+    fn put(&mut self, place: u32, key: K, at: Timestamp) {
+        let tick = tick(at).min(self.reached + HORIZON - 1);
+        let Some(own) = self.ticks.get_mut(place as usize) else {
             return;
         };
-        let tick = tick(node.at);
         if tick <= self.reached {
-            node.place = Place::Ready;
-            self.ready.insert((node.at, node.key, place));
+            *own = READY;
+            self.ready.insert((at, key, place));
+            self.ready_as.insert(place, (at, key));
             return;
         }
-        let level = (tick ^ self.reached).ilog2() / DIGIT;
-        let digit = (tick >> (level * DIGIT)) % BUCKETS as u64;
-        let bucket = level as usize * BUCKETS + digit as usize;
-        node.place = Place::Bucket(u16::try_from(bucket).unwrap_or(u16::MAX));
+        // 31 bits: neither of the two words.
+        *own = u32::try_from(tick & (HORIZON - 1)).unwrap_or(READY);
+        let bucket = self.bucket_of(tick);
         self.buckets.push(bucket, place);
-        if let Some(occupied) = self.occupied.get_mut(level as usize) {
-            *occupied |= 1 << digit;
+        if let Some(occupied) = self.occupied.get_mut(bucket / BUCKETS) {
+            *occupied |= 1 << (bucket % BUCKETS);
         }
     }
 
@@ -226,6 +255,10 @@ mod tests {
             self.due.insert((at, key, place));
         }
 
+        fn look(&self, place: u32) -> Option<(Timestamp, u64)> {
+            self.armed.get(&place).map(|(due, key)| (at(*due), *key))
+        }
+
         fn pop_due(&mut self, now: u64) -> Option<(u32, u64)> {
             let (at, _, place) = self.due.first().copied().filter(|due| due.0 <= now)?;
             self.disarm(place);
@@ -261,7 +294,8 @@ mod tests {
             start in prop_oneof![Just(0), span(), Just(u64::MAX >> 1)],
             steps in proptest::collection::vec(step(), 1..300),
         ) {
-            let (mut wheel, mut model) = (Wheel::new(), Model::default());
+            let mut wheel = Wheel::new(TupleHash::from_seed(1));
+            let mut model = Model::default();
             let (mut now, mut key) = (start, 0);
             for step in steps {
                 match step {
@@ -279,13 +313,14 @@ mod tests {
                         model.disarm(place);
                     }
                     Step::PopOne => {
-                        let popped = wheel.pop_due(at(now));
+                        let popped = wheel.pop_due(at(now), |place| model.look(place));
                         prop_assert_eq!(popped.map(|(p, t)| (p, t.as_nanos())), model.pop_due(now));
                     }
                     Step::Pass(span) => {
                         now = now.saturating_add(span);
                         loop {
-                            let popped = wheel.pop_due(at(now)).map(|(p, t)| (p, t.as_nanos()));
+                            let popped = wheel.pop_due(at(now), |place| model.look(place));
+                            let popped = popped.map(|(place, at)| (place, at.as_nanos()));
                             prop_assert_eq!(popped, model.pop_due(now));
                             if popped.is_none() {
                                 break;
@@ -306,28 +341,51 @@ mod tests {
 
     #[test]
     fn a_place_that_is_armed_again_and_again_takes_no_more_memory() {
-        let mut wheel = Wheel::new();
+        let mut wheel = Wheel::new(TupleHash::from_seed(1));
+        let far = u64::MAX - 99_999;
         for n in 0..100_000 {
             wheel.arm(0, n, at(n * 1_000));
             wheel.arm(1, n, at(u64::MAX - n));
         }
-        assert_eq!((wheel.nodes.len(), wheel.ready.len()), (2, 0));
-        assert_eq!(wheel.pop_due(at(99_999_000)), Some((0, at(99_999_000))));
+        let counted = (wheel.ticks.len(), wheel.ready.len(), wheel.ready_as.len());
+        assert_eq!(counted, (2, 0, 0));
+        let look =
+            |place| [Some((at(99_999_000), 99_999)), Some((at(far), 99_999))][place as usize];
         assert_eq!(
-            wheel.pop_due(at(u64::MAX)),
-            Some((1, at(u64::MAX - 99_999)))
+            wheel.pop_due(at(99_999_000), look),
+            Some((0, at(99_999_000)))
         );
+        assert_eq!(wheel.pop_due(at(u64::MAX), look), Some((1, at(far))));
         assert_eq!(wheel.next(), None);
     }
 
     #[test]
-    fn a_gap_of_centuries_costs_a_few_steps() {
-        let mut wheel = Wheel::new();
-        wheel.arm(0, 0, at(u64::MAX));
+    fn a_place_that_moves_within_a_tick_is_ready_once() {
+        let mut wheel = Wheel::new(TupleHash::from_seed(1));
+        assert_eq!(wheel.pop_due(at(1 << 30), |_| None), None);
+        for n in 0..1000 {
+            wheel.arm(0, 7, at((1 << 30) + 1000 - n));
+        }
+        assert_eq!((wheel.ready.len(), wheel.ready_as.len()), (1, 1));
+        wheel.bring_forward(0, 7, at((1 << 30) + 500));
+        assert_eq!(wheel.next(), Some(at((1 << 30) + 1)));
+        wheel.disarm(0);
+        assert_eq!((wheel.ready.len(), wheel.ready_as.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_gap_of_years_costs_a_few_steps_for_each_horizon() {
+        let years = 10 * 365 * 24 * 3600 * 1_000_000_000;
+        let mut wheel = Wheel::new(TupleHash::from_seed(1));
+        wheel.arm(0, 0, at(years));
         let mut looks = 0;
-        while wheel.pop_due(wheel.next().unwrap()).is_none() {
+        while wheel
+            .pop_due(wheel.next().unwrap(), |_| Some((at(years), 0)))
+            .is_none()
+        {
             looks += 1;
         }
-        assert!(looks <= LEVELS, "{looks}");
+        let horizons = (years >> TICK) / HORIZON + 1;
+        assert!(looks <= LEVELS as u64 * horizons, "{looks}");
     }
 }

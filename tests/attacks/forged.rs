@@ -60,7 +60,7 @@ struct One {
 impl Kept {
     /// As it is now.
     pub(crate) fn of(lab: &Lab) -> Self {
-        let kept = |session: &&Session| One {
+        let kept = |session: &Session| One {
             id: session.id,
             origin: session.origin,
             state: session.state(),

@@ -60,7 +60,7 @@ fn a_reset_assassinates_time_wait_and_nothing_else() {
         .from(WAN)
         .send(reset)
         .expect(forward_to(LAN).destination(CLIENT).state("close"));
-    assert_eq!(lab.engine.sessions().sorted()[1], &before);
+    assert_eq!(lab.engine.sessions().sorted()[1], before);
     let mut other = other;
     other.client_says(&mut lab, 2.0, "still here");
     let syn = tcp(CLIENT, SERVER).syn().seq(77);

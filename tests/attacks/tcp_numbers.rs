@@ -124,7 +124,7 @@ fn a_syn_forged_before_the_answer_costs_one_attempt_and_takes_nothing_over() {
     // What the forger says next is no answer to the client's SYN.
     let guess = tcp(SERVER, public).seq(3_000_000_001).ack(7).data("x");
     harmless(&mut lab, 1.0, WAN, guess);
-    assert_eq!(lab.engine.sessions().sorted()[0], &first);
+    assert_eq!(lab.engine.sessions().sorted()[0], first);
     let _ = Dialogue::open(&mut lab, 2.0, (LAN, "10.0.0.7:52001"), SERVER);
     ends.client_says(&mut lab, 2.0, "another question");
 }

@@ -109,7 +109,7 @@ impl Ours {
 
     pub(crate) fn table(&self) -> BTreeSet<Entry> {
         let all = self.sessions().sorted();
-        all.into_iter().map(Entry::of_engine).collect()
+        all.iter().map(Entry::of_engine).collect()
     }
 }
 

@@ -393,7 +393,7 @@ impl World {
         let arrival = Arrival::whole(id);
         let table = |engine: &Engine| {
             let sessions = engine.sessions();
-            let all: Vec<_> = sessions.sorted().into_iter().cloned().collect();
+            let all = sessions.sorted();
             (all, sessions.expectations().sorted())
         };
         let before = table(&self.engine);
@@ -526,7 +526,7 @@ impl World {
 }
 
 /// The census says what counting again says, and queues by age.
-fn check_census(sessions: &Sessions, all: &[&Session]) {
+fn check_census(sessions: &Sessions, all: &[Session]) {
     let census = sessions.census();
     for standing in Standing::ALL {
         let own: BTreeSet<_> = all

@@ -415,7 +415,7 @@ impl Both {
         let mut found = BTreeMap::new();
         for session in &sessions {
             let key = key_of(session);
-            assert!(found.insert(key, *session).is_none(), "two of {key:?}");
+            assert!(found.insert(key, session).is_none(), "two of {key:?}");
             let flow = self.flows.get(&key).unwrap();
             assert!(self.now < flow.gone, "it outlived itself: {session:?}");
         }

@@ -103,7 +103,7 @@ impl Lab {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let sessions = self.engine.sessions();
         Snapshot {
-            sessions: sessions.sorted().into_iter().cloned().collect(),
+            sessions: sessions.sorted(),
             expectations: sessions.expectations().sorted(),
         }
     }
@@ -111,7 +111,7 @@ impl Lab {
     /// The sessions in a line each: as what their first packet came, what its
     /// answers are addressed as, and their state.
     pub(crate) fn table(&self) -> Vec<String> {
-        let line = |session: &&Session| {
+        let line = |session: &Session| {
             let tuples = &session.origin.tuples;
             let (original, reply) = (tuples.original, tuples.reply);
             format!("{original} | {reply} | {}", session.state())

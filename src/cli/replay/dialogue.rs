@@ -145,7 +145,7 @@ impl Dialogues {
         if origin.alg.is_some() && self.sessions.len() < LISTED {
             let dialogue = Dialogue {
                 original: origin.tuples.original,
-                protocol: protocol(session, engine.policy()),
+                protocol: protocol(&session, engine.policy()),
                 came: PerDirection::default(),
                 went: PerDirection::default(),
                 entries: Vec::new(),

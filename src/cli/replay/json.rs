@@ -117,7 +117,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
             rule: rule.map(|rule| rule.name.as_str()),
             session: judgement.session.map(|session| session.0),
             state: judgement.state.map(crate::session::State::name),
-            nat: begun.and_then(|session| NatObject::of(session, policy)),
+            nat: begun.and_then(|session| NatObject::of(&session, policy)),
             cut: (report.extent == Extent::Cut).then_some(true),
             readdressed: (report.readdressed == Readdressed::Yes).then_some(true),
             out: out.collect(),
@@ -212,7 +212,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
     pub(super) fn tables(&mut self, engine: &Engine) -> io::Result<()> {
         let sessions = engine.sessions();
         for session in sessions.sorted() {
-            self.write(&SessionObject::of(session, engine))?;
+            self.write(&SessionObject::of(&session, engine))?;
         }
         for binding in sessions.bindings() {
             self.write(&MappingObject::of(&binding, engine))?;

@@ -191,8 +191,8 @@ impl Engine {
     /// Whether answers of this tuple are somebody's.
     pub(super) fn is_taken(&self, reply: &Tuple, aside: Aside) -> bool {
         let reply = aside.answers(reply);
-        match self.sessions.lookup(&reply) {
-            Some((handle, _, _)) => Some(handle) != aside.replaces,
+        match self.sessions.find(&reply) {
+            Some((handle, _)) => Some(handle) != aside.replaces,
             None => self.sessions.is_taken(&reply),
         }
     }

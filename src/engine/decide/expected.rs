@@ -16,7 +16,7 @@ impl Engine {
         &self,
         arrival: Arrival,
         tuple: &Tuple,
-    ) -> Option<(&Expectation, &Session)> {
+    ) -> Option<(&Expectation, Session)> {
         let expectation = self.sessions.expectations().matching(tuple)?;
         let parent = self.sessions.get(expectation.parent)?;
         let arrives_by = parent.origin.egress[!expectation.direction];

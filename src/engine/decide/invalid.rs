@@ -33,7 +33,9 @@ impl Engine {
         };
         let known = case.headers.tuple();
         let known = known.and_then(|tuple| self.sessions.lookup(&tuple));
-        let known = known.map(|(_, session, direction)| (session, direction));
+        let known = known
+            .as_ref()
+            .map(|(_, session, direction)| (session, *direction));
         let (to, tuple) = match known {
             Some((session, direction)) => {
                 let destination = session.origin.outgoing(direction).destination;

@@ -76,8 +76,8 @@ impl Engine {
             Usage::Shared | Usage::Free => {}
         }
         let reply = aside.answers(reply);
-        match self.sessions.lookup(&reply) {
-            Some((handle, ..)) => Moved::Session(handle.id()),
+        match self.sessions.find(&reply) {
+            Some((handle, _)) => Moved::Session(handle.id()),
             None => Moved::Expected,
         }
     }

@@ -168,10 +168,10 @@ impl Engine {
             };
         };
         if let Some((handle, session, direction)) = self.sessions.lookup(&tuple) {
-            return self.decide_existing(case, &tuple, (handle, session, direction), why);
+            return self.decide_existing(case, &tuple, (handle, &session, direction), why);
         }
         if let Some((expectation, parent)) = self.expectation_for(case.arrival, &tuple) {
-            return self.decide_expected(case, &tuple, expectation, parent, why);
+            return self.decide_expected(case, &tuple, expectation, &parent, why);
         }
         why.step(Step::NoSession);
         self.decide_fresh(case, &tuple, None, why)

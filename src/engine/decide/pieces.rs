@@ -103,7 +103,7 @@ impl Engine {
             return decision;
         }
         let state = match &decision.plan {
-            Plan::Pass(_, pass) => self.sessions.get(pass.handle).map(Session::state),
+            Plan::Pass(_, pass) => self.sessions.get(pass.handle).as_ref().map(Session::state),
             Plan::Error(..) | Plan::LetBy(..) => decision.judgement.state,
             _ => None,
         };

@@ -31,7 +31,7 @@ use crate::net::{
 
 /// What a session holds of the public endpoint of one of its ends, and by which
 /// row of source translation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Claim {
     /// The endpoint towards its far end only.
     Shared(Option<RowId>),

@@ -33,39 +33,40 @@ pub enum Heard {
 /// What is known of a TCP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connection {
-    state: TcpState,
-    ends: PerDirection<End>,
-    last: Last,
+    pub(super) state: TcpState,
+    pub(super) ends: PerDirection<End>,
+    pub(super) last: Last,
     /// A SYN that was let by while the session was in another state: what it
     /// said, in case that the other end takes it up.
-    passed_syn: Option<PassedSyn>,
-    opening: Opened,
-    /// How often the last segment came again.
-    repeated: u8,
+    pub(super) passed_syn: Option<PassedSyn>,
+    pub(super) opening: Opened,
+    /// How often the last segment came again; more than [`MOST_REPEATED`] times is
+    /// not counted.
+    pub(super) repeated: u8,
 }
 
 /// Whether both ends sent a SYN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Opened {
+pub(super) enum Opened {
     ByOne,
     ByBoth,
 }
 
 /// The last segment that counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Last {
+pub(super) struct Last {
     /// `None` before the first.
-    kind: Option<SegmentKind>,
-    direction: Direction,
-    seq: SeqNumber,
-    ack: SeqNumber,
-    end: SeqNumber,
-    window: u16,
+    pub(super) kind: Option<SegmentKind>,
+    pub(super) direction: Direction,
+    pub(super) seq: SeqNumber,
+    pub(super) ack: SeqNumber,
+    pub(super) end: SeqNumber,
+    pub(super) window: u16,
 }
 
 /// What a SYN that was let by said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct PassedSyn {
+pub(in crate::session) struct PassedSyn {
     end: End,
     /// In `LastAck`, a challenge ACK (RFC 5961 section 4) may answer it.
     challenge: Challenge,
@@ -319,7 +320,7 @@ impl Connection {
             ..Last::of(direction, segment)
         };
         if this == self.last {
-            self.repeated = self.repeated.saturating_add(1);
+            self.repeated = (self.repeated + 1).min(MOST_REPEATED);
         } else {
             self.last = this;
             self.repeated = 0;

@@ -262,7 +262,7 @@ fn known(ours: &Ours, packet: &Packet) -> Option<Known> {
     });
     let tuple = Tuple::new(Protocol::TCP, source, destination);
     let (_, session, direction) = ours.sessions().lookup(&tuple)?;
-    Known::of(session, direction)
+    Known::of(&session, direction)
 }
 
 /// The client port of an entry of a table.
