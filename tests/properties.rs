@@ -41,3 +41,5 @@ mod model;
 mod reading;
 #[path = "properties/rewriting.rs"]
 mod rewriting;
+#[path = "properties/short_way.rs"]
+mod short_way;

@@ -135,7 +135,7 @@ impl Engine {
                 self.held_syns.hold(now, arrival.zone, &headers, frame);
             }
             Plan::Withheld(kind) => self.counters.count_withheld(kind),
-            Plan::Pass(headers, pass) => self.pass(now, frame, &headers, pass, out),
+            Plan::Pass(headers, pass) => self.pass((now, arrival.zone), frame, &headers, pass, out),
             Plan::Open(headers, opening) => self.open_session(now, frame, &headers, opening, out),
             Plan::Error(headers, pass) => forward_error(frame, &headers, &pass),
             Plan::Answered(answered) => {
@@ -210,7 +210,7 @@ impl Engine {
 
     fn pass(
         &mut self,
-        now: Timestamp,
+        (now, zone): (Timestamp, ZoneId),
         frame: &mut Vec<u8>,
         headers: &Headers,
         pass: Pass,
@@ -227,6 +227,7 @@ impl Engine {
         } = pass;
         let direction = update.direction;
         self.sessions.update(handle, &update);
+        self.sessions.vouch(handle, direction, zone);
         let leaves_what = control.as_ref().map(|step| step.leaves);
         if let Some(step) = &mut control {
             self.carry_on(now, handle, step, out);

@@ -66,6 +66,9 @@ impl Engine {
                 }
             } else if until == self.now {
                 self.sessions.awaken(self.now);
+                self.quiet_until = self
+                    .next_deadline()
+                    .unwrap_or(Timestamp::from_nanos(u64::MAX));
                 return;
             }
             // Else the note of an announcement that was met before: it is gone now.

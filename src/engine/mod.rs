@@ -13,6 +13,7 @@
 //! that a session is never half made, a refused packet leaves no trace, and
 //! [`Engine::explain`] is deciding alone.
 
+mod batch;
 mod commit;
 mod control;
 mod counters;
@@ -28,10 +29,12 @@ mod policy;
 mod rates;
 mod reason;
 mod shortage;
+mod swing;
 mod unsolicited;
 mod voice;
 
 pub use crate::net::Rate;
+pub use batch::Waiting;
 pub use counters::Counters;
 pub use far_end::FarEnd;
 pub use fragments::{FragmentLimits, Patience, Unfinished};
@@ -52,6 +55,7 @@ use self::control::Control;
 use self::fragments::Fragments;
 use self::rates::Limiter;
 use self::shortage::Alarms;
+use self::swing::Known;
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
 use crate::packet::Checksum;
@@ -125,6 +129,8 @@ pub struct Engine {
     counters: Counters,
     /// The latest moment that was given: time never runs backwards here.
     now: Timestamp,
+    /// Before this moment nothing is due.
+    quiet_until: Timestamp,
     /// Where a control segment's new payload is put together.
     payload: Vec<u8>,
 }
@@ -151,6 +157,7 @@ impl Engine {
             parameters_due,
             counters,
             now,
+            quiet_until: Timestamp::EPOCH,
             payload: Vec::new(),
         }
     }
@@ -191,12 +198,52 @@ impl Engine {
         out: &mut Output,
         why: &mut impl Observer,
     ) -> Judgement {
-        self.expire(now, out);
+        let known = self.glance(arrival, frame);
+        self.one(now, arrival, frame, known.as_ref(), out, why)
+    }
+
+    /// One packet, of which something may be known already.
+    #[inline]
+    fn one(
+        &mut self,
+        now: Timestamp,
+        arrival: Arrival,
+        frame: &mut Vec<u8>,
+        known: Option<&Known>,
+        out: &mut Output,
+        why: &mut impl Observer,
+    ) -> Judgement {
+        self.now = self.now.max(now);
         let now = self.now;
+        if now >= self.quiet_until {
+            self.expire(now, out);
+        }
+        if let Some(known) = known
+            && !why.listens()
+            && let Some(judgement) = self.swing(now, arrival, frame, known, out)
+        {
+            return judgement;
+        }
+        self.whole_way(now, arrival, frame, out, why)
+    }
+
+    /// The way of all packets.
+    fn whole_way(
+        &mut self,
+        now: Timestamp,
+        arrival: Arrival,
+        frame: &mut Vec<u8>,
+        out: &mut Output,
+        why: &mut impl Observer,
+    ) -> Judgement {
+        self.sessions.awaken(now);
         let decision = self.decide(now, arrival, frame, why);
         let judgement = decision.judgement;
         self.counters.count(&judgement);
         self.commit(now, arrival, frame, decision, out);
+        self.quiet_until = self
+            .next_deadline()
+            .unwrap_or(Timestamp::from_nanos(u64::MAX));
         judgement
     }
 

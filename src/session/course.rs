@@ -16,7 +16,7 @@ use crate::net::{AlgKind, LifetimeId, NatRows, PerDirection, ServiceId, Tuple, Z
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Course {
     pub(crate) egress: PerDirection<ZoneId>,
-    rule: Option<u16>,
+    pub(crate) rule: Option<u16>,
     nat: NatRows,
     service: Option<ServiceId>,
     pub(crate) lifetime: LifetimeId,
@@ -37,11 +37,6 @@ impl Course {
             claims: origin.claims,
             mss: origin.mss,
         }
-    }
-
-    /// The place of the rule that let it in.
-    pub(crate) fn rule(&self) -> Option<u16> {
-        self.rule
     }
 
     /// The origin of a session of this kind.

@@ -9,7 +9,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::net::{Endpoint, Family, Port, Protocol, Tuple};
+use crate::net::{Endpoint, Port, Protocol, Tuple};
 
 /// A tuple of IPv4 addresses: twelve octets, and the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,13 +92,6 @@ impl Key {
             Endpoint::new(source, upper(ports)),
             Endpoint::new(destination, lower(ports)),
         )
-    }
-
-    pub(crate) fn family(&self) -> Family {
-        match self {
-            Self::Narrow(_) => Family::V4,
-            Self::Wide(_) => Family::V6,
-        }
     }
 }
 

@@ -28,6 +28,7 @@ impl<T> Shelf<T> {
     }
 
     /// How many values there are.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.length
     }

@@ -14,7 +14,7 @@
 use hashbrown::HashMap;
 
 use super::census::Standing;
-use super::course::{CourseId, Courses};
+use super::course::{Course, CourseId, Courses};
 use super::hash::TupleHash;
 use super::key::{Key, Narrow, Wide};
 use super::probing::Probing;
@@ -25,6 +25,7 @@ use super::state::{FlowState, SessionId};
 use super::tcp::{Heard, Packed, PassedSyn};
 use super::tracker::Tracked;
 use crate::net::{Direction, PerDirection, Timestamp};
+use crate::packet::Leaving;
 
 /// A tuple of IPv4, or the ports of one of IPv6.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,7 +53,7 @@ pub(super) struct Line {
     pub(super) heard: Heard,
     standing: Standing,
     marks: Marks,
-    tracking: Tracking,
+    pub(super) tracking: Tracking,
 }
 
 /// What is known of the conversation.
@@ -68,6 +69,9 @@ pub(super) enum Tracking {
 struct Marks(u8);
 
 impl Marks {
+    /// It is being probed, or a SYN was let by: nothing that packets in full swing
+    /// know of.
+    const BUSY: u8 = 32;
     /// Its addresses are IPv6's.
     const WIDE: PerDirection<u8> = PerDirection {
         original: 1,
@@ -128,13 +132,49 @@ pub(super) struct Store {
 
 impl Line {
     #[inline]
-    pub(super) fn has_narrow(&self, direction: Direction, key: &Narrow) -> bool {
+    pub(super) fn has(&self, direction: Direction, key: &Narrow) -> bool {
         let own = &self.keys[direction];
         (u64::from(own.source) << 32 | u64::from(own.destination)) == key.addresses
             && own.ports == key.ports
             && self.protocol == key.protocol
             && self.id != 0
             && !self.marks.has(Marks::WIDE[direction])
+    }
+
+    /// Whether both ends have shown that they mean it, nothing else is going on, and a
+    /// packet of this direction has been looked at from all sides before.
+    #[inline]
+    pub(super) fn swings(&self, direction: Direction) -> bool {
+        let asked = Marks::BUSY | Marks::KNOWN[direction];
+        self.heard == Heard::Assured && self.marks.0 & asked == Marks::KNOWN[direction]
+    }
+
+    /// With which addresses and ports a packet leaves: the other direction's, the other
+    /// way round.
+    #[inline]
+    pub(super) fn leaving(&self, direction: Direction) -> Leaving {
+        let other = &self.keys[!direction];
+        Leaving {
+            addresses: u64::from(other.destination) << 32 | u64::from(other.source),
+            ports: other.ports.rotate_left(16),
+        }
+    }
+
+    /// Its number, which counts only where there is a session.
+    #[inline]
+    pub(super) fn number(&self) -> SessionId {
+        SessionId(self.id)
+    }
+
+    /// Packets of this direction need not be asked again where they come from.
+    pub(super) fn vouch(&mut self, direction: Direction) {
+        self.marks.set(Marks::KNOWN[direction]);
+    }
+
+    /// What stands in its second cache line.
+    #[inline]
+    pub(super) fn second(&self) -> &impl Sized {
+        &self.tracking
     }
 
     fn narrow(&self, direction: Direction) -> Narrow {
@@ -199,10 +239,35 @@ impl Store {
         self.length
     }
 
+    /// The line in a slot, whether or not a session is there.
+    #[inline]
+    pub(super) fn line_at(&self, slot: u32) -> Option<&Line> {
+        self.lines.get(slot as usize)
+    }
+
     /// The line of a session.
     #[inline]
     pub(super) fn line(&self, slot: u32) -> Option<&Line> {
         self.lines.get(slot as usize).filter(|line| line.id != 0)
+    }
+
+    /// The line of a session, to be changed, with its course.
+    #[inline]
+    pub(super) fn line_mut(&mut self, slot: u32) -> Option<(&mut Line, &Course)> {
+        let line = self
+            .lines
+            .get_mut(slot as usize)
+            .filter(|line| line.id != 0)?;
+        let course = self.courses.get(line.course)?;
+        Some((line, course))
+    }
+
+    /// Adds what the low counters of a line could not hold.
+    #[cold]
+    pub(super) fn carry(&mut self, slot: u32, direction: Direction, carried: Carried) {
+        if let Some(aside) = self.asides.get_mut(slot as usize) {
+            aside.carry(direction, carried);
+        }
     }
 
     /// The number of the session in this slot.
@@ -217,7 +282,7 @@ impl Store {
             return false;
         };
         match key {
-            Key::Narrow(key) => line.has_narrow(direction, key),
+            Key::Narrow(key) => line.has(direction, key),
             Key::Wide(_) => line.id != 0 && self.key_of(line, direction) == *key,
         }
     }
@@ -385,6 +450,10 @@ impl Store {
         let Some(line) = self.lines.get_mut(slot as usize) else {
             return;
         };
+        line.marks.clear(Marks::BUSY);
+        if rare.probing.is_some() || rare.passed_syn.is_some() {
+            line.marks.set(Marks::BUSY);
+        }
         if rare != Rare::default() {
             line.marks.set(Marks::RARE);
             self.rare.insert(slot, rare);
@@ -421,11 +490,7 @@ impl Store {
         let before = line.standing;
         line.standing = Standing::of(update.tracked.state(), update.heard);
         let standings = (before, line.standing);
-        if let Some(carried) = line.count(update.direction, update.bytes)
-            && let Some(aside) = self.asides.get_mut(slot as usize)
-        {
-            aside.carry(update.direction, carried);
-        }
+        let carried = line.count(update.direction, update.bytes);
         if line.marks.has(Marks::RARE) || passed_syn.is_some() {
             let rare = self.rare.get(&slot).copied().unwrap_or_default();
             self.set_rare(
@@ -436,6 +501,9 @@ impl Store {
                     ..rare
                 },
             );
+        }
+        if let Some(carried) = carried {
+            self.carry(slot, update.direction, carried);
         }
         Some(standings)
     }

@@ -20,10 +20,10 @@ use crate::net::{Direction, PerDirection, Rate, Terms, Timestamp, Tuple};
 /// All sessions, and the data sessions that are expected.
 #[derive(Debug)]
 pub struct Sessions {
-    store: Store,
-    index: Index,
-    hash: KeyHash,
-    wheel: Wheel<SessionId>,
+    pub(super) store: Store,
+    pub(super) index: Index,
+    pub(super) hash: KeyHash,
+    pub(super) wheel: Wheel<SessionId>,
     census: Census,
     mappings: Mappings,
     expectations: Expectations,

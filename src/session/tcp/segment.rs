@@ -2,7 +2,7 @@
 
 use super::table::SegmentKind;
 use crate::net::{SeqNumber, TcpFlags};
-use crate::packet::{Headers, TcpOptions};
+use crate::packet::{Headers, TcpHeader, TcpOptions};
 
 /// What tracking needs of a segment, numbers as its sender counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +31,16 @@ impl Segment {
         frame: &[u8],
         as_sent: impl Fn(SeqNumber) -> SeqNumber,
     ) -> Option<Self> {
-        let tcp = headers.tcp()?;
-        let options = headers.tcp_options(frame);
+        Self::of(headers.tcp()?, headers.tcp_options(frame), as_sent)
+    }
+
+    /// The segment with this header.
+    #[inline]
+    pub(in crate::session) fn of(
+        tcp: &TcpHeader,
+        options: TcpOptions,
+        as_sent: impl Fn(SeqNumber) -> SeqNumber,
+    ) -> Option<Self> {
         let ack = as_sent(tcp.ack);
         let further = |sack: SeqNumber, edge: SeqNumber| {
             let edge = as_sent(edge);
@@ -49,5 +57,10 @@ impl Segment {
             window: tcp.window,
             options,
         })
+    }
+
+    /// Whether it is an ACK and nothing else.
+    pub(in crate::session) fn is_ack(&self) -> bool {
+        self.kind == SegmentKind::Ack
     }
 }
