@@ -29,7 +29,7 @@ mod limit;
 mod yard;
 
 use limit::{Batched, Limit, Single};
-use yard::gate::{Gate, OneByOne};
+use yard::gate::{Gate, OneByOne, Together};
 use yard::options::{Options, shown};
 use yard::play::{self, Program, Ring, Stream, play};
 use yard::rows::Row;
@@ -91,6 +91,7 @@ impl Bench {
             Row::new("limit, batches of 32"),
             Row::new("limit, one by one"),
             Row::new("engine, one by one"),
+            Row::new("engine, batches"),
         ];
         for _ in 0..rounds {
             self.traffic.fill(&mut self.stream, warm + TIMED as usize);
@@ -104,6 +105,11 @@ impl Bench {
                     warm,
                     &mut self.ring,
                 ),
+                {
+                    self.traffic.fill(&mut self.stream, warm + TIMED as usize);
+                    let batch = &mut Together::new(&mut self.gate);
+                    play(batch, &self.stream, warm, &mut self.ring)
+                },
             ];
             for (row, result) in rows.iter_mut().zip(&results) {
                 assert_eq!(result.forwarded, TIMED as usize, "every packet passes");
@@ -142,6 +148,7 @@ fn count(options: &Options) {
     let program = options.text("program").unwrap_or("engine");
     let round = match program {
         "engine" => play(&mut OneByOne(&mut bench.gate), stream, 0, ring),
+        "batch" => play(&mut Together::new(&mut bench.gate), stream, 0, ring),
         "limit" => play(&mut Batched(&bench.limit), stream, 0, ring),
         "single" => play(&mut Single(&bench.limit), stream, 0, ring),
         other => panic!("`{other}` is none of engine, limit, single"),

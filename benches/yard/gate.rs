@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spigate::config;
-use spigate::engine::{Arrival, Checksums, Engine, Judgement, Options, Output, Silent, Verdict};
+use spigate::engine::{
+    Arrival, Checksums, Engine, Judgement, Options, Output, Silent, Verdict, Waiting,
+};
 use spigate::net::{Timestamp, ZoneId};
 use spigate::packet::Checksum;
 
@@ -119,6 +121,51 @@ impl Program for OneByOne<'_> {
                 .packet(gate.now, arrival, frame, &mut gate.out, &mut Silent);
             gate.out.clear();
             forwarded += usize::from(matches!(judged.verdict, Verdict::Forward(_)));
+        }
+        forwarded
+    }
+}
+
+/// The engine, given what arrived together at once.
+pub(crate) struct Together<'a> {
+    gate: &'a mut Gate,
+    batch: Vec<Waiting>,
+}
+
+impl<'a> Together<'a> {
+    pub(crate) fn new(gate: &'a mut Gate) -> Self {
+        Self {
+            gate,
+            batch: Vec::new(),
+        }
+    }
+}
+
+impl Program for Together<'_> {
+    fn burst(&mut self, frames: &mut [Vec<u8>], sides: &[Side]) -> usize {
+        let gate = &mut *self.gate;
+        gate.now = gate.now.after(A_PACKET * frames.len() as u32);
+        self.batch.resize_with(frames.len(), || Waiting {
+            at: gate.now,
+            arrival: Side::Inside.arrival(),
+            frame: Vec::new(),
+        });
+        for ((waiting, frame), side) in self.batch.iter_mut().zip(&mut *frames).zip(sides) {
+            waiting.at = gate.now;
+            waiting.arrival = gate.arrival(*side);
+            std::mem::swap(&mut waiting.frame, frame);
+        }
+        let mut forwarded = 0;
+        gate.engine.packets(
+            &mut self.batch,
+            &mut gate.out,
+            &mut Silent,
+            |_, judged, _| {
+                forwarded += usize::from(matches!(judged.verdict, Verdict::Forward(_)));
+            },
+        );
+        for (waiting, frame) in self.batch.iter_mut().zip(frames) {
+            std::mem::swap(&mut waiting.frame, frame);
         }
         forwarded
     }

@@ -60,6 +60,15 @@ impl Counters {
         }
     }
 
+    /// Counts a packet that passed as its session's.
+    #[inline]
+    pub(super) fn count_passed(&mut self) {
+        let row = self.reasons.get_mut(Reason::Session as usize);
+        if let Some([forwarded, ..]) = row {
+            *forwarded += 1;
+        }
+    }
+
     /// Counts the pieces of a datagram that was given up. Each was counted as
     /// held before.
     pub(super) fn count_unfinished(&mut self, unfinished: &Unfinished) {

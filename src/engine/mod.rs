@@ -129,6 +129,8 @@ pub struct Engine {
     counters: Counters,
     /// The latest moment that was given: time never runs backwards here.
     now: Timestamp,
+    /// The longest packet that leaves each zone as it is, by the zone's place.
+    mtus: Box<[u16]>,
     /// Before this moment nothing is due.
     quiet_until: Timestamp,
     /// Where a control segment's new payload is put together.
@@ -143,6 +145,11 @@ impl Engine {
         let counters = Counters::new(&policy);
         let terms = policy.nat.source.iter().map(|row| row.terms.clone());
         let sessions = Sessions::with_terms(options.seed, terms.collect());
+        let mtus = policy
+            .zones
+            .iter()
+            .map(|(_, zone)| zone.mtu.unwrap_or(u16::MAX));
+        let mtus = mtus.collect();
         let parameters_due = policy.nat.has_parameters().then_some(Timestamp::EPOCH);
         Self {
             policy,
@@ -157,6 +164,7 @@ impl Engine {
             parameters_due,
             counters,
             now,
+            mtus,
             quiet_until: Timestamp::EPOCH,
             payload: Vec::new(),
         }

@@ -58,12 +58,12 @@ impl Engine {
             frame,
             now,
             zone: arrival.zone,
-            checks: policy.tcp,
             lifetimes: &policy.lifetimes,
         };
+        let mtus = &self.mtus;
         let fits = |zone: ZoneId| {
-            let mtu = policy.zones.get(zone).and_then(|zone| zone.mtu);
-            mtu.is_none_or(|mtu| plain.length <= mtu)
+            let mtu = mtus.get(usize::from(zone.0));
+            mtu.is_some_and(|mtu| plain.length <= *mtu)
         };
         let passed = self.sessions.swing((*hash, *likely), &passing, fits)?;
         if let Some(sooner) = passed.sooner {
@@ -80,7 +80,7 @@ impl Engine {
             state: Some(passed.state),
             check: None,
         };
-        self.counters.count(&judgement);
+        self.counters.count_passed();
         Some(judgement)
     }
 }

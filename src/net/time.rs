@@ -46,6 +46,12 @@ impl Timestamp {
         Self(self.0.saturating_add(nanos))
     }
 
+    /// The moment so many nanoseconds later; saturates in the year 2554.
+    #[must_use]
+    pub const fn after_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+
     /// How long after `earlier` this is; zero when it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

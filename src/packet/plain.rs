@@ -5,8 +5,7 @@
 //! say the same, and change the same bytes.
 
 use super::parse::Checksum;
-use super::tcp::{TcpHeader, TcpOptions};
-use crate::net::{Port, Protocol, SeqNumber, TcpFlags};
+use crate::net::{Protocol, SeqNumber, TcpFlags};
 
 const IP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;
@@ -22,14 +21,38 @@ pub struct Plain {
     pub addresses: u64,
     /// The ports likewise.
     pub ports: u32,
-    /// TCP or UDP.
-    pub protocol: Protocol,
-    /// The time to live.
-    pub ttl: u8,
     /// All its octets: those of the frame.
     pub length: u16,
-    /// The TCP header; `None`: it is UDP.
-    pub tcp: Option<TcpHeader>,
+    /// The time to live.
+    pub ttl: u8,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// What else a TCP header says; of UDP nothing.
+    pub segment: PlainSegment,
+}
+
+/// What the header of a TCP segment says besides its ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PlainSegment {
+    /// Sequence number of the first octet.
+    pub seq: SeqNumber,
+    /// The next number that the sender expects, if ACK is set.
+    pub ack: SeqNumber,
+    /// The window as sent, not scaled.
+    pub window: u16,
+    /// The flags.
+    pub flags: TcpFlags,
+    /// Octets of the header.
+    pub header: u8,
+}
+
+/// The options of a TCP segment, where they are such as most have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlainOptions {
+    /// None.
+    None,
+    /// Nothing but a time stamp.
+    Stamp(u32),
 }
 
 /// Addresses and ports with which a plain packet leaves, as it has them itself.
@@ -69,7 +92,7 @@ impl Plain {
         if usize::from(length) != frame.len() || u16::from_be_bytes([f0, f1]) & IS_PIECE != 0 {
             return None;
         }
-        let (ports, tcp) = match Protocol(protocol) {
+        let (ports, segment) = match Protocol(protocol) {
             Protocol::TCP => {
                 let header = transport.first_chunk::<20>()?;
                 let [
@@ -91,39 +114,59 @@ impl Plain {
                     w1,
                     ..,
                 ] = *header;
-                let header = usize::from(offset >> 4) * 4;
-                if header < 20 || header > transport.len() {
+                let header = (offset >> 4) * 4;
+                if header < 20 || usize::from(header) > transport.len() {
                     return None;
                 }
-                let tcp = TcpHeader {
-                    source: Port(u16::from_be_bytes([a, b])),
-                    destination: Port(u16::from_be_bytes([c, d])),
+                let segment = PlainSegment {
                     seq: SeqNumber(u32::from_be_bytes([s0, s1, s2, s3])),
                     ack: SeqNumber(u32::from_be_bytes([k0, k1, k2, k3])),
-                    flags: TcpFlags(flags),
                     window: u16::from_be_bytes([w0, w1]),
-                    length: header,
-                    payload: transport.len() - header,
+                    flags: TcpFlags(flags),
+                    header,
                 };
-                ([a, b, c, d], Some(tcp))
+                ([a, b, c, d], segment)
             }
             Protocol::UDP => {
                 let [a, b, c, d, u0, u1, _, _] = *transport.first_chunk::<UDP_HEADER>()?;
                 if usize::from(u16::from_be_bytes([u0, u1])) != transport.len() {
                     return None;
                 }
-                ([a, b, c, d], None)
+                ([a, b, c, d], PlainSegment::default())
             }
             _ => return None,
         };
         Some(Self {
             addresses: u64::from_be_bytes(addresses),
             ports: u32::from_be_bytes(ports),
-            protocol: Protocol(protocol),
-            ttl,
             length,
-            tcp,
+            ttl,
+            protocol: Protocol(protocol),
+            segment,
         })
+    }
+
+    /// Octets of payload of a TCP segment.
+    #[inline]
+    #[must_use]
+    pub fn payload(&self) -> u32 {
+        u32::from(self.length).saturating_sub(20 + u32::from(self.segment.header))
+    }
+
+    /// The options of a TCP segment; `None` where they are not such as most have.
+    #[inline]
+    #[must_use]
+    pub fn options(&self, frame: &[u8]) -> Option<PlainOptions> {
+        match self.segment.header {
+            20 => Some(PlainOptions::None),
+            32 => match frame.get(40..52)? {
+                [1, 1, 8, 10, a, b, c, d, ..] => {
+                    Some(PlainOptions::Stamp(u32::from_be_bytes([*a, *b, *c, *d])))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Whether the checksums of the packet are right; the transport's counts only
@@ -142,7 +185,7 @@ impl Plain {
         if folded(added(added(first, second), addresses)) != u16::MAX {
             return false;
         }
-        let has_none = || self.tcp.is_none() && transport.get(6..8) == Some(&[0, 0]);
+        let has_none = || self.is_udp() && transport.get(6..8) == Some(&[0, 0]);
         if checksum == Checksum::Partial || has_none() {
             return true;
         }
@@ -152,13 +195,8 @@ impl Plain {
         folded(added(over(transport), added(addresses, pseudo))) == u16::MAX
     }
 
-    /// The options of a TCP segment; none for all else.
-    #[inline]
-    #[must_use]
-    pub fn tcp_options(&self, frame: &[u8]) -> TcpOptions {
-        let length = self.tcp.map_or(0, |tcp| tcp.length);
-        let header = frame.get(IP_HEADER..IP_HEADER + length);
-        header.map(TcpOptions::read).unwrap_or_default()
+    fn is_udp(&self) -> bool {
+        self.protocol == Protocol::UDP
     }
 
     /// Sends the packet on: with these addresses and ports, one step nearer to the
@@ -180,8 +218,8 @@ impl Plain {
         if (leaving.addresses, leaving.ports) == (self.addresses, self.ports) {
             return;
         }
-        let place = match self.tcp {
-            Some(_) => {
+        let place = match self.is_udp() {
+            false => {
                 let Some([a, b, c, d, _, _, _, _, _, _, _, _, _, _, _, _, s0, s1, ..]) =
                     transport.first_chunk_mut::<20>()
                 else {
@@ -190,7 +228,7 @@ impl Plain {
                 [*a, *b, *c, *d] = leaving.ports.to_be_bytes();
                 [s0, s1]
             }
-            None => {
+            true => {
                 let Some([a, b, c, d, _, _, s0, s1]) = transport.first_chunk_mut::<UDP_HEADER>()
                 else {
                     return;
@@ -207,10 +245,10 @@ impl Plain {
             Checksum::Complete => {
                 let ports = changed(u64::from(self.ports), u64::from(leaving.ports));
                 let sum = !folded_sum(u32::from(!old) + change + ports);
-                match (self.tcp, old, sum) {
+                match (self.is_udp(), old, sum) {
                     // RFC 768: nought says that there is none.
-                    (None, 0, _) => 0,
-                    (None, _, 0) => u16::MAX,
+                    (true, 0, _) => 0,
+                    (true, _, 0) => u16::MAX,
                     _ => sum,
                 }
             }
@@ -260,11 +298,16 @@ fn over(bytes: &[u8]) -> u64 {
     for word in words {
         sum = added(sum, u64::from_ne_bytes(*word));
     }
-    let mut last = [0; 8];
-    for (place, octet) in last.iter_mut().zip(rest) {
-        *place = *octet;
+    let (words, rest) = rest.as_chunks::<4>();
+    if let [word] = words {
+        sum = added(sum, u64::from(u32::from_ne_bytes(*word)));
     }
-    added(sum, u64::from_ne_bytes(last))
+    match *rest {
+        [a, b, c] => added(sum, u64::from(u32::from_ne_bytes([a, b, c, 0]))),
+        [a, b] => added(sum, u64::from(u16::from_ne_bytes([a, b]))),
+        [a] => added(sum, u64::from(u16::from_ne_bytes([a, 0]))),
+        _ => sum,
+    }
 }
 
 #[inline]
@@ -282,7 +325,7 @@ mod tests {
 
     use super::super::{Headers, decrement_ttl, repair_checksums, translate};
     use super::*;
-    use crate::net::{Endpoint, Tuple};
+    use crate::net::{Endpoint, Port, Tuple};
 
     /// A packet that is plain but for what chance breaks.
     fn frame() -> impl Strategy<Value = Vec<u8>> {
@@ -298,6 +341,9 @@ mod tests {
                 frame.extend(addresses);
                 if is_tcp {
                     transport[12] = words << 4;
+                    if tos % 2 == 0 && transport.len() >= 32 {
+                        transport[20..24].copy_from_slice(&[1, 1, 8, 10]);
+                    }
                 } else {
                     let length = u16::try_from(transport.len()).unwrap();
                     transport[4..6].copy_from_slice(&length.to_be_bytes());
@@ -323,7 +369,22 @@ mod tests {
                 return Ok(());
             };
             let headers = Headers::read(&frame, false).expect("what is plain can be read");
-            prop_assert_eq!(plain.tcp.as_ref(), headers.tcp());
+            if let Some(tcp) = headers.tcp() {
+                let own = plain.segment;
+                prop_assert_eq!((own.seq, own.ack), (tcp.seq, tcp.ack));
+                prop_assert_eq!((own.window, own.flags), (tcp.window, tcp.flags));
+                prop_assert_eq!(usize::from(own.header), tcp.length);
+                prop_assert_eq!(plain.payload() as usize, tcp.payload);
+                let options = headers.tcp_options(&frame);
+                match plain.options(&frame) {
+                    None => {}
+                    Some(PlainOptions::None) => prop_assert!(options.are_absent()),
+                    Some(PlainOptions::Stamp(stamp)) => {
+                        prop_assert_eq!(options.time_stamp(), Some(stamp));
+                        prop_assert_eq!(options.sack_edges().count(), 0);
+                    }
+                }
+            }
             prop_assert_eq!((plain.ttl, usize::from(plain.length)), (headers.ttl, headers.length));
             let tuple = headers.tuple().unwrap();
             let ports = u32::from(tuple.source.port.0) << 16 | u32::from(tuple.destination.port.0);

@@ -113,7 +113,7 @@ impl TcpOptions {
     }
 
     /// Reads the options of a whole TCP header.
-    pub(super) fn read(header: &[u8]) -> Self {
+    pub(crate) fn read(header: &[u8]) -> Self {
         // What most segments carry, and nothing else: two NOPs and a time stamp.
         const TIME_STAMP_ALONE: [u8; 4] = [NOP, NOP, 8, 10];
         let mut read = Self {

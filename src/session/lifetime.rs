@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::state::State;
+use super::state::{FlowState, State, TcpState};
 use super::tcp::Life;
 use super::timeouts::Timeouts;
 use super::tracker::lifetime;
@@ -103,11 +103,52 @@ impl Between {
     }
 }
 
+/// What a session in full swing asks a lifetime, worked out beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pace {
+    established: u64,
+    unacknowledged: u64,
+    repeating: u64,
+    /// How long a UDP stream lives, in nanoseconds.
+    pub(super) stream: u64,
+    /// Whose packets keep it alive.
+    pub(super) refresh: Refresh,
+}
+
+impl Pace {
+    fn of(lifetime: &Lifetime) -> Self {
+        let nanos = |state, life, protocol| {
+            let lasts = lifetime.lasts(state, life, protocol);
+            u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX)
+        };
+        let tcp = |life| nanos(State::Tcp(TcpState::Established), life, Protocol::TCP);
+        Self {
+            established: tcp(Life::OfState),
+            unacknowledged: tcp(Life::Unacknowledged),
+            repeating: tcp(Life::Repeating),
+            stream: nanos(State::Flow(FlowState::Stream), Life::OfState, Protocol::UDP),
+            refresh: lifetime.refresh,
+        }
+    }
+
+    /// How long an established TCP session lives, in nanoseconds.
+    #[inline]
+    pub(super) fn established(&self, life: Life) -> u64 {
+        match life {
+            Life::OfState | Life::OfReset => self.established,
+            Life::Unacknowledged => self.unacknowledged,
+            Life::Repeating => self.repeating,
+        }
+    }
+}
+
 /// All lifetimes of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lifetimes {
     general: Lifetime,
     others: Vec<Lifetime>,
+    /// Of each, in order.
+    paces: Vec<Pace>,
     between: Vec<Between>,
 }
 
@@ -116,6 +157,7 @@ impl Lifetimes {
     #[must_use]
     pub fn new(general: Lifetime) -> Self {
         Self {
+            paces: vec![Pace::of(&general)],
             general,
             others: Vec::new(),
             between: Vec::new(),
@@ -125,6 +167,7 @@ impl Lifetimes {
     /// Adds one. `None`: there are more than can be numbered.
     pub fn push(&mut self, lifetime: Lifetime) -> Option<LifetimeId> {
         let id = u16::try_from(self.others.len() + 1).ok()?;
+        self.paces.push(Pace::of(&lifetime));
         self.others.push(lifetime);
         Some(LifetimeId(id))
     }
@@ -148,6 +191,14 @@ impl Lifetimes {
         other
             .and_then(|place| self.others.get(place))
             .unwrap_or(&self.general)
+    }
+
+    /// What a session in full swing asks the lifetime of this number.
+    #[inline]
+    pub(super) fn pace(&self, id: LifetimeId) -> Option<&Pace> {
+        self.paces
+            .get(usize::from(id.0))
+            .or_else(|| self.paces.first())
     }
 
     /// All with their numbers; that of `[timeouts]` is the first.

@@ -10,8 +10,7 @@ use super::prefetch::prefetch;
 use super::state::{FlowState, Handle, SessionId, State, TcpState};
 use super::store::Tracking;
 use super::table::Sessions;
-use super::tcp::{Heard, Life, Packed, Segment, TcpChecks, Verdict};
-use crate::net::{Direction, Timestamp, ZoneId};
+use crate::net::{Direction, Protocol, Timestamp, ZoneId};
 use crate::packet::{Leaving, Plain};
 
 /// A packet that may be of a session in full swing.
@@ -25,8 +24,6 @@ pub(crate) struct Passing<'a> {
     pub(crate) now: Timestamp,
     /// The zone that it came by.
     pub(crate) zone: ZoneId,
-    /// How strictly TCP is tracked.
-    pub(crate) checks: TcpChecks,
     /// How long sessions live.
     pub(crate) lifetimes: &'a Lifetimes,
 }
@@ -116,34 +113,20 @@ impl Sessions {
         {
             return None;
         }
-        let lifetime = passing.lifetimes.get(course.lifetime);
+        let pace = passing.lifetimes.pace(course.lifetime)?;
         let before = line.deadline;
-        let (state, deadline) = match (&mut line.tracking, &plain.tcp) {
-            (Tracking::Tcp(packed), Some(tcp)) => {
-                let options = plain.tcp_options(passing.frame);
-                let segment = Segment::of(tcp, options, |ack| ack).filter(Segment::is_ack)?;
-                let connection = packed.connection(None);
-                let state = TcpState::Established;
-                if connection.state() != state {
-                    return None;
-                }
-                let verdict =
-                    connection.segment(direction, &segment, Heard::Assured, passing.checks);
-                let Verdict::Belongs(next, life) = verdict else {
-                    return None;
-                };
-                if next.state() != state {
-                    return None;
-                }
-                (*packed, _) = Packed::of(&next);
-                let lasts = lifetime.lasts(State::Tcp(state), life, plain.protocol);
-                (State::Tcp(state), now.after(lasts))
+        let (state, deadline) = match (&mut line.tracking, plain.protocol) {
+            (Tracking::Tcp(packed), Protocol::TCP) => {
+                let options = plain.options(passing.frame)?;
+                let life = packed.swing(direction, &plain.segment, plain.payload(), options)?;
+                let state = State::Tcp(TcpState::Established);
+                (state, now.after_nanos(pace.established(life)))
             }
-            (Tracking::Flow(FlowState::Stream), None) => {
+            (Tracking::Flow(FlowState::Stream), Protocol::UDP) => {
                 let state = State::Flow(FlowState::Stream);
-                let deadline = match (lifetime.refresh, direction) {
+                let deadline = match (pace.refresh, direction) {
                     (Refresh::Client, Direction::Reply) => before,
-                    _ => now.after(lifetime.lasts(state, Life::OfState, plain.protocol)),
+                    _ => now.after_nanos(pace.stream),
                 };
                 (state, deadline)
             }

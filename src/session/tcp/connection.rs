@@ -111,7 +111,7 @@ pub enum Life {
 }
 
 /// `nf_conntrack_tcp_max_retrans`.
-const MOST_REPEATED: u8 = 3;
+pub(super) const MOST_REPEATED: u8 = 3;
 
 impl Connection {
     /// The connection that begins with this segment. `None`: it cannot begin

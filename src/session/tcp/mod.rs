@@ -5,6 +5,7 @@ mod checks;
 mod connection;
 mod packed;
 mod segment;
+mod swing;
 mod table;
 mod window;
 

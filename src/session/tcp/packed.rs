@@ -8,45 +8,47 @@ use super::window::{Check, Closing, End, Sack, Sent};
 use crate::net::{Direction, PerDirection, SeqNumber};
 
 /// A [`Connection`], packed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::session) struct Packed {
-    ends: PerDirection<PackedEnd>,
+    pub(super) ends: PerDirection<PackedEnd>,
     /// The bits of the ends.
-    ends_bits: PerDirection<u16>,
-    last_seq: SeqNumber,
-    last_ack: SeqNumber,
-    last_end: SeqNumber,
-    last_window: u16,
-    state: TcpState,
-    bits: u8,
+    pub(super) ends_bits: PerDirection<u16>,
+    pub(super) last_seq: SeqNumber,
+    pub(super) last_ack: SeqNumber,
+    pub(super) last_end: SeqNumber,
+    pub(super) last_window: u16,
+    pub(super) state: TcpState,
+    pub(super) bits: u8,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct PackedEnd {
-    end: SeqNumber,
-    max_end: SeqNumber,
-    max_window: u32,
-    max_ack: SeqNumber,
-    stamp: u32,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PackedEnd {
+    pub(super) end: SeqNumber,
+    pub(super) max_end: SeqNumber,
+    pub(super) max_window: u32,
+    pub(super) max_ack: SeqNumber,
+    pub(super) stamp: u32,
 }
 
 // The bits of a connection: the kind of its last segment in the lowest three.
-const KIND: u8 = 0x07;
-const REPLY: u8 = 0x08;
+pub(super) const KIND: u8 = 0x07;
+/// That it was an ACK.
+pub(super) const ACK_KIND: u8 = SegmentKind::Ack as u8 + 1;
+pub(super) const REPLY: u8 = 0x08;
 const BY_BOTH: u8 = 0x10;
-const REPEATED: u32 = 5;
+pub(super) const REPEATED: u32 = 5;
 
 // The bits of an end: the shift of its windows in the lowest four, the scale that it
 // announced in the next.
-const SHIFT: u16 = 0x000f;
+pub(super) const SHIFT: u16 = 0x000f;
 const SCALE: u32 = 4;
 const HAS_SCALE: u16 = 0x0100;
 const SACK: u16 = 0x0200;
-const UNACKNOWLEDGED: u16 = 0x0400;
+pub(super) const UNACKNOWLEDGED: u16 = 0x0400;
 const LIBERAL: u16 = 0x0800;
 const CLOSING: u16 = 0x1000;
-const HAS_ACK: u16 = 0x2000;
-const HAS_STAMP: u16 = 0x4000;
+pub(super) const HAS_ACK: u16 = 0x2000;
+pub(super) const HAS_STAMP: u16 = 0x4000;
 
 fn flag(is_set: bool, bit: u16) -> u16 {
     if is_set { bit } else { 0 }
@@ -191,7 +193,7 @@ impl Packed {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -227,32 +229,65 @@ mod tests {
         }
     }
 
+    /// A connection, most often established.
+    pub(in crate::session::tcp) fn any_connection() -> impl Strategy<Value = Connection> {
+        let ends = (any::<[[u32; 6]; 2]>(), any::<[[u8; 8]; 2]>(), any::<u32>());
+        let last = any::<(u32, u32, u32, u16)>();
+        let small = (0usize..6, any::<bool>(), 0u8..4, 0u8..8);
+        (ends, last, small).prop_map(
+            |((numbers, small, base), last, (kind, reply, repeated, far))| {
+                // Numbers of one conversation, most often, and windows that it may have.
+                let close = |number: u32| match far {
+                    0 => number,
+                    _ => base.wrapping_add(number % 200_000),
+                };
+                let [original, reply_end] = [0, 1].map(|n: usize| {
+                    let [a, b, window, d, e, f] = numbers[n];
+                    end(
+                        [
+                            close(a),
+                            close(b),
+                            window % 200_000 * u32::from(far != 1),
+                            close(d),
+                            e,
+                            f,
+                        ],
+                        small[n],
+                    )
+                });
+                Connection {
+                    state: if far == 2 {
+                        TcpState::LastAck
+                    } else {
+                        TcpState::Established
+                    },
+                    ends: PerDirection {
+                        original,
+                        reply: reply_end,
+                    },
+                    last: Last {
+                        kind: KINDS.get(kind).copied(),
+                        direction: if reply {
+                            Direction::Reply
+                        } else {
+                            Direction::Original
+                        },
+                        seq: SeqNumber(close(last.0)),
+                        ack: SeqNumber(close(last.1)),
+                        end: SeqNumber(close(last.2)),
+                        window: last.3,
+                    },
+                    passed_syn: None,
+                    opening: if reply { Opened::ByOne } else { Opened::ByBoth },
+                    repeated,
+                }
+            },
+        )
+    }
+
     proptest! {
         #[test]
-        fn a_connection_that_was_packed_is_the_same(
-            numbers: [[u32; 6]; 2],
-            small: [[u8; 8]; 2],
-            last: (u32, u32, u32, u16),
-            kind in 0usize..6,
-            reply: bool,
-            repeated in 0u8..4,
-        ) {
-            let [original, reply_end] = [0, 1].map(|n: usize| end(numbers[n], small[n]));
-            let connection = Connection {
-                state: TcpState::LastAck,
-                ends: PerDirection { original, reply: reply_end },
-                last: Last {
-                    kind: KINDS.get(kind).copied(),
-                    direction: if reply { Direction::Reply } else { Direction::Original },
-                    seq: SeqNumber(last.0),
-                    ack: SeqNumber(last.1),
-                    end: SeqNumber(last.2),
-                    window: last.3,
-                },
-                passed_syn: None,
-                opening: if reply { Opened::ByOne } else { Opened::ByBoth },
-                repeated,
-            };
+        fn a_connection_that_was_packed_is_the_same(connection in any_connection()) {
             let (packed, passed_syn) = Packed::of(&connection);
             prop_assert_eq!(packed.connection(passed_syn), connection);
         }

@@ -58,9 +58,4 @@ impl Segment {
             options,
         })
     }
-
-    /// Whether it is an ACK and nothing else.
-    pub(in crate::session) fn is_ack(&self) -> bool {
-        self.kind == SegmentKind::Ack
-    }
 }

@@ -18,7 +18,7 @@ use crate::net::{Direction, PerDirection, SeqNumber, TcpFlags};
 
 /// The least span within which an acknowledgement may be late
 /// (`MAXACKWINCONST`).
-const ACK_WINDOW: u32 = 66_000;
+pub(super) const ACK_WINDOW: u32 = 66_000;
 
 /// What one end has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
