@@ -18,6 +18,7 @@ pub struct Counters {
     evicted: [u64; Standing::ALL.len()],
     withheld: [u64; AnswerKind::ALL.len()],
     not_opened: [u64; NotOpened::CHECKS.len()],
+    in_full_swing: u64,
 }
 
 impl Counters {
@@ -33,6 +34,7 @@ impl Counters {
             evicted: [0; Standing::ALL.len()],
             withheld: [0; AnswerKind::ALL.len()],
             not_opened: [0; NotOpened::CHECKS.len()],
+            in_full_swing: 0,
         }
     }
 
@@ -60,9 +62,10 @@ impl Counters {
         }
     }
 
-    /// Counts a packet that passed as its session's.
+    /// Counts a packet that went the short way of sessions in full swing.
     #[inline]
-    pub(super) fn count_passed(&mut self) {
+    pub(super) fn count_in_full_swing(&mut self) {
+        self.in_full_swing += 1;
         let row = self.reasons.get_mut(Reason::Session as usize);
         if let Some([forwarded, ..]) = row {
             *forwarded += 1;
@@ -129,6 +132,14 @@ impl Counters {
     pub fn withheld(&self) -> impl Iterator<Item = (AnswerKind, u64)> {
         let all = AnswerKind::ALL.into_iter().zip(self.withheld);
         all.filter(|(_, count)| *count > 0)
+    }
+
+    /// How many packets went the short way of sessions in full swing: a part of those
+    /// that passed as their session's, which says how fast the engine was, and nothing
+    /// else.
+    #[must_use]
+    pub fn in_full_swing(&self) -> u64 {
+        self.in_full_swing
     }
 
     /// How many packets had this verdict for this reason.

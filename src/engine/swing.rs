@@ -80,7 +80,7 @@ impl Engine {
             state: Some(passed.state),
             check: None,
         };
-        self.counters.count_passed();
+        self.counters.count_in_full_swing();
         Some(judgement)
     }
 }
