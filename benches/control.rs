@@ -312,17 +312,13 @@ impl Gate {
                 server_next: 1,
                 server_awaits: 2,
             };
-            for (by, flags) in [(End::Client, "syn"), (End::Server, "syn ack")] {
-                let (from, to, ports, ack) = match by {
-                    End::Client => (talk.client, SERVER, (talk.port, service), None),
-                    End::Server => (SERVER, PUBLIC, (service, talk.port), Some(2)),
-                };
-                let packet = PacketBuilder::ipv4(from, to, 64).tcp(ports.0, ports.1, 1, 60_000);
-                let packet = ack
-                    .into_iter()
-                    .fold(packet.syn(), |packet, ack| packet.ack(ack));
+            let syn = PacketBuilder::ipv4(talk.client, SERVER, 64);
+            let syn = syn.tcp(talk.port, service, 1, 60_000).syn();
+            let answer = PacketBuilder::ipv4(SERVER, PUBLIC, 64);
+            let answer = answer.tcp(service, talk.port, 1, 60_000).syn().ack(2);
+            for (by, packet) in [(End::Client, syn), (End::Server, answer)] {
                 let mut frame = Vec::new();
-                packet.write(&mut frame, &[]).expect(flags);
+                packet.write(&mut frame, &[]).expect("it fits");
                 self.passes(by, &mut frame);
             }
             (talk.client_next, talk.server_next, talk.client_awaits) = (2, 2, 2);
