@@ -208,7 +208,7 @@ impl Traffic {
         for _ in 0..count {
             let n = self.any_session();
             self.write_again(n, |ends| {
-                ends.client = ends.client.wrapping_add(0x4000_0000)
+                ends.client = ends.client.wrapping_add(0x4000_0000);
             });
             stream.push(Side::Inside, &self.frame);
         }
