@@ -1,199 +1,152 @@
-//! The engine's cost for a packet of an established, translated TCP session,
-//! over 1, 1 000 and 100 000 sessions in random order.
+//! The engine's cost for a packet of an established, translated, tracked TCP
+//! session, beside the limit program's for the same packets in the same run.
 //!
-//! Printed as a ratio to the least that any session device must do with the
-//! same packets in the same run: verify the checksums, read the tuple, look it
-//! up once in a hash table, rewrite address and port with incremental
-//! checksums. Rounds of both alternate, so that a machine whose speed drifts
-//! does not favour either; the median round counts.
+//! Packets have 64 octets from the IP header on, come in both directions and in
+//! random order of sessions, and every one carries new data. Rounds of the
+//! programs alternate, so that a machine whose speed drifts favours none; the
+//! ratio is that of the round, and the median round counts.
 //!
-//! `cargo bench --bench established`
+//! ```text
+//! cargo bench --bench established
+//! cargo bench --bench established -- --sizes 1k,64k,1m,10m --rounds 9
+//! ```
+//!
+//! With `--count N --sessions M --program engine|limit|single` it gives `N`
+//! packets to one program and measures nothing: for a profiler that counts
+//! (`docs/performance.md` has the command).
 
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::indexing_slicing,
     missing_docs,
     reason = "a bench reads the clock, and fails loudly"
 )]
 
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
+mod limit;
+mod yard;
 
-use etherparse::PacketBuilder;
-use spigate::config;
-use spigate::engine::{Arrival, Checksums, Engine, Options, Output, Silent, Verdict};
-use spigate::net::{Direction, Timestamp, Tuple, ZoneId};
-use spigate::packet::{Headers, decrement_ttl, translate};
+use limit::{Batched, Limit, Single};
+use yard::gate::{Gate, OneByOne};
+use yard::options::{Options, shown};
+use yard::play::{self, Program, Ring, Stream, play};
+use yard::rows::Row;
+use yard::traffic::{Kind, Traffic};
 
-const RULES: &str = r#"
-version = 1
-[zones]
-lan = { net = ["10.0.0.0/8"] }
-wan = { net = ["0.0.0.0/0"], address = ["203.0.113.2"] }
-[policy]
-default = "drop"
-rules = [{ id = "out", from = "lan", to = "wan", action = "allow" }]
-[nat]
-source = [{ id = "masq", from = "lan", to = "wan", as = "masquerade" }]
-"#;
+/// Octets of each packet, from its IP header on.
+const LENGTH: usize = 64;
 
-const LAN: Arrival = Arrival::whole(ZoneId(0));
-const WAN: Arrival = Arrival::whole(ZoneId(1));
-const PACKETS_A_ROUND: usize = 200_000;
-const ROUNDS: usize = 9;
+/// Packets that are timed in a round.
+const TIMED: u32 = 1 << 18;
 
 fn main() {
-    println!("established TCP, masqueraded, 40 octets a packet, random order of sessions");
+    let options = Options::read(&["sizes", "rounds", "count", "sessions", "program"]);
+    if options.text("count").is_some() {
+        return count(&options);
+    }
+    let rounds = options.number("rounds", 9);
     println!(
-        "{:>9}  {:>12}  {:>12}  {:>6}",
-        "sessions", "engine ns", "limit ns", "ratio"
+        "established TCP, masqueraded, {LENGTH} octets a packet, both directions, random order"
     );
-    for sessions in [1, 1_000, 100_000] {
-        let mut bench = Bench::new(sessions);
-        let (mut engine, mut limit, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            let (ours, least) = (bench.engine_round(), bench.limit_round());
-            engine.push(ours);
-            limit.push(least);
-            ratios.push(ours / least);
-        }
-        println!(
-            "{sessions:>9}  {:>12.1}  {:>12.1}  {:>6.2}",
-            median(&mut engine),
-            median(&mut limit),
-            median(&mut ratios)
-        );
+    println!("ns a packet; ratio to the limit program in batches; medians of {rounds} rounds");
+    for sessions in options.numbers("sizes", "1k,64k,1m") {
+        Bench::new(sessions).run(rounds);
     }
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 struct Bench {
-    engine: Engine,
-    now: Timestamp,
-    /// A data-less ACK of each session, as it arrives from the inside.
-    frames: Vec<Vec<u8>>,
-    order: Vec<usize>,
-    table: HashMap<Tuple, Tuple>,
+    sessions: u32,
+    gate: Gate,
+    traffic: Traffic,
+    limit: Limit,
+    stream: Stream,
+    ring: Ring,
 }
 
 impl Bench {
     fn new(sessions: u32) -> Self {
-        let compiled =
-            config::compile(Path::new("bench.toml"), RULES).expect("the rules are right");
-        let options = Options {
-            seed: 1,
-            checksums: Checksums::Verify,
-        };
-        let now = Timestamp::from_secs(1_000);
-        let mut engine = Engine::new(Arc::new(compiled.policy), options, now);
-        let mut out = Output::default();
-        let mut frames = Vec::new();
-        for n in 0..sessions {
-            let (client, port) = ([10, 1, (n >> 8) as u8, n as u8], 10_000 + (n >> 16) as u16);
-            // Another server for each 250 clients, so that ports are free.
-            let server = [198, 51, ((n / 250) >> 8) as u8, (n / 250) as u8];
-            let out_ward =
-                |flags: fn(
-                    etherparse::PacketBuilderStep<etherparse::TcpHeader>,
-                )
-                    -> etherparse::PacketBuilderStep<etherparse::TcpHeader>| {
-                    let packet = PacketBuilder::ipv4(client, server, 64).tcp(port, 443, 1, 512);
-                    write(flags(packet))
-                };
-            let mut syn = out_ward(etherparse::PacketBuilderStep::syn);
-            let judged = engine.packet(now, LAN, &mut syn, &mut out, &mut Silent);
-            assert!(matches!(judged.verdict, Verdict::Forward(_)), "{judged:?}");
-            let left = Headers::read(&syn, false)
-                .expect("ours")
-                .tuple()
-                .expect("TCP");
-            let answer = PacketBuilder::ipv4(server, [203, 0, 113, 2], 64);
-            let mut answer = write(answer.tcp(443, left.source.port.0, 1, 512).syn().ack(2));
-            engine.packet(now, WAN, &mut answer, &mut out, &mut Silent);
-            out.clear();
-            frames.push(out_ward(|packet| packet.ack(2)));
-        }
-        let mut order: Vec<usize> = (0..PACKETS_A_ROUND).map(|n| n % frames.len()).collect();
-        shuffle(&mut order);
-        let table = engine
-            .sessions()
-            .sorted()
-            .into_iter()
-            .map(|s| {
-                (
-                    s.origin.tuples.original,
-                    s.origin.outgoing(Direction::Original),
-                )
-            })
-            .collect();
+        let mut gate = Gate::new("sessions = 16_777_216");
+        let mut traffic = Traffic::new(Kind::Tcp, LENGTH);
+        let mut limit = Limit::for_sessions(sessions as usize);
+        traffic.establish(&mut gate, sessions, |arrives, leaves| {
+            limit.translate(arrives, leaves);
+        });
         Self {
-            engine,
-            now,
-            frames,
-            order,
-            table,
+            sessions,
+            gate,
+            traffic,
+            limit,
+            stream: Stream::of_length(LENGTH),
+            ring: Ring::new(),
         }
     }
 
-    /// Nanoseconds a packet through the whole engine.
-    fn engine_round(&mut self) -> f64 {
-        let mut out = Output::default();
-        let mut frame = Vec::with_capacity(2048);
-        let mut forwarded = 0;
-        let start = Instant::now();
-        for index in &self.order {
-            frame.clear();
-            frame.extend_from_slice(&self.frames[*index]);
-            let judged = self
-                .engine
-                .packet(self.now, LAN, &mut frame, &mut out, &mut Silent);
-            forwarded += usize::from(matches!(judged.verdict, Verdict::Forward(_)));
-            std::hint::black_box(&frame);
+    fn run(&mut self, rounds: u32) {
+        self.check();
+        // Every session's lines are where its traffic leaves them; so many that
+        // no cache holds them need not all be seen.
+        let warm = self.sessions.clamp(TIMED, 8 * TIMED) as usize;
+        let mut rows = [
+            Row::new("limit, batches of 32"),
+            Row::new("limit, one by one"),
+            Row::new("engine, one by one"),
+        ];
+        for _ in 0..rounds {
+            self.traffic.fill(&mut self.stream, warm + TIMED as usize);
+            let limit = &self.limit;
+            let results = [
+                play(&mut Batched(limit), &self.stream, warm, &mut self.ring),
+                play(&mut Single(limit), &self.stream, warm, &mut self.ring),
+                play(
+                    &mut OneByOne(&mut self.gate),
+                    &self.stream,
+                    warm,
+                    &mut self.ring,
+                ),
+            ];
+            for (row, result) in rows.iter_mut().zip(&results) {
+                assert_eq!(result.forwarded, TIMED as usize, "every packet passes");
+                row.add(result, &results[0]);
+            }
         }
-        let nanos = start.elapsed().as_nanos() as f64;
-        assert_eq!(forwarded, self.order.len());
-        nanos / self.order.len() as f64
+        let load = self.limit.load();
+        println!(
+            "\n{} sessions (the limit program's table is {load:.0} % full)",
+            shown(self.sessions)
+        );
+        for row in &mut rows {
+            row.print();
+        }
     }
 
-    /// Nanoseconds a packet for the least that must be done.
-    fn limit_round(&mut self) -> f64 {
-        let mut frame = Vec::with_capacity(2048);
-        let start = Instant::now();
-        for index in &self.order {
-            frame.clear();
-            frame.extend_from_slice(&self.frames[*index]);
-            let headers = Headers::read(&frame, false).expect("ours");
-            headers.verify_checksums(&frame).expect("ours");
-            let leaves = self.table[&headers.tuple().expect("TCP")];
-            translate(&mut frame, &headers, &leaves);
-            decrement_ttl(&mut frame, &headers);
-            std::hint::black_box(&frame);
+    /// All programs put out the same octets.
+    fn check(&mut self) {
+        for limit in [
+            &mut Batched(&self.limit) as &mut dyn Program,
+            &mut Single(&self.limit),
+        ] {
+            self.traffic.fill(&mut self.stream, 1 << 14);
+            play::compare(limit, &mut OneByOne(&mut self.gate), &self.stream);
         }
-        start.elapsed().as_nanos() as f64 / self.order.len() as f64
     }
 }
 
-fn write(packet: etherparse::PacketBuilderStep<etherparse::TcpHeader>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(packet.size(0));
-    packet.write(&mut bytes, &[]).expect("fits");
-    bytes
-}
-
-/// Fisher and Yates, by a fixed linear congruence: the same order every run.
-fn shuffle(order: &mut [usize]) {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    for last in (1..order.len()).rev() {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        order.swap(last, (state >> 33) as usize % (last + 1));
-    }
+/// Gives packets to one program, for a profiler.
+fn count(options: &Options) {
+    let sessions = options.number("sessions", 1_000);
+    let count = options.number("count", 10_000) as usize;
+    let mut bench = Bench::new(sessions);
+    bench.traffic.fill(&mut bench.stream, count);
+    let (stream, ring) = (&bench.stream, &mut bench.ring);
+    let program = options.text("program").unwrap_or("engine");
+    let round = match program {
+        "engine" => play(&mut OneByOne(&mut bench.gate), stream, 0, ring),
+        "limit" => play(&mut Batched(&bench.limit), stream, 0, ring),
+        "single" => play(&mut Single(&bench.limit), stream, 0, ring),
+        other => panic!("`{other}` is none of engine, limit, single"),
+    };
+    assert_eq!(round.forwarded, count, "every packet passes");
+    println!("{program}: {count} packets of {sessions} sessions");
 }
