@@ -9,6 +9,9 @@
 //! cargo bench --bench begin
 //! cargo bench --bench begin -- --sizes 1k,64k,1m,10m --rounds 5
 //! ```
+//!
+//! With `--count N --program tcp|udp|limit` it begins `N` sessions by one
+//! program and measures nothing: for a profiler that counts.
 
 #![allow(
     clippy::disallowed_methods,
@@ -34,7 +37,10 @@ use yard::traffic::{Kind, Traffic};
 const LENGTH: usize = 64;
 
 fn main() {
-    let options = Options::read(&["sizes", "rounds"]);
+    let options = Options::read(&["sizes", "rounds", "count", "program"]);
+    if options.text("count").is_some() {
+        return count(&options);
+    }
     let rounds = options.number("rounds", 5);
     println!("new sessions, each of another client; medians of {rounds} rounds");
     println!("ns a session while a table fills from nothing; ratio to the limit program with SYNs");
@@ -69,13 +75,7 @@ impl Bench {
         let mut rows = names.map(|name| (name, Figures::default()));
         // A small table is filled again and again, so that a round lasts.
         let again = ((1 << 16) / self.sessions).max(1);
-        let stream = |kind| {
-            let mut stream = Stream::of_length(LENGTH);
-            Traffic::new(kind, LENGTH).fill_beginning(&mut stream, 0..self.sessions);
-            stream.shuffle();
-            stream
-        };
-        let (tcp, udp) = (stream(Kind::Tcp), stream(Kind::Udp));
+        let [tcp, udp] = [Kind::Tcp, Kind::Udp].map(|kind| beginnings(kind, self.sessions));
         for _ in 0..rounds {
             let mut fillings = [Filling::default(), Filling::default(), Filling::default()];
             for _ in 0..again {
@@ -107,6 +107,34 @@ impl Bench {
         assert_eq!(round.forwarded, stream.len(), "every session begins");
         round
     }
+}
+
+/// The first packets of so many sessions.
+fn beginnings(kind: Kind, sessions: u32) -> Stream {
+    let mut stream = Stream::of_length(LENGTH);
+    Traffic::new(kind, LENGTH).fill_beginning(&mut stream, 0..sessions);
+    stream.shuffle();
+    stream
+}
+
+/// Begins sessions by one program, for a profiler.
+fn count(options: &Options) {
+    let mut bench = Bench::new(options.number("count", 10_000));
+    let tcp = beginnings(Kind::Tcp, bench.sessions);
+    let program = options.text("program").unwrap_or("tcp");
+    match program {
+        "tcp" => bench.fill(&mut OneByOne(&mut gate()), &tcp),
+        "udp" => {
+            let udp = beginnings(Kind::Udp, bench.sessions);
+            bench.fill(&mut OneByOne(&mut gate()), &udp)
+        }
+        "limit" => {
+            let mut limit = Limit::for_sessions(bench.sessions as usize);
+            bench.fill(&mut Beginning(&mut limit), &tcp)
+        }
+        other => panic!("`{other}` is none of tcp, udp, limit"),
+    };
+    println!("{program}: {} sessions began", bench.sessions);
 }
 
 fn gate() -> Gate {

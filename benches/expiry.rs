@@ -74,7 +74,7 @@ fn run_out(kind: Kind, sessions: u32) -> [f64; 4] {
     gate.now = gate.now.after(OVER);
     let (mut spent, mut longest, mut calls) = (Duration::ZERO, Duration::ZERO, 0_u32);
     let before = gate.engine.sessions().len();
-    while gate.engine.sessions().len() > 0 {
+    while !gate.engine.sessions().is_empty() {
         let start = Instant::now();
         gate.engine.expire(gate.now, &mut gate.out);
         let call = start.elapsed();

@@ -26,7 +26,7 @@ pub(crate) use table::Tuple;
 use crate::yard::gate::PUBLIC;
 
 use self::sum::{add, add_folded, fold, sum_of};
-use self::table::{Home, Line, Table};
+use self::table::{Hash, Line, Place, Table};
 
 /// Packets that are prefetched together.
 const BATCH: usize = 32;
@@ -35,6 +35,13 @@ const BATCH: usize = 32;
 const HEADERS: usize = 40;
 
 const TCP: u8 = 6;
+
+/// Of the first eight octets of an IPv4 header: version and length of the
+/// header, and all of the fragment field but the bit that forbids fragments.
+const SHAPE_OF: u64 = u64::from_ne_bytes([0xff, 0, 0, 0, 0, 0, 0xbf, 0xff]);
+
+/// Those of a packet without IP options that is no fragment.
+const SHAPE: u64 = u64::from_ne_bytes([0x45, 0, 0, 0, 0, 0, 0, 0]);
 
 /// The sum over octets that contain their own checksum.
 const INTACT: u16 = 0xffff;
@@ -45,7 +52,7 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    /// A table for so many sessions, half of its lines empty.
+    /// A table for so many sessions, between 35 and 70 % full with them.
     pub(crate) fn for_sessions(sessions: usize) -> Self {
         Self {
             table: Table::for_lines(sessions * 2),
@@ -66,16 +73,18 @@ impl Limit {
     pub(crate) fn batch(&self, frames: &mut [Vec<u8>]) -> usize {
         let mut forwarded = 0;
         for frames in frames.chunks_mut(BATCH) {
-            let mut homes = [Home::NOWHERE; BATCH];
-            for (frame, home) in frames.iter().zip(&mut homes) {
-                *home = self.verified(frame);
-                self.table.prefetch_tags(*home);
+            let mut hashes = [Hash::NONE; BATCH];
+            let mut places = [Place::NOWHERE; BATCH];
+            for (frame, hash) in frames.iter().zip(&mut hashes) {
+                *hash = self.verified(frame);
+                self.table.prefetch_tags(*hash);
             }
-            for home in &homes {
-                self.table.prefetch_line(*home);
+            for (hash, place) in hashes.iter().zip(&mut places) {
+                *place = self.table.likely(*hash);
+                self.table.prefetch(*place);
             }
-            for (frame, home) in frames.iter_mut().zip(&homes) {
-                forwarded += usize::from(self.rewrite(frame, *home));
+            for (frame, place) in frames.iter_mut().zip(&places) {
+                forwarded += usize::from(self.rewrite(frame, *place));
             }
         }
         forwarded
@@ -85,8 +94,8 @@ impl Limit {
     pub(crate) fn single(&self, frames: &mut [Vec<u8>]) -> usize {
         let mut forwarded = 0;
         for frame in frames {
-            let home = self.verified(frame);
-            forwarded += usize::from(self.rewrite(frame, home));
+            let place = self.table.likely(self.verified(frame));
+            forwarded += usize::from(self.rewrite(frame, place));
         }
         forwarded
     }
@@ -97,40 +106,39 @@ impl Limit {
     pub(crate) fn begin(&mut self, frames: &mut [Vec<u8>]) -> usize {
         let mut forwarded = 0;
         for frames in frames.chunks_mut(BATCH) {
-            let mut homes = [(Home::NOWHERE, Home::NOWHERE); BATCH];
-            for (frame, (home, answers)) in frames.iter().zip(&mut homes) {
-                *home = self.verified(frame);
+            let mut hashes = [[Hash::NONE; 2]; BATCH];
+            for (frame, [hash, answers]) in frames.iter().zip(&mut hashes) {
+                *hash = self.verified(frame);
                 if let Some(head) = frame.first_chunk::<HEADERS>() {
                     *answers = self
                         .table
-                        .home(&answer_to(&masqueraded(&tuple_of(head), 0)));
+                        .hash(&answer_to(&masqueraded(&tuple_of(head), 0)));
                 }
-                self.table.prefetch_tags(*home);
+                self.table.prefetch_tags(*hash);
                 self.table.prefetch_tags(*answers);
             }
-            for (home, answers) in &homes {
-                self.table.prefetch_vacant(*home);
-                self.table.prefetch_vacant(*answers);
+            for hash in hashes.as_flattened() {
+                self.table.prefetch(self.table.vacant(*hash));
             }
-            for (frame, (home, _)) in frames.iter_mut().zip(&homes) {
-                forwarded += usize::from(self.open(frame, *home));
+            for (frame, [hash, _]) in frames.iter_mut().zip(&hashes) {
+                forwarded += usize::from(self.open(frame, *hash));
             }
         }
         forwarded
     }
 
-    fn open(&mut self, frame: &mut [u8], home: Home) -> bool {
+    fn open(&mut self, frame: &mut [u8], hash: Hash) -> bool {
         let Some(head) = frame.first_chunk::<HEADERS>() else {
             return false;
         };
         let tuple = tuple_of(head);
-        if home.is_nowhere() || self.table.find(home, &tuple).is_some() {
+        if hash.is_none() || self.table.find_further(&tuple).is_some() {
             return false;
         }
         let free = (0..u16::MAX).find_map(|step| {
             let leaves = masqueraded(&tuple, step);
             let answer = answer_to(&leaves);
-            let is_free = self.table.find(self.table.home(&answer), &answer).is_none();
+            let is_free = self.table.find_further(&answer).is_none();
             is_free.then_some((leaves, answer))
         });
         let Some((leaves, answer)) = free else {
@@ -138,48 +146,46 @@ impl Limit {
         };
         self.table.insert(Line::new(tuple, leaves));
         self.table.insert(Line::new(answer, answer_to(&tuple)));
-        self.rewrite(frame, home)
+        self.rewrite(frame, self.table.likely(hash))
     }
 
-    /// Where the line of a packet's session is, if the packet is whole TCP over
-    /// IPv4, its checksums are right, and its time to live lets it through.
+    /// The hash of a packet's tuple, if the packet is whole TCP over IPv4, its
+    /// checksums are right, and its time to live lets it through.
     #[inline(always)]
-    fn verified(&self, frame: &[u8]) -> Home {
+    fn verified(&self, frame: &[u8]) -> Hash {
         let Some(head) = frame.first_chunk::<HEADERS>() else {
-            return Home::NOWHERE;
+            return Hash::NONE;
         };
         let length = u16::from_be_bytes([head[2], head[3]]);
         let Some(payload) = frame.get(HEADERS..usize::from(length)) else {
-            return Home::NOWHERE;
+            return Hash::NONE;
         };
-        // All of the fragment field but the bit that forbids fragments.
-        let is_piece = u16::from_be_bytes([head[6], head[7]]) & 0x3fff != 0;
-        if head[0] != 0x45 || head[9] != TCP || head[8] <= 1 || is_piece {
-            return Home::NOWHERE;
+        let (first, second) = (u64_at(head, 0), u64_at(head, 8));
+        if first & SHAPE_OF != SHAPE || head[9] != TCP || head[8] <= 1 {
+            return Hash::NONE;
         }
-        let last = |at| u64::from(u32_at(head, at));
-        let ip = add(add(u64_at(head, 0), u64_at(head, 8)), last(16));
+        let ip = add(add(first, second), u64::from(u32_at(head, 16)));
         // Addresses, protocol and length: the pseudo-header.
         let pseudo = u64_at(head, 12);
-        let protocol_and_length = u64::from((length - 20 + u16::from(TCP)).to_be());
-        let header = add(add(u64_at(head, 20), u64_at(head, 28)), last(36));
-        let tcp = add(
-            add(pseudo, header),
-            add(sum_of(payload), protocol_and_length),
-        );
-        if fold(ip) != INTACT || fold(tcp) != INTACT {
-            return Home::NOWHERE;
+        let protocol_and_length = (length - 20 + u16::from(TCP)).to_be();
+        let mut tcp = u64::from(u32_at(head, 36)) + u64::from(protocol_and_length);
+        for more in [pseudo, u64_at(head, 20), u64_at(head, 28)] {
+            tcp = add(tcp, more);
         }
-        self.table.home(&tuple_of(head))
+        let tcp = sum_of(tcp, payload);
+        if fold(ip) != INTACT || fold(tcp) != INTACT {
+            return Hash::NONE;
+        }
+        self.table.hash(&tuple_of(head))
     }
 
     /// Rewrites a verified packet, if its session is in the table.
     #[inline(always)]
-    fn rewrite(&self, frame: &mut [u8], home: Home) -> bool {
+    fn rewrite(&self, frame: &mut [u8], likely: Place) -> bool {
         let Some(head) = frame.first_chunk_mut::<HEADERS>() else {
             return false;
         };
-        let Some(line) = self.table.find(home, &tuple_of(head)) else {
+        let Some(line) = self.table.find(likely, &tuple_of(head)) else {
             return false;
         };
         head[8] -= 1;

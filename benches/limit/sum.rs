@@ -8,12 +8,11 @@ pub(super) fn add(sum: u64, more: u64) -> u64 {
     sum + u64::from(carry)
 }
 
-/// The sum over octets: by thirty-twos, then what is left by halves.
+/// Adds octets to a sum: by thirty-twos, then what is left by halves.
 #[inline(always)]
-pub(super) fn sum_of(octets: &[u8]) -> u64 {
+pub(super) fn sum_of(mut sum: u64, octets: &[u8]) -> u64 {
     let word = |eight: &[u8; 8]| u64::from_ne_bytes(*eight);
     let (blocks, mut rest) = octets.as_chunks::<32>();
-    let mut sum = 0;
     for block in blocks {
         let (words, _) = block.as_chunks::<8>();
         for eight in words {

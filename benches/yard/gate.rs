@@ -63,7 +63,7 @@ wan = {{ net = ["0.0.0.0/0", "::/0"], address = ["203.0.113.2"] }}
 default = "drop"
 rules = [{{ id = "out", from = "lan", to = "wan", action = "allow" }}]
 [nat]
-source = [{{ id = "masq", from = "lan", to = "wan", as = "masquerade" }}]
+source = [{{ id = "masq", from = "lan", to = "wan", src = "10.0.0.0/8", as = "masquerade" }}]
 "#
         );
         let compiled = config::compile(Path::new("bench.toml"), &rules)

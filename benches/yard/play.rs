@@ -3,8 +3,8 @@
 //! Packets wait in a stream that was made beforehand. They reach the program as
 //! they reach it from a device: copied, 128 at a time, into a ring of buffers
 //! that are used again and again. The clock runs while the program works on
-//! those 128, not while they are copied; every program finds them as warm as
-//! every other, in buffers of their own.
+//! those 128, not while they are copied: every program finds the same packets in
+//! the same buffers, as warm as every other.
 //!
 //! Other programs run on the machine too. A burst that took eight times as
 //! long as the round's median was interrupted, and is left out, for all programs
@@ -18,6 +18,13 @@ use super::random::Random;
 
 /// Something that takes packets and rewrites them.
 pub(crate) trait Program {
+    /// Packets that arrived together are put where the program wants them: what
+    /// a device does, and nobody times.
+    fn take(&mut self, _frames: &mut [Vec<u8>], _sides: &[Side]) {}
+
+    /// They are put back.
+    fn give_back(&mut self, _frames: &mut [Vec<u8>]) {}
+
     /// Works on packets that arrived together; how many leave.
     fn burst(&mut self, frames: &mut [Vec<u8>], sides: &[Side]) -> usize;
 }
@@ -159,9 +166,11 @@ pub(crate) fn play(
     let mut forwarded = 0;
     for (n, (octets, sides)) in stream.bursts().enumerate() {
         let frames = ring.fill(octets, stream.length);
+        program.take(frames, sides);
         let start = Instant::now();
         let passed = measured_burst(program, frames, sides);
         let spent = start.elapsed();
+        program.give_back(frames);
         std::hint::black_box(&mut *frames);
         if n * BURST >= warm {
             bursts.push(spent.as_nanos() as f64 / sides.len() as f64);
@@ -203,8 +212,12 @@ pub(crate) fn compare(one: &mut dyn Program, other: &mut dyn Program, stream: &S
             ring.fill(octets, stream.length),
             second.fill(octets, stream.length),
         );
+        one.take(a, sides);
         assert_eq!(one.burst(a, sides), sides.len(), "all packets pass");
+        one.give_back(a);
+        other.take(b, sides);
         assert_eq!(other.burst(b, sides), sides.len(), "all packets pass");
+        other.give_back(b);
         for (n, (a, b)) in a.iter().zip(b.iter()).enumerate() {
             assert_ne!(a.as_slice(), &octets[n * stream.length..][..stream.length]);
             assert_eq!(a, b, "the programs put out the same");

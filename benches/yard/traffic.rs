@@ -6,6 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
+use spigate::engine::Verdict;
+
 use super::gate::{Gate, PUBLIC, Side};
 use super::packets::{self, ACK, Checksum, PSH, SYN, Transport};
 use super::play::Stream;
@@ -132,7 +134,8 @@ impl Traffic {
             for (side, flags) in self.opening() {
                 self.write(n, *side, *flags);
                 frame.clone_from(&self.frame);
-                assert!(gate.packet(*side, &mut frame), "session {n} begins");
+                let judged = gate.judged(*side, &mut frame);
+                assert!(matches!(judged.verdict, Verdict::Forward(_)), "{judged:?}");
                 if *side == Side::Inside {
                     self.sessions[n as usize].public = port_at(&frame, self.source_port_at());
                 }
@@ -205,7 +208,7 @@ impl Traffic {
         for _ in 0..count {
             let n = self.any_session();
             self.write_again(n, |ends| {
-                ends.client = ends.client.wrapping_add(0x4000_0000)
+                ends.client = ends.client.wrapping_add(0x4000_0000);
             });
             stream.push(Side::Inside, &self.frame);
         }

@@ -288,7 +288,10 @@ pub enum Note {
     /// The session is encrypted, and passes unread.
     Encrypted,
     /// Both ends have gone back to clear text, which is read again.
-    Readable,
+    Readable {
+        /// The number of its first octet, as its sender counts.
+        from: SeqNumber,
+    },
 }
 
 impl fmt::Display for Note {
@@ -306,7 +309,7 @@ impl fmt::Display for Note {
             Self::Withdrawn(hole) => write!(f, "{} is refused, and closed", hole.reached_at),
             Self::NotOpened { what, why, .. } => write!(f, "{what} opens nothing: {why}"),
             Self::Encrypted => f.write_str("encrypted from here on, and unread"),
-            Self::Readable => f.write_str("clear text again, and read"),
+            Self::Readable { .. } => f.write_str("clear text again, and read"),
         }
     }
 }

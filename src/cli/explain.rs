@@ -16,7 +16,7 @@ use crate::config::{Compiled, Location};
 use crate::engine::{Holding, Judgement, Observer, Policy, Reason, Step, Verdict};
 use crate::expression::PacketExpression;
 use crate::nat::SourceChoice;
-use crate::net::{Mismatch, NatRow, Place, Port, ServiceId, ZoneId};
+use crate::net::{Endpoint, Mismatch, NatRow, Place, ServiceId, ZoneId};
 use crate::packet::{Headers, Transport};
 use crate::rules::{Action, RuleId, Ruling};
 use crate::session::{Behaviour, Claim, Limit};
@@ -107,8 +107,8 @@ struct Steps<'a> {
     compiled: &'a Compiled,
     zone: ZoneId,
     lines: Vec<Line>,
-    /// The port of a data session that the packet announces.
-    announced: Option<Port>,
+    /// Where the data sessions are found that the packet announces.
+    announced: Vec<Endpoint>,
 }
 
 impl Steps<'_> {
@@ -352,7 +352,7 @@ impl Observer for Steps<'_> {
             }
             Step::Alg(note) => {
                 if let Note::Opened { reached_at, .. } = note {
-                    self.announced = Some(reached_at.port);
+                    self.announced.push(*reached_at);
                 }
                 self.say("alg", note.to_string());
             }

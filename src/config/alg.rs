@@ -20,7 +20,7 @@ use crate::alg::ftp::{
 use crate::net::{AlgKind, Port, Profile, Services};
 
 const KEYS: [&str; 1] = ["ftp"];
-const FTP_KEYS: [&str; 13] = [
+const FTP_KEYS: [&str; 14] = [
     "strict",
     "data-ports",
     "refused-ports",
@@ -29,6 +29,7 @@ const FTP_KEYS: [&str; 13] = [
     "deny-commands",
     "after-auth-tls",
     "lprt",
+    "longest-line",
     "long-lines",
     "active-opens",
     "active-from",
@@ -58,6 +59,10 @@ const ACTIVE_FROM: [(&str, ActiveFrom); 2] =
 /// How many data sessions one control session may expect: a client that asks for
 /// several ahead asks for a few.
 const EXPECTED: RangeInclusive<u32> = 1..=64;
+
+/// How much of a line may be read. From 512 octets on no announcement that is
+/// used is too long; a control session keeps up to so many of either direction.
+const LONGEST_LINE: RangeInclusive<u32> = 512..=4096;
 
 /// Without these nobody logs in, or learns where a transfer goes: to keep
 /// them from a server is to keep the service.
@@ -146,6 +151,12 @@ fn read_ftp(row: &Row<'_>, ftp: &mut ftp::Settings, problems: &mut Problems) {
         problems,
     );
     choose(row, "lprt", &PASSAGE, &mut ftp.long_addresses, problems);
+    if let Some(longest) = row
+        .get("longest-line")
+        .and_then(|value| limits::number(value, &LONGEST_LINE, problems))
+    {
+        ftp.longest_line = longest as usize;
+    }
     choose(row, "long-lines", &PASSAGE, &mut ftp.long_lines, problems);
     choose(
         row,

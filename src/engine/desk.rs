@@ -110,9 +110,34 @@ impl<'a> EngineDesk<'a> {
             Endpoint::new(tuple.source, from),
             tuple.destination,
         );
-        (sessions.expectations().is_taken(tuple) && !self.holes.contains(tuple))
+        let is_expected = match self.holes.contains(tuple) {
+            true => !self.gives_way(tuple, announcement),
+            false => sessions.expectations().is_taken(tuple),
+        };
+        is_expected
             || sessions.find(&likely).is_some()
             || self.leads_elsewhere(&likely, announcement)
+    }
+
+    /// Whether a hole of this session makes room for this announcement: it is for
+    /// the same endpoint, or is the one too many.
+    fn gives_way(&self, tuple: &ExpectedTuple, announcement: &Announcement) -> bool {
+        let asked = self.changes.iter().rev().find_map(|change| match change {
+            HoleChange::Expect(expected) if expected.tuple == *tuple => Some(expected.to),
+            _ => None,
+        });
+        let known = || self.circumstances.sessions.expectations().get(tuple);
+        let to = asked.or_else(|| known().map(|expected| expected.to));
+        let is_too_many = self.holes.len() >= self.most(announcement.protocol);
+        to == Some(announcement.endpoint) || is_too_many && self.holes.first() == Some(tuple)
+    }
+
+    /// How many data sessions the control session may expect.
+    fn most(&self, protocol: Protocol) -> usize {
+        match protocol {
+            Protocol::TCP => self.settings().ftp.most_expected.max(1),
+            _ => 1,
+        }
     }
 
     /// Whether a public port is a socket's own, one that the operator keeps, or
@@ -318,12 +343,9 @@ impl Desk for EngineDesk<'_> {
         if !announcement.allows(tuple.destination) {
             return Err(NoHole::NeedsRewrite);
         }
-        let most = match announcement.protocol {
-            Protocol::TCP => self.settings().ftp.most_expected,
-            _ => 1,
-        };
+        let most = self.most(announcement.protocol);
         self.drop_hole(tuple);
-        while self.holes.len() >= most.max(1) {
+        while self.holes.len() >= most {
             let Some(oldest) = self.holes.first().copied() else {
                 break;
             };

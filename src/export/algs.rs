@@ -92,6 +92,7 @@ impl Writer<'_> {
             ("deny-commands", own.denied != usual.denied),
             ("after-auth-tls", own.after_auth_tls != usual.after_auth_tls),
             ("lprt", own.long_addresses != usual.long_addresses),
+            ("longest-line", own.longest_line != usual.longest_line),
             ("long-lines", own.long_lines != usual.long_lines),
             ("active-opens", own.active_opens != usual.active_opens),
             ("active-from", own.active_from != usual.active_from),

@@ -9,7 +9,7 @@ use super::packets::{Packet, icmp, resummed, tcp, udp};
 use super::policies::OFFICE;
 
 /// The octets of an IPv4 packet's transport from `start` to `end`, as a piece.
-fn piece(packet: &Packet, start: usize, end: usize, more: bool) -> Vec<u8> {
+pub(crate) fn piece(packet: &Packet, start: usize, end: usize, more: bool) -> Vec<u8> {
     let bytes = packet.bytes();
     let mut piece = bytes[..20].to_vec();
     let transport = &bytes[20..];

@@ -140,6 +140,35 @@ pub(crate) fn syn(source: &str, destination: &str) -> Vec<u8> {
     packet
 }
 
+/// A TCP segment over IPv4 that acknowledges what came before.
+pub(crate) fn segment_of(
+    (source, destination): (&str, &str),
+    (seq, ack): (u32, u32),
+    payload: &[u8],
+) -> Vec<u8> {
+    let [source, destination] = ends(source, destination);
+    let mut packet = Vec::new();
+    PacketBuilder::ipv4(source.ip().octets(), destination.ip().octets(), 64)
+        .tcp(source.port(), destination.port(), seq, 64_000)
+        .ack(ack)
+        .write(&mut packet, payload)
+        .unwrap();
+    packet
+}
+
+/// The SYN of [`syn`], answered.
+pub(crate) fn syn_ack(source: &str, destination: &str, seq: u32) -> Vec<u8> {
+    let [source, destination] = ends(source, destination);
+    let mut packet = Vec::new();
+    PacketBuilder::ipv4(source.ip().octets(), destination.ip().octets(), 64)
+        .tcp(source.port(), destination.port(), seq, 64_000)
+        .syn()
+        .ack(1001)
+        .write(&mut packet, &[])
+        .unwrap();
+    packet
+}
+
 /// An echo request over IPv4.
 pub(crate) fn echo_request(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
     let mut packet = Vec::new();

@@ -51,9 +51,18 @@ fn replay_made(scratch: &Scratch, args: &[&str]) -> String {
 /// The control connection of a recording up to the announcement of its first
 /// data session.
 fn up_to_the_announcement(scratch: &Scratch, name: &str) -> String {
+    up_to_the_nth(scratch, name, 0)
+}
+
+/// The same up to that of a later one.
+fn up_to_the_nth(scratch: &Scratch, name: &str, nth: usize) -> String {
     let all = objects(&recording(name).replay(&["--json"]).fine());
-    let comes = all.iter().position(|line| line["reason"] == "expected");
-    let before = &packets(&format!("captures/{name}.pcap"))[..comes.unwrap()];
+    let mut came = all.iter().enumerate();
+    let mut comes = came
+        .by_ref()
+        .filter(|(_, line)| line["reason"] == "expected");
+    let (comes, _) = comes.nth(nth).unwrap();
+    let before = &packets(&format!("captures/{name}.pcap"))[..comes];
     scratch.write("announced.pcap", raw_pcap(before))
 }
 
@@ -65,6 +74,29 @@ fn a_summary_with_tables_is_the_one_that_is_stored() {
     let told = replay(&[&capture, "--tables"]).fine();
     let tables = told.split_once("\nSessions at the end").unwrap().1;
     insta::assert_snapshot!("announced", format!("Sessions at the end{tables}"));
+}
+
+#[test]
+fn a_control_session_its_child_and_what_it_awaits_stand_together() {
+    let scratch = Scratch::new("a_control_session_its_child");
+    let capture = up_to_the_nth(&scratch, "ftp-active-lftp", 1);
+    let told = replay(&[&capture, "--tables"]).fine();
+    let (_, told) = told.split_once("\nSessions (").unwrap();
+    let (family, rest) = told.split_once("\n\nVerdicts").unwrap();
+    let (_, tables) = rest.split_once("\nSessions at the end").unwrap();
+    let shown = format!("Sessions ({family}\n\nSessions at the end{tables}");
+    insta::assert_snapshot!("family", shown);
+    let lines = objects(&replay(&[&capture, "--json", "--tables"]).fine());
+    let sessions = of_table(&lines, "session");
+    let parents: Vec<_> = sessions
+        .iter()
+        .map(|s| (&s["session"], &s["parent"]))
+        .collect();
+    assert_eq!(parents, [(&json!(1), &Value::Null), (&json!(2), &json!(1))]);
+    let awaited = of_table(&lines, "expectation");
+    assert_eq!(awaited.len(), 1);
+    assert_eq!(awaited[0]["session"], 1);
+    assert!(awaited[0]["remaining"].as_f64().unwrap() > 299.0);
 }
 
 #[test]

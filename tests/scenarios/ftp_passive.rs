@@ -152,6 +152,24 @@ fn t_959_227_dnat__a_published_servers_reply_names_the_public_endpoint() {
 }
 
 #[test]
+fn t_ftp_len__a_file_may_say_how_long_a_line_is_read() {
+    for (setting, named) in [("", "10,0,9,21"), ("longest-line = 4096", "203,0,113,2")] {
+        let mut lab = Lab::new(&format!("{OFFICE}\n[alg.ftp]\n{setting}\n"));
+        let client = (WAN, "198.51.100.9:40000");
+        let mut ftp = Dialogue::ftp(&mut lab, 0.0, client, "203.0.113.2:21");
+        ftp.client_says(&mut lab, 1.0, "PASV\r\n");
+        let text = "welcome to the passive mode ".repeat(40);
+        for part in ["227 ", &text, &text, &text] {
+            assert_eq!(ftp.server_says(&mut lab, 1.0, part), part);
+        }
+        let heard = ftp.server_says(&mut lab, 1.0, "(10,0,9,21,195,80).\r\n");
+        assert_eq!(heard, format!("({named},195,80).\r\n"));
+        assert_eq!(lab.expected().is_empty(), setting.is_empty());
+        assert_eq!(ftp.client_says(&mut lab, 2.0, "NOOP\r\n"), "NOOP\r\n");
+    }
+}
+
+#[test]
 fn t_2428_229_dnat__a_free_port_stays_and_a_taken_one_is_rewritten_alone() {
     let (mut lab, mut first) = published();
     first.client_says(&mut lab, 1.0, "EPSV\r\n");

@@ -204,6 +204,31 @@ fn t_ftp_expire__as_many_at_a_time_as_the_file_allows() {
 }
 
 #[test]
+fn t_ftp_coll__an_announcement_leaves_the_port_of_another_of_its_session_alone() {
+    let rules = OFFICE.replace(
+        r#"as = "masquerade" }"#,
+        r#"as = "masquerade", ports = "20000-20002" }"#,
+    );
+    let rules = format!("{rules}\n[alg.ftp]\nmax-expected = 3\n");
+    let (mut lab, mut ftp) = masqueraded(Lab::new(&rules));
+    let mut heard = Vec::new();
+    for port in [10, 11, 12] {
+        heard.push(ftp.announces(&mut lab, 1.0, &format!("PORT 10,0,0,7,200,{port}\r\n")));
+        assert_eq!(lab.expected().len(), heard.len());
+    }
+    // Said again each is where it was; one more takes the place of the oldest.
+    for (port, before) in [(10, 0), (11, 1), (12, 2), (13, 0), (14, 1)] {
+        let line = format!("PORT 10,0,0,7,200,{port}\r\n");
+        assert_eq!(ftp.announces(&mut lab, 2.0, &line), heard[before]);
+    }
+    // In one segment, too.
+    let (mut lab, mut ftp) = masqueraded(Lab::new(&rules));
+    let line = "PORT 10,0,0,7,200,10\r\nPORT 10,0,0,7,200,11\r\nPORT 10,0,0,7,200,12\r\n";
+    ftp.client_says(&mut lab, 1.0, line);
+    assert_eq!(lab.expected().len(), 3);
+}
+
+#[test]
 fn t_2577_rand__the_port_that_is_drawn_follows_no_order() {
     let mut lab = Lab::new(&OFFICE.replace("10.0.0.0/24", "10.0.0.0/22"));
     let mut drawn: Vec<u16> = Vec::new();

@@ -41,6 +41,7 @@ mod ftp_rules;
 mod ftp_sides;
 mod ftp_stream;
 mod ftp_windows;
+mod ftp_written;
 mod icmp_errors;
 mod icmp_queries;
 mod icmp_quotes;

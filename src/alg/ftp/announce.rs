@@ -90,12 +90,9 @@ fn expect(
     );
     found.opened(announcement, hole);
     // An equal endpoint keeps its spelling, leading zeros and all.
-    let says = |endpoint: Endpoint| written.notation.render(endpoint);
-    let said = Endpoint::new(written.address.unwrap_or(own), written.port);
-    if says(hole.reached_at) == says(said) {
-        return Ok(hole);
-    }
-    if let (Some(range), Some(with)) = (place, says(hole.reached_at)) {
+    let Endpoint { address, port } = hole.reached_at;
+    let keeps = port == written.port && written.address.is_none_or(|said| said == address);
+    if !keeps && let (Some(range), Some(with)) = (place, written.notation.render(hole.reached_at)) {
         found.edits.push(Edit { range, with });
     }
     Ok(hole)

@@ -6,14 +6,6 @@ use std::ops::Range;
 
 use super::telnet;
 
-/// The longest line that is read, its CR LF included.
-///
-/// RFC 959 names no limit. 512 octets is what SMTP, which has the same line
-/// format, gives a command (RFC 5321 section 4.5.3.1.4), and ten times what an
-/// announcement needs; a longer line, such as one with a long pathname, has
-/// nothing to say to an ALG.
-pub(super) const MAX_LINE: usize = 512;
-
 /// Finds the lines of one direction of a stream.
 ///
 /// A line ends with CR LF and nothing else (RFC 959 section 5.3.2, by way of
@@ -21,7 +13,8 @@ pub(super) const MAX_LINE: usize = 512;
 /// 3.1).
 #[derive(Debug, Clone, Default)]
 pub(super) struct LineReader {
-    /// What earlier chunks held of the present line, up to [`MAX_LINE`].
+    /// What earlier chunks held of the present line, up to the longest that is
+    /// read.
     held: Vec<u8>,
     place: Place,
     after: After,
@@ -59,7 +52,8 @@ impl After {
 /// A line, complete.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line<'c> {
-    /// Its text without CR LF, and without Telnet sequences before it; the first [`MAX_LINE`] octets of a longer one.
+    /// Its text without CR LF, and without Telnet sequences before it; of one that
+    /// is too long, as many octets as are read.
     pub(super) text: Cow<'c, [u8]>,
     pub(super) extent: Extent,
     /// How many octets of Telnet sequences were before it, which are no text.
@@ -104,18 +98,24 @@ impl Line<'_> {
 
 impl LineReader {
     /// The next line that ends in `chunk` from `at` on; moves `at` behind it.
-    /// Without one the rest of the chunk is kept as the start of a line.
-    pub(super) fn next<'c>(&mut self, chunk: &'c [u8], at: &mut usize) -> Option<Line<'c>> {
+    /// Without one the rest of the chunk is kept as the start of a line. Of no line
+    /// are more octets read than `longest`, its CR LF included.
+    pub(super) fn next<'c>(
+        &mut self,
+        chunk: &'c [u8],
+        at: &mut usize,
+        longest: usize,
+    ) -> Option<Line<'c>> {
         loop {
             let start = *at;
             let rest = chunk.get(start..).filter(|rest| !rest.is_empty())?;
             let Some(piece) = self.end_in(rest).and_then(|end| rest.get(..end)) else {
                 *at = chunk.len();
-                self.keep(rest);
+                self.keep(rest, longest);
                 return None;
             };
             *at = start + piece.len();
-            if let Some(line) = self.finish(start, piece) {
+            if let Some(line) = self.finish(start, piece, longest) {
                 return Some(line);
             }
         }
@@ -170,12 +170,12 @@ impl LineReader {
         Some(end + 2)
     }
 
-    fn keep(&mut self, rest: &[u8]) {
+    fn keep(&mut self, rest: &[u8], longest: usize) {
         self.after = After::of(rest);
         if self.place != Place::InLine {
             return;
         }
-        let room = MAX_LINE - self.held.len().min(MAX_LINE);
+        let room = longest.saturating_sub(self.held.len());
         self.held
             .extend_from_slice(rest.get(..room).unwrap_or(rest));
         // At least a LF is still to come.
@@ -184,12 +184,12 @@ impl LineReader {
         }
     }
 
-    fn finish<'c>(&mut self, at: usize, piece: &'c [u8]) -> Option<Line<'c>> {
+    fn finish<'c>(&mut self, at: usize, piece: &'c [u8], longest: usize) -> Option<Line<'c>> {
         self.after = After::Other;
         let place = mem::take(&mut self.place);
         let mut held = mem::take(&mut self.held);
         let earlier = held.len();
-        let room = MAX_LINE - earlier.min(MAX_LINE);
+        let room = longest.saturating_sub(earlier);
         let extent = match place {
             Place::Lost => return None,
             Place::InLine if piece.len() <= room => Extent::Whole,
@@ -241,10 +241,16 @@ impl Line<'_> {
 mod tests {
     use super::*;
 
+    const LONGEST: usize = 512;
+
     fn lines(reader: &mut LineReader, chunk: &[u8]) -> Vec<(String, Extent)> {
+        lines_up_to(LONGEST, reader, chunk)
+    }
+
+    fn lines_up_to(longest: usize, reader: &mut LineReader, chunk: &[u8]) -> Vec<(String, Extent)> {
         let mut at = 0;
         let mut found = Vec::new();
-        while let Some(line) = reader.next(chunk, &mut at) {
+        while let Some(line) = reader.next(chunk, &mut at, longest) {
             found.push((
                 String::from_utf8_lossy(&line.text).into_owned(),
                 line.extent,
@@ -284,20 +290,23 @@ mod tests {
 
     #[test]
     fn t_ftp_len__a_line_beyond_the_limit_is_skipped_to_its_end() {
-        for (length, extent) in [
-            (MAX_LINE - 2, Extent::Whole),
-            (MAX_LINE - 1, Extent::TooLong),
-            (MAX_LINE, Extent::TooLong),
-            (10 * MAX_LINE, Extent::TooLong),
-        ] {
+        let lengths = |longest: usize| {
+            [
+                (longest, longest - 2, Extent::Whole),
+                (longest, longest - 1, Extent::TooLong),
+                (longest, longest, Extent::TooLong),
+                (longest, 10 * longest, Extent::TooLong),
+            ]
+        };
+        for (longest, length, extent) in [512, 1000, 4096].into_iter().flat_map(lengths) {
             let mut stream = vec![b'x'; length];
             stream.extend_from_slice(b"\r\nNOOP\r\n");
-            for chunk_len in [1, 7, MAX_LINE - 1, MAX_LINE, stream.len()] {
+            for chunk_len in [1, 7, longest - 1, longest, stream.len()] {
                 let mut reader = LineReader::default();
                 let mut found = Vec::new();
                 for chunk in stream.chunks(chunk_len) {
-                    found.extend(lines(&mut reader, chunk));
-                    assert!(reader.held.len() <= MAX_LINE);
+                    found.extend(lines_up_to(longest, &mut reader, chunk));
+                    assert!(reader.held.len() <= longest);
                 }
                 assert_eq!(found.len(), 2, "{length} in {chunk_len}");
                 assert_eq!(found[0].1, extent, "{length} in {chunk_len}");
@@ -323,7 +332,7 @@ mod tests {
             [("a".to_owned(), Extent::Whole)]
         );
         let mut at = 3;
-        let line = reader.next(b"xy\n1,2\r\n", &mut at).unwrap();
+        let line = reader.next(b"xy\n1,2\r\n", &mut at, LONGEST).unwrap();
         assert_eq!(&*line.text, b"PORT 1,2");
         assert_eq!(line.in_chunk(&(5..8)), Some(3..6));
         assert_eq!(line.in_chunk(&(4..8)), None);

@@ -186,8 +186,10 @@ impl Alg for Ftp {
         let Some(mut at) = self.clear_from(chunk, &mut inspection) else {
             return inspection;
         };
+        let longest = desk.settings().ftp.longest_line;
         while self.is_readable() && inspection.verdict == AlgVerdict::Pass {
-            let Some(line) = self.lines[chunk.direction].next(chunk.bytes, &mut at) else {
+            let lines = &mut self.lines[chunk.direction];
+            let Some(line) = lines.next(chunk.bytes, &mut at, longest) else {
                 self.begun(chunk.direction, desk, &mut inspection);
                 inspection.hold = self.withhold(&chunk, desk);
                 break;
@@ -252,7 +254,10 @@ impl Ftp {
         self.outstanding.clear();
         self.replies.lose_place();
         self.stage = Stage::LoggedIn;
-        found.notes.push(Note::Readable);
+        let before = u32::try_from(at).unwrap_or(u32::MAX);
+        found.notes.push(Note::Readable {
+            from: chunk.seq.advance(before),
+        });
         Some(at)
     }
 

@@ -23,6 +23,8 @@ pub struct Settings {
     pub after_auth_tls: AfterAuth,
     /// What happens to LPRT and LPSV (RFC 1639).
     pub long_addresses: Passage,
+    /// How many octets of a line are read at most, its CR LF included.
+    pub longest_line: usize,
     /// What happens to a line that is longer than any that is read.
     pub long_lines: Passage,
     /// When an active server may connect.
@@ -133,6 +135,14 @@ pub enum DefaultPort {
     Used,
 }
 
+/// The longest line that is read.
+///
+/// RFC 959 names no limit. 512 octets is what SMTP, which has the same line
+/// format, gives a command (RFC 5321 section 4.5.3.1.4), and ten times what an
+/// announcement needs; a longer line, such as one with a long pathname, has
+/// nothing to say to an ALG.
+const LONGEST_LINE: usize = 512;
+
 /// Where something listens that is worth more than the file which a client could
 /// not fetch: databases, remote desktops and shells, proxies, printers, the
 /// control ports of machines.
@@ -179,6 +189,7 @@ impl Default for Settings {
             denied: Vec::new(),
             after_auth_tls: AfterAuth::default(),
             long_addresses: Passage::default(),
+            longest_line: LONGEST_LINE,
             long_lines: Passage::default(),
             active_opens: ActiveOpens::default(),
             active_from: ActiveFrom::default(),

@@ -112,6 +112,9 @@ pub enum Unrecordable {
 pub struct Rewrites {
     /// The growth by all changes that are no longer remembered.
     base: i32,
+    /// The growth by all changes: what most segments need, as they lie behind
+    /// the last one.
+    total: i32,
     /// In stream order, apart from each other.
     changes: VecDeque<Change>,
     /// How far the receiver has acknowledged, as the sender counts.
@@ -128,6 +131,9 @@ impl Rewrites {
     /// Whether another `changes` can be remembered.
     #[must_use]
     pub fn has_room(&self, changes: usize) -> bool {
+        if self.changes.len() + changes <= MAX_CHANGES {
+            return true;
+        }
         let foldable = self
             .changes
             .iter()
@@ -200,7 +206,8 @@ impl Rewrites {
 
     fn take_open(&mut self, at: SeqNumber) {
         let is_that = |last: &Change| last.is_open() && last.at == at;
-        if self.changes.back().is_some_and(is_that) {
+        if let Some(open) = self.changes.back().filter(|last| is_that(last)) {
+            self.total = self.total.wrapping_sub(open.growth());
             self.changes.pop_back();
         }
     }
@@ -219,8 +226,7 @@ impl Rewrites {
         ) else {
             return Err(Unrecordable::Misplaced);
         };
-        let is_behind_all = |last: &Change| !at.is_before(last.end());
-        if old_len == 0 || !self.changes.back().is_none_or(is_behind_all) {
+        if old_len == 0 || !self.is_behind_all(at) {
             return Err(Unrecordable::Misplaced);
         }
         if self.changes.len() >= MAX_CHANGES && !self.fold_oldest(0) {
@@ -230,12 +236,14 @@ impl Rewrites {
             // What was acknowledged long before may have wrapped around.
             self.acknowledged = None;
         }
-        self.changes.push_back(Change {
+        let change = Change {
             at,
             old_len: u32::from(old_len),
             silent: u32::from(silent),
             new: new.into(),
-        });
+        };
+        self.total = self.total.wrapping_add(change.growth());
+        self.changes.push_back(change);
         Ok(())
     }
 
@@ -279,6 +287,9 @@ impl Rewrites {
     /// The receiver's number of the sender's number `seq`.
     #[must_use]
     pub fn seq(&self, seq: SeqNumber) -> SeqNumber {
+        if self.is_behind_all(seq) {
+            return seq.shift(self.total);
+        }
         let mut growth = self.base;
         for change in &self.changes {
             if !seq.is_after(change.at) {
@@ -309,7 +320,17 @@ impl Rewrites {
         left.is_before(right).then_some((left, right))
     }
 
+    /// Whether a number of the sender's lies behind every change.
+    fn is_behind_all(&self, seq: SeqNumber) -> bool {
+        let last = self.changes.back();
+        last.is_none_or(|last| !seq.is_before(last.end()))
+    }
+
     fn unmap(&self, number: SeqNumber, rounding: Rounding) -> SeqNumber {
+        let as_sent = number.shift(self.total.wrapping_neg());
+        if self.is_behind_all(as_sent) {
+            return as_sent;
+        }
         let mut growth = self.base;
         for change in &self.changes {
             let start = change.at.shift(growth);
@@ -333,6 +354,10 @@ impl Rewrites {
     /// stream, new or repeated, and says which number it begins at. The
     /// payload may grow, shrink, or vanish.
     pub fn apply(&self, seq: SeqNumber, payload: &[u8], out: &mut Vec<u8>) -> SeqNumber {
+        if self.is_behind_all(seq) {
+            out.extend_from_slice(payload);
+            return seq.shift(self.total);
+        }
         let mut rest = payload;
         let mut here = seq;
         for change in &self.changes {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::talk::Talk;
 use super::{Line, Steps, arrival_zone, named_zone};
+use crate::cli::words::length;
 use crate::config::Compiled;
 use crate::engine::{Arrival, Checksums, Engine, Options, Output, Verdict};
 use crate::expression::{ExpressionError, PacketExpression, ScriptLine};
-use crate::net::{AlgKind, Direction, PerDirection, Port, TcpFlags, Timestamp, ZoneId};
+use crate::net::{AlgKind, Direction, Endpoint, PerDirection, Port, TcpFlags, Timestamp, ZoneId};
 use crate::packet::Headers;
+use crate::session::Readiness;
 
 /// A line of a script with what came of it.
 pub(super) struct Explained {
@@ -85,15 +87,44 @@ impl<'a> Script<'a> {
             compiled: self.compiled,
             zone,
             lines: Vec::new(),
-            announced: None,
+            announced: Vec::new(),
         };
         let arrival = Arrival::whole(zone);
         let (now, mut out) = (self.engine.now(), Output::default());
         let judgement = self
             .engine
             .packet(now, arrival, &mut frame, &mut out, &mut steps);
-        self.announced = steps.announced.or(self.announced);
-        (steps.lines, judgement.verdict, frame)
+        let Steps {
+            mut lines,
+            announced,
+            ..
+        } = steps;
+        for at in announced {
+            self.announced = Some(at.port);
+            lines.extend(self.hole(at));
+        }
+        (lines, judgement.verdict, frame)
+    }
+
+    /// The hole at this endpoint, and how long it is open.
+    fn hole(&self, at: Endpoint) -> Option<Line> {
+        let all = self.engine.sessions().expectations().sorted();
+        let expected = all.iter().find(|own| own.tuple.destination == at)?;
+        let from = match expected.source_port {
+            Some(port) => format!("its port {port}"),
+            None => "any port".to_owned(),
+        };
+        let source = expected.tuple.source;
+        let left = length(expected.deadline.since(self.engine.now()));
+        let until = match expected.readiness {
+            Readiness::Ready => "",
+            Readiness::Unaccepted => ", if the other end accepts it",
+        };
+        Some(Line {
+            step: "hole",
+            text: format!("{at} for {source} from {from}, once, for {left}{until}"),
+            place: None,
+        })
     }
 
     /// A handshake; its steps are those of the first packet, as long as the

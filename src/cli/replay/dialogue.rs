@@ -14,7 +14,7 @@ use crate::alg::Note;
 use crate::capture::PacketReport;
 use crate::cli::words::way;
 use crate::engine::{CtState, Engine, Event, Extent, Step, Verdict};
-use crate::net::{Direction, Endpoint, PerDirection, Timestamp, Tuple};
+use crate::net::{Direction, Endpoint, PerDirection, SeqNumber, Timestamp, Tuple};
 use crate::packet::Headers;
 use crate::session::{Handle, SessionId};
 
@@ -91,6 +91,8 @@ enum Told {
     Hole(Direction, Hole),
     Note(String),
     Encrypted(String),
+    /// Clear text again, from this octet of its sender's stream on.
+    Readable(String, SeqNumber),
 }
 
 impl Dialogues {
@@ -114,6 +116,7 @@ impl Dialogues {
                 },
             ),
             Note::Encrypted => Told::Encrypted(note.to_string()),
+            Note::Readable { from } => Told::Readable(note.to_string(), *from),
             other => Told::Note(other.to_string()),
         });
     }
@@ -257,7 +260,8 @@ impl Dialogue {
     }
 
     fn packet(&mut self, report: &PacketReport<'_>, told: Vec<Told>) {
-        if self.text == Text::Encrypted {
+        let is_heard = |told: &Told| matches!(told, Told::Readable(..));
+        if self.text == Text::Encrypted && !told.iter().any(is_heard) {
             return;
         }
         let Ok(headers) = Headers::read(report.arrived, report.extent == Extent::Cut) else {
@@ -267,7 +271,19 @@ impl Dialogue {
             Some(tuple) if tuple == self.original => Direction::Original,
             _ => Direction::Reply,
         };
+        let left = left_of(report);
         let packet = report.number;
+        for told in &told {
+            if let Told::Readable(note, from) = told {
+                self.enter(packet, by, What::Note(note.clone()));
+                self.read_again(
+                    by,
+                    *from,
+                    &headers,
+                    left.first().map(|(headers, _)| headers),
+                );
+            }
+        }
         for line in self.came[by].take(&headers, report.arrived) {
             let came = shown(&line);
             self.enter(packet, by, What::Line { came, went: None });
@@ -280,15 +296,33 @@ impl Dialogue {
                     self.enter(packet, by, What::Note(note));
                     self.text = Text::Encrypted;
                 }
+                Told::Readable(..) => {} // it stands before the lines
             }
         }
-        if let Verdict::Forward(_) = report.judgement.verdict
-            && report.more.is_empty()
-            && let Ok(left) = Headers::read(report.frame, report.extent == Extent::Cut)
-        {
-            for line in self.went[by].take(&left, report.frame) {
+        for (headers, frame) in left {
+            for line in self.went[by].take(&headers, frame) {
                 self.left(by, shown(&line));
             }
+        }
+    }
+
+    /// Goes on where clear text begins within a segment; of the other direction,
+    /// with whatever comes next.
+    fn read_again(
+        &mut self,
+        by: Direction,
+        from: SeqNumber,
+        came: &Headers,
+        left: Option<&Headers>,
+    ) {
+        self.text = Text::Clear;
+        self.came = PerDirection::default();
+        self.went = PerDirection::default();
+        let Some(came) = came.tcp() else { return };
+        self.came[by] = Lines::from(from);
+        if let Some(left) = left.and_then(Headers::tcp) {
+            // What lies before it in the segment is not changed.
+            self.went[by] = Lines::from(left.seq.shift(from.since(came.seq)));
         }
     }
 
@@ -309,6 +343,21 @@ impl Dialogue {
             *went = Some(as_this);
         }
     }
+}
+
+/// The segments that a packet left as, if it did: more than one where it had
+/// become too long.
+fn left_of<'a>(report: &PacketReport<'a>) -> Vec<(Headers, &'a [u8])> {
+    let Verdict::Forward(_) = report.judgement.verdict else {
+        return Vec::new();
+    };
+    let more = report.more.iter().map(Vec::as_slice);
+    let frames = std::iter::once(report.frame).chain(more);
+    let read = frames.map(|frame| {
+        let headers = Headers::read(frame, report.extent == Extent::Cut).ok()?;
+        headers.tcp().is_some().then_some((headers, frame))
+    });
+    read.collect::<Option<_>>().unwrap_or_default()
 }
 
 /// A line as it may be shown: a password is nobody's business.

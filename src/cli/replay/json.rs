@@ -224,9 +224,11 @@ impl<'a, W: Write> JsonLines<'a, W> {
     }
 
     /// Writes what the ends of control sessions said.
-    pub(super) fn dialogues(&mut self, all: &Dialogues) -> io::Result<()> {
+    pub(super) fn dialogues(&mut self, all: &Dialogues, engine: &Engine) -> io::Result<()> {
         let mut entries = all.entries();
-        entries.try_for_each(|(session, entry)| self.write(&DialogueObject::of(session, entry)))
+        entries.try_for_each(|(session, entry)| {
+            self.write(&DialogueObject::of(session, entry, engine))
+        })
     }
 
     fn write(&mut self, line: &impl Serialize) -> io::Result<()> {

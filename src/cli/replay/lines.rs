@@ -21,6 +21,14 @@ pub(super) struct Lines {
 }
 
 impl Lines {
+    /// A stream that is read from this octet on.
+    pub(super) fn from(next: SeqNumber) -> Self {
+        Self {
+            next: Some(next),
+            ..Self::default()
+        }
+    }
+
     /// Takes a segment in, and gives the lines that end by it, without their
     /// line ends.
     pub(super) fn take(&mut self, headers: &Headers, frame: &[u8]) -> Vec<Vec<u8>> {
@@ -30,10 +38,7 @@ impl Lines {
         let is_syn = tcp.flags.has(TcpFlags::SYN);
         let at = tcp.seq.advance(u32::from(is_syn));
         if is_syn {
-            *self = Self {
-                next: Some(at),
-                ..Self::default()
-            };
+            *self = Self::from(at);
         }
         let Some(octets) = frame.get(headers.payload_range()) else {
             return Vec::new(); // cut by the capture
@@ -41,10 +46,7 @@ impl Lines {
         self.next.get_or_insert(at);
         if self.early.len() >= HELD {
             // What is missing does not come any more.
-            *self = Self {
-                next: Some(at),
-                ..Self::default()
-            };
+            *self = Self::from(at);
         }
         if !octets.is_empty() {
             self.early.push((at, octets.to_vec()));

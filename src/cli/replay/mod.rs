@@ -153,7 +153,7 @@ fn replay(
                 Tables::Counted => Ok(()),
             };
             let mut dialogues = dialogues.iter();
-            listed.and_then(|()| dialogues.try_for_each(|all| json.dialogues(all)))
+            listed.and_then(|()| dialogues.try_for_each(|all| json.dialogues(all, &engine)))
         }
         None => summary.print(
             &mut buffered,

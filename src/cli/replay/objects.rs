@@ -224,10 +224,12 @@ struct HoleObject {
     fate: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<f64>,
 }
 
 impl<'a> DialogueObject<'a> {
-    pub(super) fn of(session: SessionId, entry: &'a Entry) -> Self {
+    pub(super) fn of(session: SessionId, entry: &'a Entry, engine: &Engine) -> Self {
         let mut object = Self {
             dialogue: session.0,
             packet: entry.packet,
@@ -255,6 +257,10 @@ impl<'a> DialogueObject<'a> {
                     to: hole.to.to_string(),
                     fate,
                     session,
+                    remaining: match hole.fate {
+                        Fate::Live(until) => Some(remaining(engine, until)),
+                        Fate::Awaited | Fate::Used(_) | Fate::Expired => None,
+                    },
                 });
             }
         }

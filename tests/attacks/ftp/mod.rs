@@ -14,6 +14,7 @@ mod bounce_to_a_neighbour;
 mod bounce_to_a_stranger;
 mod bounce_to_nobody;
 mod bounce_to_the_gateway;
+mod command_at_a_fragment_edge;
 mod command_at_a_segment_edge;
 mod commands_in_a_data_stream;
 mod commands_under_tls;

@@ -45,10 +45,14 @@ proptest! {
         pieces in prop::collection::vec((any::<bool>(), stream()), 0..6),
         cut in 1_usize..40,
         translate in any::<bool>(),
+        longest in 512_usize..=2048,
     ) {
-        let begin = || match translate {
-            true => Dialogue::v4().translated_to("203.0.113.2:40000"),
-            false => Dialogue::v4(),
+        let begin = || {
+            let dialogue = Dialogue::with(|ftp| ftp.longest_line = longest);
+            match translate {
+                true => dialogue.translated_to("203.0.113.2:40000"),
+                false => dialogue,
+            }
         };
         let (mut whole, mut in_pieces) = (begin(), begin());
         let mut heard = [const { Vec::new() }; 4];

@@ -312,7 +312,8 @@ fn t_4217_ccc__by_option_reading_goes_on_where_both_ends_have_ended_tls() {
     assert_eq!(ftp.opened(), [""; 0]);
     ftp.inspect(SERVER, &close);
     ftp.client("OP\r\n");
-    assert_eq!(ftp.notes.last(), Some(&Note::Readable));
+    let readable = Note::Readable { from: SeqNumber(1) };
+    assert_eq!(ftp.notes.last(), Some(&readable));
     ftp.server("200 both of them\r\n");
     ftp.client(PORT);
     ftp.server("200 fine\r\n");
@@ -374,6 +375,25 @@ fn t_ftp_len__by_option_a_line_that_is_too_long_does_not_pass() {
         let mut ftp = Dialogue::with(|ftp| ftp.long_lines = Passage::Block);
         let inspection = ftp.inspect(by, text.as_bytes());
         assert_eq!(inspection.verdict, AlgVerdict::Refuse(NotOpened::LongLine));
+    }
+}
+
+#[test]
+fn t_ftp_len__how_long_a_line_is_read_is_a_setting() {
+    let text = "x".repeat(3000);
+    for (longest, opens) in [(512, false), (3024, false), (3025, true), (4096, true)] {
+        for cut in [1, 700, 3024] {
+            let mut ftp = Dialogue::with(|ftp| ftp.longest_line = longest);
+            ftp.desk.translate = Some("203.0.113.2:40000".parse().unwrap());
+            ftp.client("PASV\r\n");
+            let line = format!("227 {text} (10,0,9,21,200,10)\r\n");
+            assert_eq!(line.len(), 3025);
+            let (first, second) = line.split_at(cut);
+            let heard = [first, second].map(|part| ftp.server(part)).concat();
+            let becomes = format!("227 {text} (203,0,113,2,156,64)\r\n");
+            assert_eq!(heard, if opens { becomes } else { line });
+            assert_eq!(ftp.opened().len(), usize::from(opens), "{longest}");
+        }
     }
 }
 

@@ -162,7 +162,7 @@ impl Dialogue {
         let inspection = self.alg.inspect(chunk, &mut self.desk);
         let released = inspection.hold.unwrap_or(withheld.len());
         assert!(released == 0 || released > before, "withheld in part");
-        assert!(withheld.len() - released <= line::MAX_LINE);
+        assert!(withheld.len() - released <= self.desk.settings.ftp.longest_line);
         self.notes.extend(&inspection.notes);
         let leaves = withheld.drain(..released).collect();
         (inspection, leaves)
