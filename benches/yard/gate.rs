@@ -142,31 +142,30 @@ impl<'a> Together<'a> {
 }
 
 impl Program for Together<'_> {
-    fn burst(&mut self, frames: &mut [Vec<u8>], sides: &[Side]) -> usize {
-        let gate = &mut *self.gate;
-        gate.now = gate.now.after(A_PACKET * frames.len() as u32);
-        self.batch.resize_with(frames.len(), || Waiting {
-            at: gate.now,
-            arrival: Side::Inside.arrival(),
-            frame: Vec::new(),
-        });
-        for ((waiting, frame), side) in self.batch.iter_mut().zip(&mut *frames).zip(sides) {
-            waiting.at = gate.now;
-            waiting.arrival = gate.arrival(*side);
-            std::mem::swap(&mut waiting.frame, frame);
+    fn take(&mut self, frames: &mut [Vec<u8>], sides: &[Side]) {
+        self.gate.now = self.gate.now.after(A_PACKET * frames.len() as u32);
+        let (at, gate) = (self.gate.now, &self.gate);
+        let both = frames.iter_mut().zip(sides);
+        self.batch.extend(both.map(|(frame, side)| Waiting {
+            at,
+            arrival: gate.arrival(*side),
+            frame: std::mem::take(frame),
+        }));
+    }
+
+    fn give_back(&mut self, frames: &mut [Vec<u8>]) {
+        for (waiting, frame) in self.batch.drain(..).zip(frames) {
+            *frame = waiting.frame;
         }
+    }
+
+    fn burst(&mut self, _frames: &mut [Vec<u8>], _sides: &[Side]) -> usize {
+        let Self { gate, batch } = self;
+        let Gate { engine, out, .. } = &mut **gate;
         let mut forwarded = 0;
-        gate.engine.packets(
-            &mut self.batch,
-            &mut gate.out,
-            &mut Silent,
-            |_, judged, _| {
-                forwarded += usize::from(matches!(judged.verdict, Verdict::Forward(_)));
-            },
-        );
-        for (waiting, frame) in self.batch.iter_mut().zip(frames) {
-            std::mem::swap(&mut waiting.frame, frame);
-        }
+        engine.packets(batch, out, &mut Silent, |_, judged, _| {
+            forwarded += usize::from(matches!(judged.verdict, Verdict::Forward(_)));
+        });
         forwarded
     }
 }

@@ -207,12 +207,12 @@ impl Plain {
             return;
         };
         let change = changed(self.addresses, leaving.addresses);
-        let hops = |ttl: u8| u32::from(u16::from_be_bytes([ttl, self.protocol.0]));
+        let hops = |ttl: u8| u64::from(u16::from_be_bytes([ttl, self.protocol.0]));
         let ttl = self.ttl.saturating_sub(1);
         let [_, _, _, _, _, _, _, _, at_ttl, _, h0, h1, addresses @ ..] = ip;
         let old = u16::from_be_bytes([*h0, *h1]);
         let aged = (!hops(self.ttl) & 0xffff) + hops(ttl);
-        [*h0, *h1] = (!folded_sum(u32::from(!old) + change + aged)).to_be_bytes();
+        [*h0, *h1] = (!folded(u64::from(!old) + change + aged)).to_be_bytes();
         *at_ttl = ttl;
         *addresses = leaving.addresses.to_be_bytes();
         if (leaving.addresses, leaving.ports) == (self.addresses, self.ports) {
@@ -241,10 +241,10 @@ impl Plain {
         let old = u16::from_be_bytes([*s0, *s1]);
         let new = match checksum {
             Checksum::Partial if leaving.addresses == self.addresses => old,
-            Checksum::Partial => folded_sum(u32::from(old) + change),
+            Checksum::Partial => folded(u64::from(old) + change),
             Checksum::Complete => {
                 let ports = changed(u64::from(self.ports), u64::from(leaving.ports));
-                let sum = !folded_sum(u32::from(!old) + change + ports);
+                let sum = !folded(u64::from(!old) + change + ports);
                 match (self.is_udp(), old, sum) {
                     // RFC 768: nought says that there is none.
                     (true, 0, _) => 0,
@@ -257,28 +257,17 @@ impl Plain {
     }
 }
 
-/// What changing these four words does to a sum (RFC 1624): at most 8 times 16 bits.
+/// What changing these four words does to a sum (RFC 1624).
 #[inline]
-fn changed(old: u64, new: u64) -> u32 {
-    words(!old) + words(new)
+fn changed(old: u64, new: u64) -> u64 {
+    halves(!old) + halves(new)
 }
 
+/// Both halves of eight octets: a sum of 32 bit words folds to that of their 16 bit
+/// words (RFC 1071 section 2 C).
 #[inline]
-fn words(four: u64) -> u32 {
-    let [a, b, c, d, e, f, g, h] = four.to_be_bytes();
-    let words = [[a, b], [c, d], [e, f], [g, h]];
-    words
-        .into_iter()
-        .map(|word| u32::from(u16::from_be_bytes(word)))
-        .sum()
-}
-
-#[inline]
-fn folded_sum(sum: u32) -> u16 {
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    // 16 bits are left.
-    (sum & 0xffff) as u16
+fn halves(eight: u64) -> u64 {
+    (eight >> 32) + (eight & 0xffff_ffff)
 }
 
 /// One's complement addition.
@@ -310,13 +299,15 @@ fn over(bytes: &[u8]) -> u64 {
     }
 }
 
+/// A sum in 16 bits, carries added back.
 #[inline]
 fn folded(sum: u64) -> u16 {
-    let [upper, lower] = [sum >> 32, sum & 0xffff_ffff];
-    let sum = upper + lower;
-    let sum = (sum >> 32) + (sum & 0xffff_ffff);
-    let [a, b, c, d, ..] = sum.to_le_bytes();
-    folded_sum(u32::from(u16::from_le_bytes([a, b])) + u32::from(u16::from_le_bytes([c, d])))
+    let sum = halves(sum);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    // 33 bits, then 18, 17 and 16.
+    (sum & 0xffff) as u16
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ struct Extent {
 pub(super) struct Index {
     directory: Vec<u32>,
     depth: u32,
-    segments: Shelf<Buckets>,
+    segments: Shelf<Buckets, 6>,
     extents: Vec<Extent>,
 }
 

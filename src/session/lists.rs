@@ -23,7 +23,7 @@ struct Ends {
 /// is in.
 #[derive(Debug)]
 pub(super) struct Lists {
-    links: Shelf<Link>,
+    links: Shelf<Link, 12>,
     ends: Box<[Ends]>,
 }
 

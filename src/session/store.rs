@@ -120,10 +120,10 @@ type WideKeys = PerDirection<(u128, u128)>;
 /// All sessions by their slots.
 #[derive(Debug)]
 pub(super) struct Store {
-    lines: Shelf<Line>,
-    asides: Shelf<Aside>,
+    lines: Shelf<Line, 12>,
+    asides: Shelf<Aside, 12>,
     free: Vec<u32>,
-    wides: Shelf<WideKeys>,
+    wides: Shelf<WideKeys, 12>,
     free_wides: Vec<u32>,
     rare: HashMap<u32, Rare, TupleHash>,
     courses: Courses,

@@ -52,7 +52,7 @@ const READY: u32 = NOWHERE - 1;
 #[derive(Debug)]
 pub(super) struct Wheel<K> {
     /// The tick of each place, modulo the horizon.
-    ticks: Shelf<u32>,
+    ticks: Shelf<u32, 12>,
     buckets: Lists,
     /// Which buckets of a level hold any: a bit each.
     occupied: [u64; LEVELS],
