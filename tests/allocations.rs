@@ -35,7 +35,7 @@ wan = { tun = "wan0", net = ["0.0.0.0/0", "::/0"], address = "203.0.113.2" }
 default = "drop"
 rules = [{ id = "out", from = "lan", to = "wan", action = "allow" }]
 [nat]
-source = [{ id = "masq", from = "lan", to = "wan", as = "masquerade" }]
+source = [{ id = "masq", from = "lan", to = "wan", src = "10.0.0.0/24", as = "masquerade" }]
 "#;
 
 const LAN: Arrival = Arrival::whole(ZoneId(0));
@@ -188,7 +188,7 @@ fn packets_together_allocate_nothing() {
     let mut all_passed = true;
     for round in 0..100 {
         if round == 1 {
-            assert_eq!(gate.engine.counters().in_full_swing(), 100 - 1);
+            assert_eq!(gate.engine.counters().in_full_swing(), 100);
         }
         for (n, waiting) in batch.iter_mut().enumerate() {
             waiting.frame.copy_from_slice(&bytes[n % 2].1);

@@ -224,7 +224,7 @@ impl Engine {
         self.now = self.now.max(now);
         let now = self.now;
         if now >= self.quiet_until {
-            self.expire(now, out);
+            self.catch_up(out);
         }
         if let Some(known) = known
             && !why.listens()
@@ -235,7 +235,14 @@ impl Engine {
         self.whole_way(now, arrival, frame, out, why)
     }
 
+    #[cold]
+    #[inline(never)]
+    fn catch_up(&mut self, out: &mut Output) {
+        self.expire(self.now, out);
+    }
+
     /// The way of all packets.
+    #[inline(never)]
     fn whole_way(
         &mut self,
         now: Timestamp,

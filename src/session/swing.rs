@@ -89,8 +89,16 @@ impl Sessions {
         };
         match likely {
             Some(Place(entry)) if is_it(entry) => Some(entry),
-            _ => self.index.find(hash, is_it),
+            _ => self.found(key, hash),
         }
+    }
+
+    #[inline(never)]
+    fn found(&self, key: &Narrow, hash: u64) -> Option<Entry> {
+        self.index.find(hash, |entry| {
+            let line = self.store.line_at(entry.slot);
+            line.is_some_and(|line| line.has(entry.direction, key))
+        })
     }
 
     /// Moves a session in full swing on with its packet, whose hash this is. `None`,
