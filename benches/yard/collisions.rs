@@ -4,14 +4,14 @@
 use std::net::SocketAddr;
 
 use spigate::net::{Endpoint, Protocol, Tuple};
-use spigate::session::TupleHash;
+use spigate::session::KeyHash;
 
 use super::traffic::Kind;
 
 /// So many clients, the hashes of whose sessions have the lowest bits alike
 /// under the key of this seed.
 pub(crate) fn clients(seed: u64, count: u32, bits: u32) -> Vec<SocketAddr> {
-    let hash = TupleHash::from_seed(seed);
+    let hash = KeyHash::from_seed(seed);
     let mut found = Vec::new();
     let mut tries = 0_u32;
     while found.len() < count as usize {
@@ -25,7 +25,7 @@ pub(crate) fn clients(seed: u64, count: u32, bits: u32) -> Vec<SocketAddr> {
         let endpoint =
             |socket: SocketAddr| Endpoint::new(socket.ip(), spigate::net::Port(socket.port()));
         let tuple = Tuple::new(Protocol::TCP, endpoint(client), endpoint(server));
-        if hash.of(&tuple) & ((1 << bits) - 1) == 0 {
+        if hash.of_tuple(&tuple) & ((1 << bits) - 1) == 0 {
             found.push(client);
         }
     }

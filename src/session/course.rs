@@ -87,13 +87,12 @@ impl Courses {
             return id;
         }
         let all = &mut self.all;
-        let id = *self.numbers.entry(course).or_insert_with(|| {
+        *self.numbers.entry(course).or_insert_with(|| {
             all.push(course);
             // As many as there are ways through a rule file, which counts its rows in
             // 16 bits each.
             CourseId(u32::try_from(all.len() - 1).unwrap_or(u32::MAX))
-        });
-        id
+        })
     }
 
     fn latest(&self, course: &Course) -> Option<CourseId> {

@@ -103,17 +103,24 @@ fn wide(address: IpAddr) -> u128 {
 
 /// The keyed hash function of the index.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct KeyHash {
+pub struct KeyHash {
     secrets: [u64; 8],
 }
 
 impl KeyHash {
     /// The hash function of an engine with this seed.
-    pub(crate) fn from_seed(seed: u64) -> Self {
+    #[must_use]
+    pub fn from_seed(seed: u64) -> Self {
         let mut state = seed;
         Self {
             secrets: std::array::from_fn(|_| split_mix(&mut state)),
         }
+    }
+
+    /// The hash of a tuple.
+    #[must_use]
+    pub fn of_tuple(&self, tuple: &Tuple) -> u64 {
+        self.of(&Key::of(tuple))
     }
 
     pub(crate) fn of(&self, key: &Key) -> u64 {

@@ -46,6 +46,7 @@ pub use blocks::{Blocks, Lease};
 pub use census::{Census, Standing};
 pub use expectation::{Expectation, Expectations, ExpectedTuple, Readiness};
 pub use hash::TupleHash;
+pub use key::KeyHash;
 pub use lifetime::{Between, Lifetime, LifetimeName, Lifetimes, OnExpiry, Refresh};
 pub use limits::{Limit, Limits, WhenFull};
 pub use mappings::{Behaviour, Claim, Holding, Mapping, Mappings, Permission, Usage};

@@ -205,7 +205,8 @@ impl Ends {
                 let What::Flags(flags) = said.what else {
                     return Vec::new();
                 };
-                let setters: [(u8, fn(Packet) -> Packet); 6] = [
+                type Setter = (u8, fn(Packet) -> Packet);
+                let setters: [Setter; 6] = [
                     (0x01, Packet::fin),
                     (0x02, Packet::syn),
                     (0x04, Packet::rst),
