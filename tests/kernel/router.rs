@@ -61,6 +61,8 @@ impl Router {
             "net.ipv6.conf.default.accept_dad=0",
             "net.ipv6.auto_flowlabels=0",
             "net.ipv6.icmp.ratelimit=0",
+            // Nor by the bucket that all errors share: a quick run empties it.
+            "net.ipv6.icmp.ratemask=0",
         ] {
             run("sysctl", &["-qw", setting]);
         }
