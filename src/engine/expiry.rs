@@ -66,9 +66,7 @@ impl Engine {
                 }
             } else if until == self.now {
                 self.sessions.awaken(self.now);
-                self.quiet_until = self
-                    .next_deadline()
-                    .unwrap_or(Timestamp::from_nanos(u64::MAX));
+                self.quiet_until = self.quiet();
                 return;
             }
             // Else the note of an announcement that was met before: it is gone now.

@@ -52,6 +52,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use self::control::Control;
+use self::decide::Plan;
 use self::fragments::Fragments;
 use self::rates::Limiter;
 use self::shortage::Alarms;
@@ -255,11 +256,18 @@ impl Engine {
         let decision = self.decide(now, arrival, frame, why);
         let judgement = decision.judgement;
         self.counters.count(&judgement);
+        let is_dropped = matches!(decision.plan, Plan::Nothing);
         self.commit(now, arrival, frame, decision, out);
-        self.quiet_until = self
-            .next_deadline()
-            .unwrap_or(Timestamp::from_nanos(u64::MAX));
+        if !is_dropped {
+            self.quiet_until = self.quiet();
+        }
         judgement
+    }
+
+    /// Until when nothing is due.
+    fn quiet(&self) -> Timestamp {
+        self.next_deadline()
+            .unwrap_or(Timestamp::from_nanos(u64::MAX))
     }
 
     /// The reader of a control session; `None` for all others.

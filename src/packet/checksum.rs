@@ -12,20 +12,9 @@ pub struct Sum(u64);
 impl Sum {
     /// Adds octets that begin at an even place of what is summed.
     #[must_use]
-    pub fn over(mut self, bytes: &[u8]) -> Self {
-        let mut words = bytes.chunks_exact(4);
-        for word in &mut words {
-            if let Ok(word) = <[u8; 4]>::try_from(word) {
-                self.0 += u64::from(u32::from_be_bytes(word));
-            }
-        }
-        let mut last = [0; 4];
-        for (place, octet) in last.iter_mut().zip(words.remainder()) {
-            *place = *octet;
-        }
-        self.0 += u64::from(u32::from_be_bytes(last));
-        // 2^31 additions of 32 bits fit; a packet has at most 2^14.
-        self
+    pub fn over(self, bytes: &[u8]) -> Self {
+        // In the network's order again.
+        self.add_u16(u16::from_be(folded(over(bytes))))
     }
 
     /// Adds a 16 bit number.
@@ -108,6 +97,52 @@ impl Sum {
     pub fn update(self, old: u16) -> u16 {
         self.add_u16(!old).checksum()
     }
+}
+
+/// One's complement addition.
+#[inline]
+pub(super) fn added(one: u64, other: u64) -> u64 {
+    let (sum, carry) = one.overflowing_add(other);
+    sum + u64::from(carry)
+}
+
+/// The sum of octets that begin at an even place, in the machine's byte order: its
+/// fold is that of the network's order with its two octets swapped (RFC 1071 section
+/// 2 B).
+#[inline]
+pub(super) fn over(bytes: &[u8]) -> u64 {
+    let (lines, rest) = bytes.as_chunks::<32>();
+    let mut sum = 0;
+    for line in lines {
+        let (words, _) = line.as_chunks::<8>();
+        for word in words {
+            sum = added(sum, u64::from_ne_bytes(*word));
+        }
+    }
+    let (words, rest) = rest.as_chunks::<8>();
+    for word in words {
+        sum = added(sum, u64::from_ne_bytes(*word));
+    }
+    let (words, rest) = rest.as_chunks::<4>();
+    if let [word] = words {
+        sum = added(sum, u64::from(u32::from_ne_bytes(*word)));
+    }
+    match *rest {
+        [a, b, c] => added(sum, u64::from(u32::from_ne_bytes([a, b, c, 0]))),
+        [a, b] => added(sum, u64::from(u16::from_ne_bytes([a, b]))),
+        [a] => added(sum, u64::from(u16::from_ne_bytes([a, 0]))),
+        _ => sum,
+    }
+}
+
+/// A sum in 16 bits, carries added back: the upper half of a number and the same
+/// with its halves exchanged is both halves and their carry.
+#[inline]
+pub(super) fn folded(sum: u64) -> u16 {
+    let [a, b, c, d, ..] = sum.wrapping_add(sum.rotate_left(32)).to_be_bytes();
+    let sum = u32::from_be_bytes([a, b, c, d]);
+    let [a, b, ..] = sum.wrapping_add(sum.rotate_left(16)).to_be_bytes();
+    u16::from_be_bytes([a, b])
 }
 
 #[cfg(test)]

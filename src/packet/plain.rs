@@ -4,6 +4,7 @@
 //! What is not of this kind is read by [`Headers`](super::Headers); of what is, both
 //! say the same, and change the same bytes.
 
+use super::checksum::{added, folded, over};
 use super::parse::Checksum;
 use crate::net::{Protocol, SeqNumber, TcpFlags};
 
@@ -259,63 +260,12 @@ impl Plain {
     }
 }
 
-/// What changing these four words does to a sum (RFC 1624).
+/// What changing these four words does to a sum (RFC 1624): both halves, since a sum of
+/// 32 bit words folds to that of their 16 bit words (RFC 1071 section 2 C).
 #[inline]
 fn changed(old: u64, new: u64) -> u64 {
+    let halves = |eight: u64| (eight >> 32) + (eight & 0xffff_ffff);
     halves(!old) + halves(new)
-}
-
-/// Both halves of eight octets: a sum of 32 bit words folds to that of their 16 bit
-/// words (RFC 1071 section 2 C).
-#[inline]
-fn halves(eight: u64) -> u64 {
-    (eight >> 32) + (eight & 0xffff_ffff)
-}
-
-/// One's complement addition.
-#[inline]
-fn added(one: u64, other: u64) -> u64 {
-    let (sum, carry) = one.overflowing_add(other);
-    sum + u64::from(carry)
-}
-
-/// The sum of octets that begin at an even place, in the machine's byte order: its
-/// fold is that of the network's order with its two octets swapped (RFC 1071 section
-/// 2 B).
-#[inline]
-fn over(bytes: &[u8]) -> u64 {
-    let (lines, rest) = bytes.as_chunks::<32>();
-    let mut sum = 0;
-    for line in lines {
-        let (words, _) = line.as_chunks::<8>();
-        for word in words {
-            sum = added(sum, u64::from_ne_bytes(*word));
-        }
-    }
-    let (words, rest) = rest.as_chunks::<8>();
-    for word in words {
-        sum = added(sum, u64::from_ne_bytes(*word));
-    }
-    let (words, rest) = rest.as_chunks::<4>();
-    if let [word] = words {
-        sum = added(sum, u64::from(u32::from_ne_bytes(*word)));
-    }
-    match *rest {
-        [a, b, c] => added(sum, u64::from(u32::from_ne_bytes([a, b, c, 0]))),
-        [a, b] => added(sum, u64::from(u16::from_ne_bytes([a, b]))),
-        [a] => added(sum, u64::from(u16::from_ne_bytes([a, 0]))),
-        _ => sum,
-    }
-}
-
-/// A sum in 16 bits, carries added back: the upper half of a number and the same
-/// with its halves exchanged is both halves and their carry.
-#[inline]
-fn folded(sum: u64) -> u16 {
-    let [a, b, c, d, ..] = sum.wrapping_add(sum.rotate_left(32)).to_be_bytes();
-    let sum = u32::from_be_bytes([a, b, c, d]);
-    let [a, b, ..] = sum.wrapping_add(sum.rotate_left(16)).to_be_bytes();
-    u16::from_be_bytes([a, b])
 }
 
 #[cfg(test)]
