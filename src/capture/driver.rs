@@ -98,6 +98,12 @@ pub trait Sink {
         false
     }
 
+    /// Whether it wants to hear the steps of deciding: then every packet goes the whole
+    /// way, which takes longer.
+    fn wants_steps(&self) -> bool {
+        false
+    }
+
     /// One step of deciding about the packet to come.
     fn step(&mut self, _: Step<'_>) {}
 
@@ -123,6 +129,11 @@ impl<S: Sink> Observer for Listener<'_, S> {
     #[inline]
     fn step(&mut self, step: Step<'_>) {
         self.0.step(step);
+    }
+
+    #[inline]
+    fn listens(&self) -> bool {
+        self.0.wants_steps()
     }
 }
 

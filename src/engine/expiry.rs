@@ -30,6 +30,9 @@ impl Engine {
     /// Everything that is due by `now`, in the order in which it was due.
     pub fn expire(&mut self, now: Timestamp, out: &mut Output) {
         self.now = self.now.max(now);
+        if self.now < self.quiet_until {
+            return self.sessions.awaken(self.now);
+        }
         self.tell_parameters(out);
         loop {
             // Sessions only up to the next announcement: a control session that

@@ -42,6 +42,10 @@ impl<W: Write> Sink for Sinks<'_, W> {
         self.dialogues.is_some()
     }
 
+    fn wants_steps(&self) -> bool {
+        self.dialogues.is_some()
+    }
+
     fn step(&mut self, step: Step<'_>) {
         if let Some(dialogues) = &mut self.dialogues {
             dialogues.step(step);
