@@ -109,7 +109,9 @@ pub(super) struct Pace {
     established: u64,
     unacknowledged: u64,
     repeating: u64,
-    /// How long a UDP stream lives, in nanoseconds.
+    /// How long a UDP session lives that was answered, in nanoseconds.
+    pub(super) replied: u64,
+    /// How long a UDP stream lives.
     pub(super) stream: u64,
     /// Whose packets keep it alive.
     pub(super) refresh: Refresh,
@@ -126,6 +128,11 @@ impl Pace {
             established: tcp(Life::OfState),
             unacknowledged: tcp(Life::Unacknowledged),
             repeating: tcp(Life::Repeating),
+            replied: nanos(
+                State::Flow(FlowState::Replied),
+                Life::OfState,
+                Protocol::UDP,
+            ),
             stream: nanos(State::Flow(FlowState::Stream), Life::OfState, Protocol::UDP),
             refresh: lifetime.refresh,
         }

@@ -146,12 +146,12 @@ impl Line {
         differs == 0 && self.id != 0
     }
 
-    /// Whether both ends have shown that they mean it, nothing else is going on, and a
-    /// packet of this direction has been looked at from all sides before.
+    /// Whether both ends have been heard, nothing else is going on, and a packet of this
+    /// direction has been looked at from all sides before.
     #[inline]
     pub(super) fn swings(&self, direction: Direction) -> bool {
         let asked = Marks::BUSY | Marks::KNOWN[direction];
-        self.heard == Heard::Assured && self.marks.0 & asked == Marks::KNOWN[direction]
+        self.heard != Heard::OneEnd && self.marks.0 & asked == Marks::KNOWN[direction]
     }
 
     /// With which addresses and ports a packet leaves: the other direction's, the other
@@ -254,6 +254,11 @@ impl Store {
     #[inline]
     pub(super) fn line(&self, slot: u32) -> Option<&Line> {
         self.lines.get(slot as usize).filter(|line| line.id != 0)
+    }
+
+    /// When a session began.
+    pub(super) fn began(&self, slot: u32) -> Option<Timestamp> {
+        Some(self.asides.get(slot as usize)?.began)
     }
 
     /// The line of a session, to be changed, with its course.

@@ -10,6 +10,8 @@ use super::prefetch::prefetch;
 use super::state::{FlowState, Handle, SessionId, State, TcpState};
 use super::store::Tracking;
 use super::table::Sessions;
+use super::tcp::Heard;
+use super::tracker::STREAM_AFTER;
 use crate::net::{Direction, Protocol, Timestamp, ZoneId};
 use crate::packet::{Leaving, Plain};
 
@@ -93,6 +95,18 @@ impl Sessions {
         }
     }
 
+    /// Whether a packet of a UDP session changes nothing about what kind of session it
+    /// is: a stream stays one, and what is young does not become one yet.
+    #[inline]
+    fn stays(&self, slot: u32, now: Timestamp) -> bool {
+        let is_stream = self
+            .store
+            .line(slot)
+            .is_some_and(|line| matches!(line.tracking, Tracking::Flow(FlowState::Stream)));
+        let began = || self.store.began(slot);
+        is_stream || began().is_some_and(|began| now.since(began) <= STREAM_AFTER)
+    }
+
     #[inline(never)]
     fn found(&self, key: &Narrow, hash: u64) -> Option<Entry> {
         self.index.find(hash, |entry| {
@@ -113,6 +127,9 @@ impl Sessions {
     ) -> Option<PassedOn> {
         let Passing { plain, now, .. } = *passing;
         let Entry { slot, direction } = self.place_of(&Narrow::of_plain(plain), hash, likely)?;
+        if plain.protocol == Protocol::UDP && !self.stays(slot, now) {
+            return None;
+        }
         let (line, course) = self.store.line_mut(slot)?;
         if !line.swings(direction)
             || course.alg.is_some()
@@ -124,19 +141,22 @@ impl Sessions {
         let pace = passing.lifetimes.pace(course.lifetime)?;
         let before = line.deadline;
         let (state, deadline) = match (&mut line.tracking, plain.protocol) {
-            (Tracking::Tcp(packed), Protocol::TCP) => {
+            (Tracking::Tcp(packed), Protocol::TCP) if line.heard == Heard::Assured => {
                 let options = plain.options(passing.frame)?;
                 let life = packed.swing(direction, &plain.segment, plain.payload(), options)?;
                 let state = State::Tcp(TcpState::Established);
                 (state, now.after_nanos(pace.established(life)))
             }
-            (Tracking::Flow(FlowState::Stream), Protocol::UDP) => {
-                let state = State::Flow(FlowState::Stream);
+            (Tracking::Flow(flow @ (FlowState::Replied | FlowState::Stream)), Protocol::UDP) => {
+                let lasts = match flow {
+                    FlowState::Stream => pace.stream,
+                    _ => pace.replied,
+                };
                 let deadline = match (pace.refresh, direction) {
                     (Refresh::Client, Direction::Reply) => before,
-                    _ => now.after_nanos(pace.stream),
+                    _ => now.after_nanos(lasts),
                 };
-                (state, deadline)
+                (State::Flow(*flow), deadline)
             }
             _ => return None,
         };

@@ -11,7 +11,7 @@ use crate::packet::{Headers, Transport};
 
 /// A UDP session is a stream when it goes on after an answer and is older than
 /// this (conntrack: two seconds).
-const STREAM_AFTER: Duration = Duration::from_secs(2);
+pub(super) const STREAM_AFTER: Duration = Duration::from_secs(2);
 
 /// What tracking knows of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
