@@ -31,7 +31,7 @@ impl Engine {
     pub fn expire(&mut self, now: Timestamp, out: &mut Output) {
         self.now = self.now.max(now);
         if self.now < self.quiet_until {
-            return self.sessions.awaken(self.now);
+            return self.sessions.keep_up(self.now);
         }
         self.tell_parameters(out);
         loop {
@@ -68,7 +68,7 @@ impl Engine {
                     out.made.extend(told);
                 }
             } else if until == self.now {
-                self.sessions.awaken(self.now);
+                self.sessions.keep_up(self.now);
                 self.quiet_until = self.quiet();
                 return;
             }

@@ -252,7 +252,7 @@ impl Engine {
         out: &mut Output,
         why: &mut impl Observer,
     ) -> Judgement {
-        self.sessions.awaken(now);
+        self.sessions.keep_up(now);
         let decision = self.decide(now, arrival, frame, why);
         let judgement = decision.judgement;
         self.counters.count(&judgement);

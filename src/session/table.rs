@@ -198,8 +198,9 @@ impl Sessions {
         self.mappings.fetch_notes()
     }
 
-    /// What has rested long enough by `now` may be had again.
-    pub fn awaken(&mut self, now: Timestamp) {
+    /// Time has come to `now`: what has rested long enough may be had again.
+    pub fn keep_up(&mut self, now: Timestamp) {
+        self.wheel.keep_up(now);
         self.mappings.awaken(now);
     }
 

@@ -155,10 +155,19 @@ impl<K: Ord + Copy> Wheel<K> {
                 }
                 _ => {
                     // Nothing lies between: all buckets are as right as before.
-                    self.reached = self.reached.max(tick(now));
+                    self.keep_up(now);
                     return None;
                 }
             }
+        }
+    }
+
+    /// Time has come to `now`, and nothing was due on the way: what is armed from here
+    /// on is placed as seen from there. Does nothing where something may be.
+    #[inline]
+    pub(super) fn keep_up(&mut self, now: Timestamp) {
+        if self.nearest().is_none_or(|(_, start)| start > tick(now)) {
+            self.reached = self.reached.max(tick(now));
         }
     }
 
