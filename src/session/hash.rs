@@ -3,7 +3,7 @@
 //!
 //! Tables hash by a polynomial modulo 2^61 - 1 (Carter and Wegman, "Universal classes of
 //! hash functions", 1979): one multiplication for each word, and no two keys of so many
-//! words collide more often than one in 2^61 for each word. Choices that are to look
+//! words collide more often than one in 2^60 for each word. Choices that are to look
 //! random are drawn by SipHash-1-3: who sees some of them learns nothing of the others.
 
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -48,7 +48,8 @@ impl BuildHasher for TupleHash {
         TableHasher {
             base,
             last: mixed(self.key.1) | 1,
-            sum: 0,
+            // Not nought: words of nought in front count, too.
+            sum: 1,
         }
     }
 }

@@ -21,6 +21,7 @@ mod index;
 mod key;
 mod lifetime;
 mod limits;
+mod line;
 mod lists;
 mod mappings;
 mod note;

@@ -6,9 +6,9 @@
 use super::index::Entry;
 use super::key::Narrow;
 use super::lifetime::{Lifetimes, Refresh};
+use super::line::Tracking;
 use super::prefetch::prefetch;
 use super::state::{FlowState, Handle, SessionId, State, TcpState};
-use super::store::Tracking;
 use super::table::Sessions;
 use super::tcp::Heard;
 use super::tracker::STREAM_AFTER;
