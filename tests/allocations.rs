@@ -161,24 +161,9 @@ fn packets_together_allocate_nothing() {
         tcp(server, public).syn().seq(4999).ack(1000).window(60_000),
     );
     gate.passes(LAN, tcp(client, server).seq(1000).ack(5000).window(60_000));
-    let bytes = [
-        (
-            LAN,
-            tcp(client, server)
-                .seq(1000)
-                .ack(5000)
-                .window(60_000)
-                .bytes(),
-        ),
-        (
-            WAN,
-            tcp(server, public)
-                .seq(5000)
-                .ack(1000)
-                .window(60_000)
-                .bytes(),
-        ),
-    ];
+    let theirs = tcp(server, public).seq(5000).ack(1000).window(60_000);
+    let ours = tcp(client, server).seq(1000).ack(5000).window(60_000);
+    let bytes = [(WAN, theirs.bytes()), (LAN, ours.bytes())];
     let waiting = |n: usize| Waiting {
         at: gate.now,
         arrival: bytes[n % 2].0,

@@ -1,9 +1,11 @@
 //! Packets together: what they will need of memory is asked for early, and so is there
 //! when each is looked at. The answers are those of one packet after the other.
 
-use super::swing::Known;
+use super::swing::Glance;
 use super::{Arrival, Engine, Judgement, Observer, Output};
 use crate::net::Timestamp;
+use crate::packet::Checksum;
+use crate::session::Beginning;
 
 /// How many packets are looked ahead at.
 const AHEAD: usize = 32;
@@ -21,31 +23,85 @@ pub struct Waiting {
 
 impl Engine {
     /// Packets in the order in which they came, each as by [`packet`](Self::packet).
-    /// What comes of each is told to `done` before the next one's turn, with what the
-    /// engine gives back besides, which `done` takes or lets go.
+    /// What comes of each is told to `done`, in this order, with what the engine gives
+    /// back besides, which `done` takes or lets go.
     pub fn packets(
         &mut self,
         batch: &mut [Waiting],
         out: &mut Output,
         why: &mut impl Observer,
-        mut done: impl FnMut(&mut Waiting, Judgement, &mut Output),
+        mut done: impl FnMut(&mut Waiting, &Judgement, &mut Output),
     ) {
         for batch in batch.chunks_mut(AHEAD) {
-            let mut known: [Option<Known>; AHEAD] = [None; AHEAD];
-            for (known, waiting) in known.iter_mut().zip(&*batch) {
-                *known = self.glance(waiting.arrival, &waiting.frame);
-                if let Some(known) = known {
-                    self.sessions.fetch_index(known.hash);
+            let mut glances = [Glance::NONE; AHEAD];
+            if !why.listens() {
+                self.look_ahead(batch, &mut glances);
+            }
+            let mut judged = [Judgement::PENDING; AHEAD];
+            let (mut batch, mut glances) = (batch, &glances[..]);
+            while !batch.is_empty() {
+                let swung = self.swing_along(batch, glances, &mut judged);
+                let (before, rest) = batch.split_at_mut(swung);
+                for (waiting, judgement) in before.iter_mut().zip(&judged) {
+                    out.checksum = waiting.arrival.checksum;
+                    done(waiting, judgement, out);
                 }
+                out.checksum = Checksum::Complete;
+                glances = glances.get(swung..).unwrap_or_default();
+                let Some((waiting, rest)) = rest.split_first_mut() else {
+                    break;
+                };
+                if let Some((glance, others)) = glances.split_first() {
+                    self.one(waiting, glance, out, why, &mut done);
+                    glances = others;
+                }
+                batch = rest;
             }
-            for known in known.iter_mut().flatten() {
-                known.likely = self.sessions.fetch_likely(known.hash);
+        }
+    }
+
+    /// One that something else has to be done for.
+    fn one(
+        &mut self,
+        waiting: &mut Waiting,
+        glance: &Glance,
+        out: &mut Output,
+        why: &mut impl Observer,
+        done: &mut impl FnMut(&mut Waiting, &Judgement, &mut Output),
+    ) {
+        // Else it was tried already.
+        let something_is_due = self.now.max(waiting.at) >= self.quiet_until;
+        let (arrival, now) = (waiting.arrival, self.time(waiting.at, out));
+        let swung = match something_is_due && glance.hash.is_some() {
+            true => self.swing(now, &mut waiting.frame, glance),
+            false => None,
+        };
+        let judgement = match swung {
+            Some(judgement) => {
+                out.checksum = arrival.checksum;
+                judgement
             }
-            for (waiting, known) in batch.iter_mut().zip(&known) {
-                let Waiting { at, arrival, frame } = waiting;
-                let judgement = self.one(*at, *arrival, frame, known.as_ref(), out, why);
-                done(waiting, judgement, out);
-                out.clear();
+            None => self.whole_way(now, arrival, &mut waiting.frame, out, why),
+        };
+        done(waiting, &judgement, out);
+        out.clear();
+    }
+
+    /// Looks at packets, and has brought near where their sessions are.
+    #[inline(never)]
+    fn look_ahead(&self, batch: &[Waiting], glances: &mut [Glance; AHEAD]) {
+        let mut beginnings: [Option<Beginning<'_>>; AHEAD] = [None; AHEAD];
+        for ((glance, beginning), waiting) in glances.iter_mut().zip(&mut beginnings).zip(batch) {
+            self.glance(waiting.arrival, &waiting.frame, glance);
+            if let Some(hash) = glance.hash {
+                *beginning = self.sessions.fetch_beginning(hash);
+            }
+        }
+        for (glance, beginning) in glances.iter_mut().zip(beginnings) {
+            if let Some(beginning) = beginning {
+                glance.likely = self
+                    .sessions
+                    .fetch_likely(beginning, glance.hash.unwrap_or(0));
             }
         }
     }

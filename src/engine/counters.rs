@@ -18,6 +18,7 @@ pub struct Counters {
     evicted: [u64; Standing::ALL.len()],
     withheld: [u64; AnswerKind::ALL.len()],
     not_opened: [u64; NotOpened::CHECKS.len()],
+    /// Those forwarded as their session's; they are not among `reasons`.
     in_full_swing: u64,
 }
 
@@ -66,10 +67,6 @@ impl Counters {
     #[inline]
     pub(super) fn count_in_full_swing(&mut self) {
         self.in_full_swing += 1;
-        let row = self.reasons.get_mut(Reason::Session as usize);
-        if let Some([forwarded, ..]) = row {
-            *forwarded += 1;
-        }
     }
 
     /// Counts the pieces of a datagram that was given up. Each was counted as
@@ -148,11 +145,15 @@ impl Counters {
             .iter()
             .zip(&self.reasons)
             .flat_map(|(reason, row)| {
-                let cells = Verdict::NAMES
-                    .iter()
-                    .zip(row)
-                    .filter(|(_, count)| **count > 0);
-                cells.map(move |(verdict, count)| (*verdict, *reason, *count))
+                let cells = Verdict::NAMES.iter().zip(row).map(|(verdict, count)| {
+                    let forwarded = Verdict::NAMES.first() == Some(verdict);
+                    let besides = match *reason == Reason::Session && forwarded {
+                        true => self.in_full_swing,
+                        false => 0,
+                    };
+                    (*verdict, *reason, *count + besides)
+                });
+                cells.filter(|(_, _, count)| *count > 0)
             })
     }
 

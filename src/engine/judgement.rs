@@ -91,3 +91,16 @@ pub struct Judgement {
     /// What made it invalid, where a rule has judged it all the same.
     pub check: Option<Reason>,
 }
+
+impl Judgement {
+    /// In place of one that is still to come.
+    pub(super) const PENDING: Self = Self {
+        verdict: Verdict::Drop,
+        ct: CtState::Untracked,
+        reason: Reason::Session,
+        rule: None,
+        session: None,
+        state: None,
+        check: None,
+    };
+}

@@ -56,7 +56,7 @@ use self::decide::Plan;
 use self::fragments::Fragments;
 use self::rates::Limiter;
 use self::shortage::Alarms;
-use self::swing::Known;
+use self::swing::Glance;
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
 use crate::packet::Checksum;
@@ -207,33 +207,28 @@ impl Engine {
         out: &mut Output,
         why: &mut impl Observer,
     ) -> Judgement {
-        let known = self.glance(arrival, frame);
-        self.one(now, arrival, frame, known.as_ref(), out, why)
-    }
-
-    /// One packet, of which something may be known already.
-    #[inline]
-    fn one(
-        &mut self,
-        now: Timestamp,
-        arrival: Arrival,
-        frame: &mut Vec<u8>,
-        known: Option<&Known>,
-        out: &mut Output,
-        why: &mut impl Observer,
-    ) -> Judgement {
-        self.now = self.now.max(now);
-        let now = self.now;
-        if now >= self.quiet_until {
-            self.catch_up(out);
-        }
-        if let Some(known) = known
-            && !why.listens()
-            && let Some(judgement) = self.swing(now, arrival, frame, known, out)
-        {
-            return judgement;
+        let now = self.time(now, out);
+        if !why.listens() {
+            let mut glance = Glance::NONE;
+            self.glance_alone(arrival, frame, &mut glance);
+            if glance.hash.is_some()
+                && let Some(judgement) = self.swing(now, frame, &glance)
+            {
+                out.checksum = arrival.checksum;
+                return judgement;
+            }
         }
         self.whole_way(now, arrival, frame, out, why)
+    }
+
+    /// Time has come to `now`, and what is due happens.
+    #[inline]
+    fn time(&mut self, now: Timestamp, out: &mut Output) -> Timestamp {
+        self.now = self.now.max(now);
+        if self.now >= self.quiet_until {
+            self.catch_up(out);
+        }
+        self.now
     }
 
     #[cold]

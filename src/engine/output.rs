@@ -141,10 +141,19 @@ pub struct Output {
 
 impl Output {
     /// Forgets everything but the memory.
+    #[inline]
     pub fn clear(&mut self) {
+        // Most packets produce nothing.
+        if !(self.more.is_empty() && self.made.is_empty() && self.events.is_empty()) {
+            self.clear_all();
+        }
+        self.checksum = Checksum::Complete;
+    }
+
+    #[cold]
+    fn clear_all(&mut self) {
         self.more.clear();
         self.made.clear();
         self.events.clear();
-        self.checksum = Checksum::Complete;
     }
 }

@@ -14,7 +14,7 @@ impl Sum {
     #[must_use]
     pub fn over(self, bytes: &[u8]) -> Self {
         // In the network's order again.
-        self.add_u16(u16::from_be(folded(over(bytes))))
+        self.add_u16(folded(over(bytes)).swap_bytes())
     }
 
     /// Adds a 16 bit number.
@@ -106,43 +106,61 @@ pub(super) fn added(one: u64, other: u64) -> u64 {
     sum + u64::from(carry)
 }
 
-/// The sum of octets that begin at an even place, in the machine's byte order: its
-/// fold is that of the network's order with its two octets swapped (RFC 1071 section
-/// 2 B).
-#[inline]
+/// The sum of octets that begin at an even place, the first of each word taken for its
+/// lowest: its fold is that of the network's order with its two octets swapped (RFC 1071
+/// section 2 B).
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
 pub(super) fn over(bytes: &[u8]) -> u64 {
-    let (lines, rest) = bytes.as_chunks::<32>();
+    let (lines, mut rest) = bytes.as_chunks::<32>();
     let mut sum = 0;
     for line in lines {
-        let (words, _) = line.as_chunks::<8>();
-        for word in words {
-            sum = added(sum, u64::from_ne_bytes(*word));
-        }
+        sum = plus_words(sum, line);
     }
-    let (words, rest) = rest.as_chunks::<8>();
+    // Not in a loop: there is at most one of each.
+    if let Some((words, more)) = rest.split_first_chunk::<16>() {
+        (sum, rest) = (plus_words(sum, words), more);
+    }
+    if let Some((word, more)) = rest.split_first_chunk::<8>() {
+        (sum, rest) = (added(sum, u64::from_le_bytes(*word)), more);
+    }
+    if let Some((word, more)) = rest.split_first_chunk::<4>() {
+        (sum, rest) = (added(sum, u64::from(u32::from_le_bytes(*word))), more);
+    }
+    match rest.is_empty() {
+        true => sum,
+        false => added(sum, of_few(rest)),
+    }
+}
+
+/// The sum of less than four octets.
+#[inline(never)]
+fn of_few(octets: &[u8]) -> u64 {
+    match *octets {
+        [a, b, c] => u64::from(u32::from_le_bytes([a, b, c, 0])),
+        [a, b] => u64::from(u16::from_le_bytes([a, b])),
+        [a] => u64::from(a),
+        _ => 0,
+    }
+}
+
+/// A sum and all the words of eight octets.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+fn plus_words(mut sum: u64, octets: &[u8]) -> u64 {
+    let (words, _) = octets.as_chunks::<8>();
     for word in words {
-        sum = added(sum, u64::from_ne_bytes(*word));
+        sum = added(sum, u64::from_le_bytes(*word));
     }
-    let (words, rest) = rest.as_chunks::<4>();
-    if let [word] = words {
-        sum = added(sum, u64::from(u32::from_ne_bytes(*word)));
-    }
-    match *rest {
-        [a, b, c] => added(sum, u64::from(u32::from_ne_bytes([a, b, c, 0]))),
-        [a, b] => added(sum, u64::from(u16::from_ne_bytes([a, b]))),
-        [a] => added(sum, u64::from(u16::from_ne_bytes([a, 0]))),
-        _ => sum,
-    }
+    sum
 }
 
 /// A sum in 16 bits, carries added back: the upper half of a number and the same
 /// with its halves exchanged is both halves and their carry.
 #[inline]
 pub(super) fn folded(sum: u64) -> u16 {
-    let [a, b, c, d, ..] = sum.wrapping_add(sum.rotate_left(32)).to_be_bytes();
-    let sum = u32::from_be_bytes([a, b, c, d]);
-    let [a, b, ..] = sum.wrapping_add(sum.rotate_left(16)).to_be_bytes();
-    u16::from_be_bytes([a, b])
+    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, e
 pub use icmp_error::{quoted, translate_error};
 pub use options::broken_option;
 pub use parse::{BadPacket, Checksum, Fragment, Headers, Quoted, Transport};
-pub use plain::{Leaving, Plain, PlainOptions, PlainSegment};
+pub use plain::{Addresses, Leaving, Plain, PlainOptions, PlainSegment};
 pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
     Renumber, complete_checksum, decrement_ttl, lower_mss, renumber, repair_checksums,

@@ -1,39 +1,68 @@
-//! A packet as nearly all are: IPv4 without options, whole, TCP or UDP. It is read at
-//! fixed offsets and changed in one step, checksums included.
+//! A packet as nearly all are: TCP or UDP, in one piece, over IPv4 without options or
+//! IPv6 without extension headers. It is read at fixed offsets and changed in one step,
+//! checksums included.
 //!
 //! What is not of this kind is read by [`Headers`](super::Headers); of what is, both
 //! say the same, and change the same bytes.
+//!
+//! Addresses and ports stay as their octets stand in the packet, the first octet the
+//! lowest of a number: they are compared, hashed, summed and written so, and never
+//! turned.
 
 use super::checksum::{added, folded, over};
 use super::parse::Checksum;
-use crate::net::{Protocol, SeqNumber, TcpFlags};
+use crate::net::{Family, Protocol, SeqNumber, TcpFlags};
 
-const IP_HEADER: usize = 20;
+const V4_HEADER: usize = 20;
+const V6_HEADER: usize = 40;
 const UDP_HEADER: usize = 8;
 /// Version 4, five words of header.
-const PLAIN: u8 = 0x45;
-/// More pieces follow, or this one is not the first.
-const IS_PIECE: u16 = 0x3fff;
+const V4: u8 = 0x45;
+/// Version 6, and the upper half of the traffic class.
+const V6: u8 = 0x60;
+/// Of the first eight octets of an IPv4 header: version and length, and whether it is a
+/// piece of something or more pieces follow.
+const SHAPE_OF_V4: u64 = u64::from_le_bytes([0xff, 0, 0, 0, 0, 0, 0x3f, 0xff]);
+/// Those of a packet in one piece without options.
+const SHAPE_V4: u64 = u64::from_le_bytes([V4, 0, 0, 0, 0, 0, 0, 0]);
+/// What one off the time to live does to a sum: it stands in the lower octet of its
+/// word, and `!n + (n - 1)` is the same for all.
+const ONE_LESS: u64 = 0xfffe;
 
-/// An IPv4 packet of TCP or UDP without IP options, which came in one piece.
+/// What addresses do to a sum that stay as they are: `!n + n`, the other nought.
+const NO_CHANGE: u64 = u64::MAX;
+
+/// What is read of a TCP or UDP packet without IP options or extension headers, which
+/// came in one piece. Its addresses are left where they stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plain {
-    /// Source and destination address, the source in the upper half.
-    pub addresses: u64,
-    /// The ports likewise.
-    pub ports: u32,
-    /// All its octets: those of the frame.
-    pub length: u16,
-    /// The time to live.
-    pub ttl: u8,
+    /// Which IP it is.
+    pub family: Family,
     /// TCP or UDP.
     pub protocol: Protocol,
-    /// What else a TCP header says; of UDP nothing.
-    pub segment: PlainSegment,
+    /// The time to live; IPv6's hop limit.
+    pub ttl: u8,
+    /// Octets of the transport's header.
+    pub header: u8,
+    /// All its octets: those of the frame.
+    pub length: u16,
+    /// Source and destination port, the source in the lower half, each with its first
+    /// octet the lower.
+    pub ports: u32,
+}
+
+/// Source and destination address, in the order in which they stand in a packet; the
+/// first octet of each word is its lowest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Addresses {
+    /// IPv4's: the source in the lower half.
+    V4(u64),
+    /// IPv6's: the source in the first two words.
+    V6([u64; 4]),
 }
 
 /// What the header of a TCP segment says besides its ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlainSegment {
     /// Sequence number of the first octet.
     pub seq: SeqNumber,
@@ -43,8 +72,6 @@ pub struct PlainSegment {
     pub window: u16,
     /// The flags.
     pub flags: TcpFlags,
-    /// Octets of the header.
-    pub header: u8,
 }
 
 /// The options of a TCP segment, where they are such as most have.
@@ -59,93 +86,122 @@ pub enum PlainOptions {
 /// Addresses and ports with which a plain packet leaves, as it has them itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leaving {
-    /// Source and destination address, the source in the upper half.
-    pub addresses: u64,
-    /// The ports likewise.
+    /// Both addresses.
+    pub addresses: Addresses,
+    /// Both ports.
     pub ports: u32,
 }
 
 impl Plain {
+    /// What there is before anything is read.
+    pub(crate) const UNREAD: Self = Self {
+        family: Family::V4,
+        protocol: Protocol(0),
+        ttl: 0,
+        header: 0,
+        length: 0,
+        ports: 0,
+    };
+
     /// Reads a packet; `None` where it is not of this kind, whatever else it is.
-    // Else it is written once here and copied by its caller, which has to wait for it.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    #[inline]
     #[must_use]
     pub fn read(frame: &[u8]) -> Option<Self> {
-        let (ip, transport) = frame.split_first_chunk::<IP_HEADER>()?;
-        let [
-            PLAIN,
-            _,
-            l0,
-            l1,
-            _,
-            _,
-            f0,
-            f1,
-            ttl,
-            protocol,
-            _,
-            _,
-            addresses @ ..,
-        ] = *ip
-        else {
-            return None;
-        };
-        let length = u16::from_be_bytes([l0, l1]);
-        if usize::from(length) != frame.len() || u16::from_be_bytes([f0, f1]) & IS_PIECE != 0 {
+        let mut plain = Self::UNREAD;
+        plain.read_as(Self::family_of(frame)?, frame)?;
+        Some(plain)
+    }
+
+    /// Which family a packet is of, if it may be of this kind.
+    #[inline]
+    #[must_use]
+    pub fn family_of(frame: &[u8]) -> Option<Family> {
+        match *frame.first()? {
+            V4 => Some(Family::V4),
+            first if first & 0xf0 == V6 => Some(Family::V6),
+            _ => None,
+        }
+    }
+
+    /// Reads a packet of this family, where it is kept: whoever copies what was just
+    /// written has to wait for it. `None`: it is not of this kind.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(crate) fn read_as(&mut self, family: Family, frame: &[u8]) -> Option<()> {
+        match family {
+            Family::V4 => self.read_v4(frame),
+            Family::V6 => self.read_v6(frame),
+        }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    fn read_v4(&mut self, frame: &[u8]) -> Option<()> {
+        let (ip, transport) = frame.split_first_chunk::<V4_HEADER>()?;
+        let [first, second, _] = words_of_v4(ip);
+        // Octets 2 and 3 of the header.
+        let length = ((first >> 16) as u16).swap_bytes();
+        if first & SHAPE_OF_V4 != SHAPE_V4 || usize::from(length) != frame.len() {
             return None;
         }
-        let (ports, segment) = match Protocol(protocol) {
-            Protocol::TCP => {
-                let header = transport.first_chunk::<20>()?;
-                let [
-                    a,
-                    b,
-                    c,
-                    d,
-                    s0,
-                    s1,
-                    s2,
-                    s3,
-                    k0,
-                    k1,
-                    k2,
-                    k3,
-                    offset,
-                    flags,
-                    w0,
-                    w1,
-                    ..,
-                ] = *header;
-                let header = (offset >> 4) * 4;
-                if header < 20 || usize::from(header) > transport.len() {
-                    return None;
-                }
-                let segment = PlainSegment {
-                    seq: SeqNumber(u32::from_be_bytes([s0, s1, s2, s3])),
-                    ack: SeqNumber(u32::from_be_bytes([k0, k1, k2, k3])),
-                    window: u16::from_be_bytes([w0, w1]),
-                    flags: TcpFlags(flags),
-                    header,
-                };
-                ([a, b, c, d], segment)
-            }
-            Protocol::UDP => {
-                let [a, b, c, d, u0, u1, _, _] = *transport.first_chunk::<UDP_HEADER>()?;
-                if usize::from(u16::from_be_bytes([u0, u1])) != transport.len() {
-                    return None;
-                }
-                ([a, b, c, d], PlainSegment::default())
-            }
-            _ => return None,
-        };
-        Some(Self {
-            addresses: u64::from_be_bytes(addresses),
-            ports: u32::from_be_bytes(ports),
+        let [ttl, protocol, ..] = second.to_le_bytes();
+        let header = header_of(Protocol(protocol), transport)?;
+        let ports = u32::from_le_bytes(*transport.first_chunk::<4>()?);
+        *self = Self {
+            family: Family::V4,
+            ports,
             length,
             ttl,
             protocol: Protocol(protocol),
-            segment,
+            header,
+        };
+        Some(())
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    fn read_v6(&mut self, frame: &[u8]) -> Option<()> {
+        let (ip, transport) = frame.split_first_chunk::<V6_HEADER>()?;
+        let [_, _, _, _, l0, l1, next_header, hop_limit, ..] = ip;
+        if usize::from(u16::from_be_bytes([*l0, *l1])) != transport.len() {
+            return None;
+        }
+        let header = header_of(Protocol(*next_header), transport)?;
+        let ports = u32::from_le_bytes(*transport.first_chunk::<4>()?);
+        *self = Self {
+            family: Family::V6,
+            ports,
+            length: u16::try_from(frame.len()).ok()?,
+            ttl: *hop_limit,
+            protocol: Protocol(*next_header),
+            header,
+        };
+        Some(())
+    }
+
+    /// Octets of the IP header.
+    #[inline]
+    fn ip_header(&self) -> u8 {
+        match self.family {
+            Family::V4 => 20,
+            Family::V6 => 40,
+        }
+    }
+
+    /// Both addresses, as they stand in the packet that it was read of.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    #[must_use]
+    pub fn addresses(&self, frame: &[u8]) -> Option<Addresses> {
+        Some(match self.family {
+            Family::V4 => {
+                let [_, _, addresses] = words_of_v4(frame.first_chunk::<V4_HEADER>()?);
+                Addresses::V4(addresses)
+            }
+            Family::V6 => {
+                let (_, addresses) = frame.first_chunk::<V6_HEADER>()?.split_last_chunk::<32>()?;
+                Addresses::V6(words_of(addresses))
+            }
         })
     }
 
@@ -153,123 +209,243 @@ impl Plain {
     #[inline]
     #[must_use]
     pub fn payload(&self) -> u32 {
-        u32::from(self.length).saturating_sub(20 + u32::from(self.segment.header))
+        let headers = u32::from(self.ip_header()) + u32::from(self.header);
+        u32::from(self.length).saturating_sub(headers)
+    }
+
+    /// What the header of a TCP segment says.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    #[must_use]
+    pub fn segment(&self, frame: &[u8]) -> Option<PlainSegment> {
+        let header = match self.family {
+            Family::V4 => frame
+                .first_chunk::<{ V4_HEADER + 20 }>()?
+                .last_chunk::<20>()?,
+            Family::V6 => frame
+                .first_chunk::<{ V6_HEADER + 20 }>()?
+                .last_chunk::<20>()?,
+        };
+        let [_, _, _, _, numbers @ .., _, flags, w0, w1, _, _, _, _] = header;
+        let [s0, s1, s2, s3, k0, k1, k2, k3] = *numbers;
+        Some(PlainSegment {
+            seq: SeqNumber(u32::from_be_bytes([s0, s1, s2, s3])),
+            ack: SeqNumber(u32::from_be_bytes([k0, k1, k2, k3])),
+            window: u16::from_be_bytes([*w0, *w1]),
+            flags: TcpFlags(*flags),
+        })
     }
 
     /// The options of a TCP segment; `None` where they are not such as most have.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     #[must_use]
     pub fn options(&self, frame: &[u8]) -> Option<PlainOptions> {
-        match self.segment.header {
+        match self.header {
             20 => Some(PlainOptions::None),
-            32 => match frame.get(40..52)? {
-                [1, 1, 8, 10, a, b, c, d, ..] => {
-                    Some(PlainOptions::Stamp(u32::from_be_bytes([*a, *b, *c, *d])))
+            32 => {
+                let options = usize::from(self.ip_header()) + 20;
+                match frame.get(options..)?.first_chunk::<12>()? {
+                    [1, 1, 8, 10, a, b, c, d, ..] => {
+                        Some(PlainOptions::Stamp(u32::from_be_bytes([*a, *b, *c, *d])))
+                    }
+                    _ => None,
                 }
-                _ => None,
-            },
+            }
             _ => None,
         }
     }
 
     /// Whether the checksums of the packet are right; the transport's counts only
     /// where it is complete and there is one.
-    #[inline]
+    // Else the number of octets is looked at more often than need be.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     #[must_use]
     pub fn is_intact(&self, frame: &[u8], checksum: Checksum) -> bool {
-        let Some((ip, transport)) = frame.split_first_chunk::<IP_HEADER>() else {
-            return false;
-        };
         // The addresses are in both sums.
-        let addresses = self.addresses.to_be();
-        let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = *ip;
-        let first = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
-        let second = u64::from(u32::from_ne_bytes([i, j, k, l]));
-        if folded(added(added(first, second), addresses)) != u16::MAX {
-            return false;
-        }
+        let (transport, addresses) = match self.family {
+            Family::V4 => {
+                let Some((ip, transport)) = frame.split_first_chunk::<V4_HEADER>() else {
+                    return false;
+                };
+                let [first, second, addresses] = words_of_v4(ip);
+                if folded(added(added(first, second), addresses)) != u16::MAX {
+                    return false;
+                }
+                (transport, addresses)
+            }
+            Family::V6 => {
+                let Some((ip, transport)) = frame.split_first_chunk::<V6_HEADER>() else {
+                    return false;
+                };
+                let [_, _, _, _, _, _, _, _, addresses @ ..] = ip;
+                let [a, b, c, d] = words_of(addresses);
+                (transport, added(added(a, b), added(c, d)))
+            }
+        };
         let has_none = || self.is_udp() && transport.get(6..8) == Some(&[0, 0]);
         if checksum == Checksum::Partial || has_none() {
             return true;
         }
-        let pseudo = u32::from(self.length) - 20 + u32::from(self.protocol.0);
-        // As a number of the network's byte order, wherever it may stand.
-        let pseudo = u64::from(pseudo.to_be());
+        let length = self.length.wrapping_sub(u16::from(self.ip_header()));
+        let pseudo = u64::from(length.swap_bytes()) + (u64::from(self.protocol.0) << 8);
         folded(added(over(transport), added(addresses, pseudo))) == u16::MAX
     }
 
+    #[inline]
     fn is_udp(&self) -> bool {
         self.protocol == Protocol::UDP
     }
 
     /// Sends the packet on: with these addresses and ports, one step nearer to the
-    /// end of its time. The caller has seen that it is not there yet.
-    #[inline]
+    /// end of its time. The caller has seen that it is not there yet, and that the
+    /// addresses are of its family.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub fn pass_on(&self, frame: &mut [u8], leaving: Leaving, checksum: Checksum) {
-        let Some((ip, transport)) = frame.split_first_chunk_mut::<IP_HEADER>() else {
-            return;
-        };
-        let change = changed(self.addresses, leaving.addresses);
-        let hops = |ttl: u8| u64::from(u16::from_be_bytes([ttl, self.protocol.0]));
-        let ttl = self.ttl.saturating_sub(1);
-        let [_, _, _, _, _, _, _, _, at_ttl, _, h0, h1, addresses @ ..] = ip;
-        let old = u16::from_be_bytes([*h0, *h1]);
-        let aged = (!hops(self.ttl) & 0xffff) + hops(ttl);
-        [*h0, *h1] = (!folded(u64::from(!old) + change + aged)).to_be_bytes();
-        *at_ttl = ttl;
-        *addresses = leaving.addresses.to_be_bytes();
-        if (leaving.addresses, leaving.ports) == (self.addresses, self.ports) {
-            return;
-        }
-        let place = match self.is_udp() {
-            false => {
-                let Some([a, b, c, d, _, _, _, _, _, _, _, _, _, _, _, _, s0, s1, ..]) =
-                    transport.first_chunk_mut::<20>()
-                else {
+        match leaving.addresses {
+            Addresses::V4(new) => {
+                let Some((ip, transport)) = frame.split_first_chunk_mut::<V4_HEADER>() else {
                     return;
                 };
-                [*a, *b, *c, *d] = leaving.ports.to_be_bytes();
-                [s0, s1]
-            }
-            true => {
-                let Some([a, b, c, d, _, _, s0, s1]) = transport.first_chunk_mut::<UDP_HEADER>()
-                else {
-                    return;
-                };
-                [*a, *b, *c, *d] = leaving.ports.to_be_bytes();
-                [s0, s1]
-            }
-        };
-        let [s0, s1] = place;
-        let old = u16::from_be_bytes([*s0, *s1]);
-        let new = match checksum {
-            Checksum::Partial if leaving.addresses == self.addresses => old,
-            Checksum::Partial => folded(u64::from(old) + change),
-            Checksum::Complete => {
-                let ports = changed(u64::from(self.ports), u64::from(leaving.ports));
-                let sum = !folded(u64::from(!old) + change + ports);
-                match (self.is_udp(), old, sum) {
-                    // RFC 768: nought says that there is none.
-                    (true, 0, _) => 0,
-                    (true, _, 0) => u16::MAX,
-                    _ => sum,
+                let [_, _, _, _, _, _, _, _, ttl, _, h0, h1, addresses @ ..] = ip;
+                let old = u64::from_le_bytes(*addresses);
+                let change = added(!old, new);
+                let sum = u64::from(!u16::from_le_bytes([*h0, *h1]));
+                [*h0, *h1] = (!folded(added(change, sum + ONE_LESS))).to_le_bytes();
+                *ttl = self.ttl.wrapping_sub(1);
+                *addresses = new.to_le_bytes();
+                // One question in place of two.
+                if (old ^ new) | u64::from(self.ports ^ leaving.ports) != 0 {
+                    self.pass_on_transport(transport, leaving.ports, change, checksum);
                 }
             }
+            Addresses::V6(new) => self.pass_on_v6(frame, new, leaving.ports, checksum),
+        }
+    }
+
+    fn pass_on_v6(&self, frame: &mut [u8], new: [u64; 4], ports: u32, checksum: Checksum) {
+        let Some((ip, transport)) = frame.split_first_chunk_mut::<V6_HEADER>() else {
+            return;
         };
-        [*s0, *s1] = new.to_be_bytes();
+        let [_, _, _, _, _, _, _, hop_limit, addresses @ ..] = ip;
+        *hop_limit = self.ttl.wrapping_sub(1);
+        let old = words_of(addresses);
+        let mut change = NO_CHANGE;
+        if old != new {
+            for (old, new) in old.into_iter().zip(new) {
+                change = added(change, added(!old, new));
+            }
+            let (words, _) = addresses.as_chunks_mut::<8>();
+            for (word, new) in words.iter_mut().zip(new) {
+                *word = new.to_le_bytes();
+            }
+        }
+        if old != new || ports != self.ports {
+            self.pass_on_transport(transport, ports, change, checksum);
+        }
+    }
+
+    /// `change` is what the new addresses do to a sum.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    fn pass_on_transport(&self, transport: &mut [u8], ports: u32, change: u64, checksum: Checksum) {
+        let of_ports = u64::from(!self.ports) + u64::from(ports);
+        let ports = ports.to_le_bytes();
+        let moved = |old| moved(old, change, of_ports, checksum);
+        if self.protocol == Protocol::TCP {
+            let Some(header) = transport.first_chunk_mut::<18>() else {
+                return;
+            };
+            let [a, b, c, d, _, _, _, _, _, _, _, _, _, _, _, _, sum @ ..] = header;
+            [*a, *b, *c, *d] = ports;
+            *sum = moved(*sum).to_le_bytes();
+        } else if let Some([a, b, c, d, _, _, sum @ ..]) = transport.first_chunk_mut::<UDP_HEADER>()
+        {
+            [*a, *b, *c, *d] = ports;
+            *sum = match (checksum, *sum, moved(*sum)) {
+                (Checksum::Partial, _, new) => new.to_le_bytes(),
+                // RFC 768: nought says that there is none.
+                (Checksum::Complete, [0, 0], _) => [0, 0],
+                (Checksum::Complete, _, 0) => [0xff, 0xff],
+                (Checksum::Complete, _, new) => new.to_le_bytes(),
+            };
+        }
     }
 }
 
-/// What changing these four words does to a sum (RFC 1624): both halves, since a sum of
-/// 32 bit words folds to that of their 16 bit words (RFC 1071 section 2 C).
+/// A transport's checksum after a change of addresses, and one of ports.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+fn moved(old: [u8; 2], addresses: u64, ports: u64, checksum: Checksum) -> u16 {
+    let old = u16::from_le_bytes(old);
+    match checksum {
+        Checksum::Partial if addresses == NO_CHANGE => old,
+        Checksum::Partial => folded(added(addresses, u64::from(old))),
+        Checksum::Complete => !folded(added(addresses, ports + u64::from(!old))),
+    }
+}
+
+/// How long the header of a transport is; `None` where the transport is neither TCP nor
+/// UDP, or not whole.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+fn header_of(protocol: Protocol, transport: &[u8]) -> Option<u8> {
+    match protocol {
+        Protocol::TCP => {
+            let [.., offset, _, _, _, _, _, _, _] = *transport.first_chunk::<20>()?;
+            let header = (offset >> 4) * 4;
+            if header < 20 || usize::from(header) > transport.len() {
+                return None;
+            }
+            Some(header)
+        }
+        Protocol::UDP => {
+            let [.., u0, u1, _, _] = *transport.first_chunk::<UDP_HEADER>()?;
+            if usize::from(u16::from_be_bytes([u0, u1])) != transport.len() {
+                return None;
+            }
+            Some(8)
+        }
+        _ => None,
+    }
+}
+
+/// An IPv4 header: eight octets, four, and the addresses.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+fn words_of_v4(header: &[u8; V4_HEADER]) -> [u64; 3] {
+    let (first, rest) = header.split_at(8);
+    let (second, addresses) = rest.split_at(4);
+    [
+        first
+            .first_chunk::<8>()
+            .map_or(0, |word| u64::from_le_bytes(*word)),
+        second
+            .first_chunk::<4>()
+            .map_or(0, |word| u64::from(u32::from_le_bytes(*word))),
+        addresses
+            .first_chunk::<8>()
+            .map_or(0, |word| u64::from_le_bytes(*word)),
+    ]
+}
+
+/// Both addresses of an IPv6 header.
 #[inline]
-fn changed(old: u64, new: u64) -> u64 {
-    let halves = |eight: u64| (eight >> 32) + (eight & 0xffff_ffff);
-    halves(!old) + halves(new)
+fn words_of(addresses: &[u8; 32]) -> [u64; 4] {
+    let (words, _) = addresses.as_chunks::<8>();
+    let mut all = [0; 4];
+    for (own, word) in all.iter_mut().zip(words) {
+        *own = u64::from_le_bytes(*word);
+    }
+    all
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
     use proptest::prelude::*;
 
     use super::super::{Headers, decrement_ttl, repair_checksums, translate};
@@ -279,14 +455,25 @@ mod tests {
     /// A packet that is plain but for what chance breaks.
     fn frame() -> impl Strategy<Value = Vec<u8>> {
         let rest = prop::collection::vec(any::<u8>(), 20..120);
-        let breaks = prop::option::weighted(0.2, (0usize..48, any::<u8>()));
-        (rest, any::<bool>(), any::<[u8; 12]>(), breaks, 5u8..9).prop_map(
-            |(mut transport, is_tcp, fields, breaks, words)| {
+        let breaks = prop::option::weighted(0.2, (0usize..68, any::<u8>()));
+        let is = (any::<bool>(), any::<bool>());
+        (rest, is, any::<([u8; 12], [u8; 24])>(), breaks, 5u8..9).prop_map(
+            |(mut transport, (is_tcp, is_v6), (fields, more), breaks, words)| {
                 let [tos, i0, i1, ttl, addresses @ ..] = fields;
-                let length = u16::try_from(20 + transport.len()).unwrap();
-                let [l0, l1] = length.to_be_bytes();
+                let length = u16::try_from(transport.len()).unwrap();
                 let protocol = if is_tcp { 6 } else { 17 };
-                let mut frame = vec![0x45, tos, l0, l1, i0, i1, 0x40, 0, ttl, protocol, 0, 0];
+                let mut frame = match is_v6 {
+                    true => {
+                        let [l0, l1] = length.to_be_bytes();
+                        let mut frame = vec![0x60 | tos & 15, tos, i0, i1, l0, l1, protocol, ttl];
+                        frame.extend(more);
+                        frame
+                    }
+                    false => {
+                        let [l0, l1] = (length + 20).to_be_bytes();
+                        vec![0x45, tos, l0, l1, i0, i1, 0x40, 0, ttl, protocol, 0, 0]
+                    }
+                };
                 frame.extend(addresses);
                 if is_tcp {
                     transport[12] = words << 4;
@@ -319,10 +506,10 @@ mod tests {
             };
             let headers = Headers::read(&frame, false).expect("what is plain can be read");
             if let Some(tcp) = headers.tcp() {
-                let own = plain.segment;
+                let own = plain.segment(&frame).unwrap();
                 prop_assert_eq!((own.seq, own.ack), (tcp.seq, tcp.ack));
                 prop_assert_eq!((own.window, own.flags), (tcp.window, tcp.flags));
-                prop_assert_eq!(usize::from(own.header), tcp.length);
+                prop_assert_eq!(usize::from(plain.header), tcp.length);
                 prop_assert_eq!(plain.payload() as usize, tcp.payload);
                 let options = headers.tcp_options(&frame);
                 match plain.options(&frame) {
@@ -336,8 +523,9 @@ mod tests {
             }
             prop_assert_eq!((plain.ttl, usize::from(plain.length)), (headers.ttl, headers.length));
             let tuple = headers.tuple().unwrap();
-            let ports = u32::from(tuple.source.port.0) << 16 | u32::from(tuple.destination.port.0);
-            prop_assert_eq!((plain.protocol, plain.ports), (tuple.protocol, ports));
+            let [source, destination] = [tuple.source, tuple.destination]
+                .map(|end| u32::from(end.port.0.swap_bytes()));
+            prop_assert_eq!((plain.protocol, plain.ports), (tuple.protocol, source | destination << 16));
             prop_assert_eq!(
                 plain.is_intact(&frame, Checksum::Complete),
                 headers.verify_checksums(&frame).is_ok()
@@ -352,21 +540,28 @@ mod tests {
         #[test]
         fn it_leaves_as_all_packets_do(
             frame in frame(),
-            to: (u32, u32, u16, u16),
+            to: (u128, u128, u16, u16),
             keeps: [bool; 4],
             partial: bool,
         ) {
             let Some(plain) = Plain::read(&frame) else {
                 return Ok(());
             };
+            // Whoever sends it on has seen to that.
+            prop_assume!(plain.ttl > 0);
             let mut headers = Headers::read(&frame, false).unwrap();
             let checksum = if partial { Checksum::Partial } else { Checksum::Complete };
             if partial {
                 headers = headers.with_partial_checksum();
             }
             let own = headers.tuple().unwrap();
-            let end = |own: Endpoint, bits: u32, port: u16, keeps: [bool; 2]| Endpoint::new(
-                if keeps[0] { own.address } else { std::net::Ipv4Addr::from_bits(bits.max(1)).into() },
+            // Of the least 32 bits, or of all.
+            let address = |like: IpAddr, bits: u128| match like {
+                IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from_bits(bits as u32 | 1)),
+                IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from_bits(bits)),
+            };
+            let end = |own: Endpoint, bits: u128, port: u16, keeps: [bool; 2]| Endpoint::new(
+                if keeps[0] { own.address } else { address(own.address, bits) },
                 if keeps[1] { own.port } else { Port(port.max(1)) },
             );
             let tuple = Tuple::new(
@@ -374,14 +569,19 @@ mod tests {
                 end(own.source, to.0, to.2, [keeps[0], keeps[1]]),
                 end(own.destination, to.1, to.3, [keeps[2], keeps[3]]),
             );
-            let bits = |endpoint: Endpoint| match endpoint.address {
-                std::net::IpAddr::V4(address) => address.to_bits(),
-                std::net::IpAddr::V6(_) => unreachable!(),
+            let octets = |address: IpAddr| match address {
+                IpAddr::V4(address) => address.octets().to_vec(),
+                IpAddr::V6(address) => address.octets().to_vec(),
             };
-            let leaving = Leaving {
-                addresses: u64::from(bits(tuple.source)) << 32 | u64::from(bits(tuple.destination)),
-                ports: u32::from(tuple.source.port.0) << 16 | u32::from(tuple.destination.port.0),
+            let both = [octets(tuple.source.address), octets(tuple.destination.address)].concat();
+            let word = |n: usize| u64::from_le_bytes(both[8 * n..][..8].try_into().unwrap());
+            let addresses = match both.len() {
+                8 => Addresses::V4(word(0)),
+                _ => Addresses::V6([0, 1, 2, 3].map(word)),
             };
+            let [source, destination] = [tuple.source, tuple.destination]
+                .map(|end| u32::from(end.port.0.swap_bytes()));
+            let leaving = Leaving { addresses, ports: source | destination << 16 };
             let mut ours = frame.clone();
             plain.pass_on(&mut ours, leaving, checksum);
             let mut theirs = frame.clone();
@@ -390,7 +590,7 @@ mod tests {
             prop_assert_eq!(&ours, &theirs);
             // And what was right is right.
             let left = Plain::read(&ours).unwrap();
-            if plain.is_intact(&frame, checksum) && plain.ttl > 0 {
+            if plain.is_intact(&frame, checksum) {
                 prop_assert!(left.is_intact(&ours, checksum));
             }
         }

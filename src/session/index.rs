@@ -14,6 +14,8 @@
 //! next bit of the hash (extendible hashing; Fagin, Nievergelt, Pippenger and
 //! Strong, 1979): that is all that growing costs, however many there are.
 
+use wide::u8x16;
+
 use super::shelf::Shelf;
 use crate::net::Direction;
 
@@ -40,6 +42,7 @@ impl Entry {
         self.slot << 1 | u32::from(self.direction == Direction::Reply)
     }
 
+    #[inline]
     fn unpacked(packed: u32) -> Self {
         Self {
             slot: packed >> 1,
@@ -54,7 +57,7 @@ impl Entry {
 /// A cache line: tag nought is nobody's.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
-struct Bucket {
+pub(super) struct Bucket {
     tags: [u8; WIDTH],
     beyond: u32,
     entries: [u32; WIDTH],
@@ -67,25 +70,25 @@ const EMPTY: Bucket = Bucket {
 };
 
 impl Bucket {
-    /// The places that have this tag, the first first: all are compared at once.
+    /// The first entry here that may be the one of this hash.
+    #[inline]
+    pub(super) fn likely(&self, hash: u64) -> Option<Entry> {
+        let place = self.with_tag(tag_of(hash)).next()?;
+        Some(self.entry(place))
+    }
+
+    /// The places that have this tag, the first first.
     #[inline]
     fn with_tag(&self, tag: u8) -> impl Iterator<Item = usize> + use<> {
-        const ONES: u128 = 0x0101_0101_0101_0101_0101_0101_0101_0101;
-        const SEVEN_BITS: u128 = ONES * 0x7f;
-        const USED: u128 = (1 << (8 * WIDTH)) - 1;
-        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.tags;
-        let tags = u128::from_le_bytes([a, b, c, d, e, f, g, h, i, j, k, l, 0, 0, 0, 0]);
-        let differs = tags ^ (ONES * u128::from(tag));
-        // The highest bit of each octet: whether the octet is nought.
-        let mut same =
-            !((differs & SEVEN_BITS).wrapping_add(SEVEN_BITS) | differs | SEVEN_BITS) & USED;
+        let mut same = same_octets(&self.tags, tag);
         std::iter::from_fn(move || {
-            let place = same.trailing_zeros() as usize / 8;
+            let place = same.trailing_zeros() as usize;
             same &= same.wrapping_sub(1);
             (place < WIDTH).then_some(place)
         })
     }
 
+    #[inline]
     fn entry(&self, place: usize) -> Entry {
         Entry::unpacked(self.entries.get(place).copied().unwrap_or_default())
     }
@@ -95,6 +98,15 @@ impl Bucket {
             (*own, *entry) = (tag, packed);
         }
     }
+}
+
+/// Which of the octets are this one, a bit each: all are compared at once.
+#[inline]
+fn same_octets(octets: &[u8; WIDTH], octet: u8) -> u32 {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = *octets;
+    let octets = u8x16::new([a, b, c, d, e, f, g, h, i, j, k, l, 0, 0, 0, 0]);
+    let same = octets.simd_eq(u8x16::splat(octet));
+    same.to_bitmask() & ((1 << WIDTH) - 1)
 }
 
 type Buckets = [Bucket; BUCKETS];
@@ -113,16 +125,19 @@ struct Extent {
 #[derive(Debug)]
 pub(super) struct Index {
     directory: Vec<u32>,
+    /// By how many bits of the hash the directory goes.
     depth: u32,
     segments: Shelf<Buckets, 6>,
     extents: Vec<Extent>,
 }
 
+#[inline]
 fn tag_of(hash: u64) -> u8 {
     let [.., last] = hash.to_be_bytes();
     last.max(1)
 }
 
+#[inline]
 fn bucket_of(hash: u64) -> usize {
     (hash >> 8) as usize % BUCKETS
 }
@@ -131,7 +146,7 @@ impl Index {
     pub(super) fn new() -> Self {
         Self {
             directory: Vec::new(),
-            depth: 0,
+            depth: 1,
             segments: Shelf::new(),
             extents: Vec::new(),
         }
@@ -139,16 +154,15 @@ impl Index {
 
     #[inline]
     fn segment_of(&self, hash: u64) -> Option<usize> {
-        // Two shifts, since there may be no bit at all.
-        let place = hash >> 1 >> (63 - self.depth);
+        let place = hash >> (64 - self.depth);
         self.directory
             .get(place as usize)
             .map(|segment| *segment as usize)
     }
 
-    /// The bucket where a search for this hash begins: what to have at hand early.
+    /// The bucket where a search for this hash begins.
     #[inline]
-    pub(super) fn first_line(&self, hash: u64) -> Option<&impl Sized> {
+    pub(super) fn beginning(&self, hash: u64) -> Option<&Bucket> {
         self.segments
             .get(self.segment_of(hash)?)?
             .get(bucket_of(hash))
@@ -182,7 +196,8 @@ impl Index {
     /// Adds an entry that is not there. `hash_of` gives the hash of one that is.
     pub(super) fn insert(&mut self, hash: u64, entry: Entry, hash_of: impl Fn(Entry) -> u64) {
         if self.directory.is_empty() {
-            self.directory.push(0);
+            // By one bit at least: of none there is no shift.
+            self.directory.extend([0, 0]);
             self.segments.push([EMPTY; BUCKETS]);
             self.extents.push(Extent::default());
         }

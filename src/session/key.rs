@@ -9,95 +9,106 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::{Endpoint, Port, Protocol, Tuple};
+use crate::packet::{Addresses, Plain};
 
-/// A tuple of IPv4 addresses: twelve octets, and the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Narrow {
-    /// The source address in the upper half, the destination in the lower.
-    pub(crate) addresses: u64,
-    /// The ports likewise.
-    pub(crate) ports: u32,
-    pub(crate) protocol: u8,
-}
-
-/// A tuple of IPv6 addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Wide {
-    pub(crate) source: u128,
-    pub(crate) destination: u128,
-    pub(crate) ports: u32,
-    pub(crate) protocol: u8,
-}
-
-/// A tuple, packed.
+/// A tuple, packed: as its octets stand in a packet, the first of each number the lowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Key {
-    Narrow(Narrow),
-    Wide(Wide),
+pub(crate) struct Key {
+    pub(crate) addresses: Addresses,
+    /// The source port in the lower half.
+    pub(crate) ports: u32,
+    pub(crate) protocol: u8,
 }
 
-fn ports(tuple: &Tuple) -> u32 {
-    u32::from(tuple.source.port.0) << 16 | u32::from(tuple.destination.port.0)
-}
+impl Addresses {
+    fn of(source: IpAddr, destination: IpAddr) -> Self {
+        match (source, destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                let [source, destination] = [source, destination].map(|a| a.to_bits().swap_bytes());
+                Self::V4(u64::from(source) | u64::from(destination) << 32)
+            }
+            (source, destination) => {
+                let [[a, b], [c, d]] = [source, destination].map(|address| {
+                    let bits = match address {
+                        IpAddr::V6(address) => address.to_bits(),
+                        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+                    };
+                    halves(bits.swap_bytes())
+                });
+                Self::V6([a, b, c, d])
+            }
+        }
+    }
 
-fn upper(ports: u32) -> Port {
-    Port(u16::try_from(ports >> 16).unwrap_or_default())
-}
-
-fn lower(ports: u32) -> Port {
-    Port(u16::try_from(ports & 0xffff).unwrap_or_default())
-}
-
-impl Key {
-    pub(crate) fn of(tuple: &Tuple) -> Self {
-        let (ports, protocol) = (ports(tuple), tuple.protocol.0);
-        match (tuple.source.address, tuple.destination.address) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => Self::Narrow(Narrow {
-                addresses: u64::from(source.to_bits()) << 32 | u64::from(destination.to_bits()),
-                ports,
-                protocol,
-            }),
-            (source, destination) => Self::Wide(Wide {
-                source: wide(source),
-                destination: wide(destination),
-                ports,
-                protocol,
+    fn ends(self) -> [IpAddr; 2] {
+        match self {
+            Self::V4(both) => {
+                let [source, destination] = words(both);
+                [source, destination].map(|word| Ipv4Addr::from_bits(word.swap_bytes()).into())
+            }
+            Self::V6([a, b, c, d]) => [[a, b], [c, d]].map(|[low, high]| {
+                let bits = u128::from(low) | u128::from(high) << 64;
+                Ipv6Addr::from_bits(bits.swap_bytes()).into()
             }),
         }
     }
 
-    /// The tuple that it was made of.
-    pub(crate) fn tuple(&self) -> Tuple {
-        let (source, destination, ports, protocol) = match self {
-            Self::Narrow(key) => {
-                let address = |bits| IpAddr::V4(Ipv4Addr::from_bits(bits));
-                let [a, b, c, d, e, f, g, h] = key.addresses.to_be_bytes();
-                let source = address(u32::from_be_bytes([a, b, c, d]));
-                let destination = address(u32::from_be_bytes([e, f, g, h]));
-                (source, destination, key.ports, key.protocol)
-            }
-            Self::Wide(key) => {
-                let address = |bits| IpAddr::V6(Ipv6Addr::from_bits(bits));
-                (
-                    address(key.source),
-                    address(key.destination),
-                    key.ports,
-                    key.protocol,
-                )
-            }
-        };
-        Tuple::new(
-            Protocol(protocol),
-            Endpoint::new(source, upper(ports)),
-            Endpoint::new(destination, lower(ports)),
-        )
+    /// Those of a packet that goes the other way.
+    #[inline]
+    pub(super) fn reversed(self) -> Self {
+        match self {
+            Self::V4(both) => Self::V4(both.rotate_left(32)),
+            Self::V6([a, b, c, d]) => Self::V6([c, d, a, b]),
+        }
     }
 }
 
-fn wide(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V6(address) => address.to_bits(),
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+/// The lower half and the upper half.
+fn halves(bits: u128) -> [u64; 2] {
+    // 64 bits each.
+    [bits as u64, (bits >> 64) as u64]
+}
+
+/// The lower half and the upper half.
+fn words(bits: u64) -> [u32; 2] {
+    // 32 bits each.
+    [bits as u32, (bits >> 32) as u32]
+}
+
+impl Key {
+    #[inline]
+    pub(crate) fn of(tuple: &Tuple) -> Self {
+        let [source, destination] =
+            [tuple.source, tuple.destination].map(|end| end.port.0.swap_bytes());
+        Self {
+            addresses: Addresses::of(tuple.source.address, tuple.destination.address),
+            ports: u32::from(source) | u32::from(destination) << 16,
+            protocol: tuple.protocol.0,
+        }
+    }
+
+    /// That of a packet.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(crate) fn of_plain(plain: &Plain, frame: &[u8]) -> Option<Self> {
+        Some(Self {
+            addresses: plain.addresses(frame)?,
+            ports: plain.ports,
+            protocol: plain.protocol.0,
+        })
+    }
+
+    /// The tuple that it was made of.
+    pub(crate) fn tuple(&self) -> Tuple {
+        let [source, destination] = self.addresses.ends();
+        // 16 bits each.
+        let [from, to] =
+            [self.ports as u16, (self.ports >> 16) as u16].map(|p| Port(p.swap_bytes()));
+        Tuple::new(
+            Protocol(self.protocol),
+            Endpoint::new(source, from),
+            Endpoint::new(destination, to),
+        )
     }
 }
 
@@ -123,33 +134,22 @@ impl KeyHash {
         self.of(&Key::of(tuple))
     }
 
+    #[inline]
     pub(crate) fn of(&self, key: &Key) -> u64 {
-        match key {
-            Key::Narrow(key) => self.of_narrow(key),
-            Key::Wide(key) => self.of_wide(key),
+        let rest = u64::from(key.ports) << 8 | u64::from(key.protocol);
+        match key.addresses {
+            Addresses::V4(addresses) => {
+                let [first, second, .., upper, lower] = self.secrets;
+                mixed(times(addresses, first, rest, second), upper, lower)
+            }
+            Addresses::V6(words) => self.of_wide(words, rest),
         }
     }
 
-    #[inline]
-    pub(crate) fn of_narrow(&self, key: &Narrow) -> u64 {
-        let [first, second, .., upper, lower] = self.secrets;
-        let rest = u64::from(key.ports) << 8 | u64::from(key.protocol);
-        let product = times(key.addresses, first, rest, second);
-        mixed(product, upper, lower)
-    }
-
-    pub(crate) fn of_wide(&self, key: &Wide) -> u64 {
+    fn of_wide(&self, [s0, s1, d0, d1]: [u64; 4], rest: u64) -> u64 {
         let [a, b, c, d, e, f, upper, lower] = self.secrets;
-        let halves = |bits: u128| {
-            let [first, second] = [bits >> 64, bits & u128::from(u64::MAX)];
-            // 64 bits each.
-            (first as u64, second as u64)
-        };
-        let (source, rest_of_source) = halves(key.source);
-        let (destination, rest_of_destination) = halves(key.destination);
-        let rest = u64::from(key.ports) << 8 | u64::from(key.protocol);
-        let sum = times(source, a, rest_of_source, b)
-            .wrapping_add(times(destination, c, rest_of_destination, d))
+        let sum = times(s0, a, s1, b)
+            .wrapping_add(times(d0, c, d1, d))
             .wrapping_add(times(rest, e, 0, f));
         mixed(sum, upper, lower)
     }
@@ -166,9 +166,8 @@ fn times(one: u64, secret: u64, other: u64, another: u64) -> u128 {
 fn mixed(product: u128, upper: u64, lower: u64) -> u64 {
     // The two halves.
     let (above, below) = ((product >> 64) as u64, product as u64);
-    let mut bits = (above.wrapping_mul(upper | 1)).wrapping_add(below.wrapping_mul(lower | 1));
-    bits ^= bits >> 32;
-    bits = bits.wrapping_mul(0xd6e8_feb8_6659_fd93);
+    // The higher a bit, the better: the lower ones get something of those.
+    let bits = (above.wrapping_mul(upper | 1)).wrapping_add(below.wrapping_mul(lower | 1));
     bits ^ bits >> 32
 }
 
@@ -222,14 +221,15 @@ mod tests {
         // hash, gets about as many as the others.
         let hash = KeyHash::from_seed(7);
         let mut parts = [[0u32; 256]; 2];
-        for client in 0..256u64 {
-            for port in 0..256u32 {
-                let key = Narrow {
-                    addresses: (0x0a00_0000 + client) << 32 | 0xc633_6409,
-                    ports: (40_000 + port) << 16 | 443,
-                    protocol: 6,
-                };
-                let [first, .., last] = hash.of_narrow(&key).to_be_bytes();
+        for client in 0..256u32 {
+            for port in 0..256u16 {
+                let key = Key::of(&tuple(
+                    Ipv4Addr::from_bits(0x0a00_0000 + client).into(),
+                    Ipv4Addr::from_bits(0xc633_6409).into(),
+                    (40_000 + port, 443),
+                    6,
+                ));
+                let [first, .., last] = hash.of(&key).to_be_bytes();
                 parts[0][usize::from(first)] += 1;
                 parts[1][usize::from(last)] += 1;
             }

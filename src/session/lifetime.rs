@@ -154,6 +154,7 @@ impl Pace {
 pub struct Lifetimes {
     general: Lifetime,
     others: Vec<Lifetime>,
+    pace: Pace,
     /// Of each, in order.
     paces: Vec<Pace>,
     between: Vec<Between>,
@@ -164,6 +165,7 @@ impl Lifetimes {
     #[must_use]
     pub fn new(general: Lifetime) -> Self {
         Self {
+            pace: Pace::of(&general),
             paces: vec![Pace::of(&general)],
             general,
             others: Vec::new(),
@@ -202,10 +204,8 @@ impl Lifetimes {
 
     /// What a session in full swing asks the lifetime of this number.
     #[inline]
-    pub(super) fn pace(&self, id: LifetimeId) -> Option<&Pace> {
-        self.paces
-            .get(usize::from(id.0))
-            .or_else(|| self.paces.first())
+    pub(super) fn pace(&self, id: LifetimeId) -> &Pace {
+        self.paces.get(usize::from(id.0)).unwrap_or(&self.pace)
     }
 
     /// All with their numbers; that of `[timeouts]` is the first.

@@ -10,18 +10,19 @@
 
 use super::census::Standing;
 use super::course::CourseId;
-use super::key::Narrow;
+use super::key::Key;
 use super::sctp::Association;
 use super::state::{FlowState, SessionId};
 use super::tcp::{Heard, Packed};
-use crate::net::{Direction, PerDirection, Timestamp};
-use crate::packet::Leaving;
+use super::wides::{WideId, Wides};
+use crate::net::{Direction, Family, PerDirection, Timestamp};
+use crate::packet::{Addresses, Leaving, Plain};
 
-/// A tuple of IPv4, or the ports of one of IPv6.
+/// A tuple of IPv4, or the ports of one of IPv6, as its octets stand in a packet.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PackedKey {
-    pub(super) source: u32,
-    pub(super) destination: u32,
+    /// Source and destination.
+    pub(super) addresses: [u8; 8],
     pub(super) ports: u32,
 }
 
@@ -35,14 +36,14 @@ pub(super) struct Line {
     pub(super) deadline: Timestamp,
     pub(super) course: CourseId,
     /// Where the addresses are, if they are IPv6's.
-    pub(super) wide: u32,
+    pub(super) wide: WideId,
     /// Octets and packets that passed, but for what is kept aside.
     pub(super) octets: PerDirection<u32>,
     pub(super) packets: PerDirection<u16>,
     pub(super) protocol: u8,
+    pub(super) marks: Marks,
     pub(super) heard: Heard,
     pub(super) standing: Standing,
-    pub(super) marks: Marks,
     pub(super) tracking: Tracking,
 }
 
@@ -75,6 +76,8 @@ impl Marks {
     };
     /// There is more about it than hardly any session has.
     pub(super) const RARE: u8 = 16;
+    /// There is no session any more.
+    pub(super) const OVER: u8 = 64;
 
     pub(super) fn has(self, bit: u8) -> bool {
         self.0 & bit != 0
@@ -98,37 +101,82 @@ pub(super) struct Aside {
 }
 
 impl Line {
-    #[inline]
-    pub(super) fn has(&self, direction: Direction, key: &Narrow) -> bool {
+    /// Whether it is that of a session whose packets of this direction have this key; not
+    /// asked of lines that nobody ever had.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(super) fn has(&self, direction: Direction, key: &Key, wides: &Wides) -> bool {
         let own = &self.keys[direction];
-        let [a, b, c, d, e, f, g, h] = key.addresses.to_be_bytes();
-        let source = u32::from_be_bytes([a, b, c, d]);
-        let destination = u32::from_be_bytes([e, f, g, h]);
-        // One question in place of six: nearly always the answer is yes.
-        let differs = (own.source ^ source)
-            | (own.destination ^ destination)
-            | (own.ports ^ key.ports)
-            | u32::from(self.protocol ^ key.protocol)
-            | u32::from(self.marks.0 & Marks::WIDE[direction]);
-        differs == 0 && self.id != 0
+        let is_over_or_wide = self.marks.0 & (Marks::OVER | Marks::WIDE[direction]);
+        // One question in place of many: nearly always the answer is yes.
+        let differs = u64::from(own.ports ^ key.ports) | u64::from(self.protocol ^ key.protocol);
+        match key.addresses {
+            Addresses::V4(both) => {
+                let own = u64::from_le_bytes(own.addresses);
+                (own ^ both | differs | u64::from(is_over_or_wide)) == 0
+            }
+            Addresses::V6(words) => {
+                (differs == 0 && is_over_or_wide == Marks::WIDE[direction])
+                    && wides.words(self.wide, direction) == Some(words)
+            }
+        }
     }
 
-    /// Whether both ends have been heard, nothing else is going on, and a packet of this
-    /// direction has been looked at from all sides before.
+    /// Its key in this direction.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(super) fn key(&self, direction: Direction, wides: &Wides) -> Key {
+        let own = &self.keys[direction];
+        let wide = match self.marks.has(Marks::WIDE[direction]) {
+            true => wides.words(self.wide, direction),
+            false => None,
+        };
+        let narrow = Addresses::V4(u64::from_le_bytes(own.addresses));
+        Key {
+            addresses: wide.map_or(narrow, Addresses::V6),
+            ports: own.ports,
+            protocol: self.protocol,
+        }
+    }
+
+    /// Whether packets of this direction have these addresses of IPv4, these ports and this
+    /// protocol, if there is a session, and an [IPv4](Self::swings) one.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(super) fn may_have(&self, direction: Direction, addresses: u64, plain: &Plain) -> bool {
+        let own = &self.keys[direction];
+        let differs = (u64::from_le_bytes(own.addresses) ^ addresses)
+            | u64::from(own.ports ^ plain.ports)
+            | u64::from(self.protocol ^ plain.protocol.0);
+        differs == 0
+    }
+
+    /// Whether there is a session of this family in which nothing but talking is going on,
+    /// and a packet of this direction has been looked at from all sides before.
     #[inline]
-    pub(super) fn swings(&self, direction: Direction) -> bool {
+    pub(super) fn swings(&self, direction: Direction, family: Family) -> bool {
         let wide = Marks::WIDE.original | Marks::WIDE.reply;
-        let asked = Marks::BUSY | wide | Marks::KNOWN[direction];
-        self.heard != Heard::OneEnd && self.marks.0 & asked == Marks::KNOWN[direction]
+        let known = Marks::KNOWN[direction];
+        let asked = Marks::BUSY | Marks::OVER | wide | known;
+        let due = match family {
+            Family::V4 => known,
+            Family::V6 => known | wide,
+        };
+        self.marks.0 & asked == due
     }
 
-    /// With which addresses and ports a packet leaves: the other direction's, the other
-    /// way round.
-    #[inline]
-    pub(super) fn leaving(&self, direction: Direction) -> Leaving {
+    /// With which addresses and ports a packet of this family leaves: the other
+    /// direction's, the other way round. The session [is of it](Self::swings).
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(super) fn leaving(&self, direction: Direction, family: Family, wides: &Wides) -> Leaving {
         let other = &self.keys[!direction];
+        let addresses = match family {
+            Family::V4 => Addresses::V4(u64::from_le_bytes(other.addresses)),
+            Family::V6 => Addresses::V6(wides.words(self.wide, !direction).unwrap_or_default()),
+        };
         Leaving {
-            addresses: u64::from(other.destination) << 32 | u64::from(other.source),
+            addresses: addresses.reversed(),
             ports: other.ports.rotate_left(16),
         }
     }
@@ -150,24 +198,18 @@ impl Line {
         &self.tracking
     }
 
-    pub(super) fn narrow(&self, direction: Direction) -> Narrow {
-        let own = &self.keys[direction];
-        Narrow {
-            addresses: u64::from(own.source) << 32 | u64::from(own.destination),
-            ports: own.ports,
-            protocol: self.protocol,
-        }
-    }
-
     /// Counts a packet of so many octets. Gives what has to be carried, now and then.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub(super) fn count(&mut self, direction: Direction, octets: usize) -> Option<Carried> {
         // No packet is longer than 2^32 octets.
         let octets = u32::try_from(octets).unwrap_or(u32::MAX);
-        let (sum, octets) = self.octets[direction].overflowing_add(octets);
-        self.octets[direction] = sum;
-        let (sum, packets) = self.packets[direction].overflowing_add(1);
-        self.packets[direction] = sum;
+        // Both looked for once: which direction it is, nobody can guess.
+        let (all_octets, all_packets) = (&mut self.octets[direction], &mut self.packets[direction]);
+        let (sum, octets) = all_octets.overflowing_add(octets);
+        *all_octets = sum;
+        let (sum, packets) = all_packets.overflowing_add(1);
+        *all_packets = sum;
         (octets || packets).then(|| Carried {
             octets: u32::from(octets),
             packets: u32::from(packets),

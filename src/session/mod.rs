@@ -40,6 +40,7 @@ mod tcp;
 mod timeouts;
 mod tracker;
 mod wheel;
+mod wides;
 
 pub use accounts::Tally;
 pub use bindings::Binding;
@@ -57,7 +58,7 @@ pub use record::{Counter, Origin, Session, Update};
 pub use room::Newcomer;
 pub use sctp::Association;
 pub use state::{FlowState, Handle, SctpState, SessionId, State, TcpState};
-pub(crate) use swing::{Passing, Place};
+pub(crate) use swing::{Beginning, Found, Passing, Place};
 pub use table::Sessions;
 pub use tcp::{Connection, Heard, Life, PickUp, Resets, TcpChecks, Windows};
 pub use timeouts::Timeouts;

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use super::census::Standing;
 use super::course::{Course, Courses};
 use super::hash::TupleHash;
-use super::key::{Key, Wide};
+use super::key::Key;
 use super::line::{Aside, Carried, Line, Marks, PackedKey, Tracking};
 use super::probing::Probing;
 use super::record::{Counter, Session, Update};
@@ -17,7 +17,9 @@ use super::shelf::Shelf;
 use super::state::SessionId;
 use super::tcp::{Packed, PassedSyn};
 use super::tracker::Tracked;
+use super::wides::{Wide, WideId, Wides};
 use crate::net::{Direction, PerDirection, Timestamp};
+use crate::packet::Addresses;
 
 /// What hardly any session has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,8 +29,13 @@ struct Rare {
     passed_syn: Option<PassedSyn>,
 }
 
-/// Both tuples of an IPv6 session.
-type WideKeys = PerDirection<(u128, u128)>;
+/// A session's line, whether or not a session is there, with what belongs to it.
+pub(super) struct Opened<'a> {
+    pub(super) line: &'a mut Line,
+    pub(super) course: &'a Course,
+    pub(super) wides: &'a Wides,
+    pub(super) asides: &'a Shelf<Aside, 12>,
+}
 
 /// All sessions by their slots.
 #[derive(Debug)]
@@ -36,8 +43,7 @@ pub(super) struct Store {
     lines: Shelf<Line, 12>,
     asides: Shelf<Aside, 12>,
     free: Vec<u32>,
-    wides: Shelf<WideKeys, 12>,
-    free_wides: Vec<u32>,
+    wides: Wides,
     rare: HashMap<u32, Rare, TupleHash>,
     courses: Courses,
     length: usize,
@@ -49,8 +55,7 @@ impl Store {
             lines: Shelf::new(),
             asides: Shelf::new(),
             free: Vec::new(),
-            wides: Shelf::new(),
-            free_wides: Vec::new(),
+            wides: Wides::new(),
             rare: HashMap::with_hasher(hash),
             courses: Courses::new(hash),
             length: 0,
@@ -73,20 +78,16 @@ impl Store {
         self.lines.get(slot as usize).filter(|line| line.id != 0)
     }
 
-    /// When a session began.
-    pub(super) fn began(&self, slot: u32) -> Option<Timestamp> {
-        Some(self.asides.get(slot as usize)?.began)
-    }
-
-    /// The line of a session, to be changed, with its course.
+    /// The line in a slot, to be changed, with what belongs to it.
     #[inline]
-    pub(super) fn line_mut(&mut self, slot: u32) -> Option<(&mut Line, &Course)> {
-        let line = self
-            .lines
-            .get_mut(slot as usize)
-            .filter(|line| line.id != 0)?;
-        let course = self.courses.get(line.course)?;
-        Some((line, course))
+    pub(super) fn open(&mut self, slot: u32) -> Option<Opened<'_>> {
+        let line = self.lines.get_mut(slot as usize)?;
+        Some(Opened {
+            course: self.courses.get(line.course)?,
+            line,
+            wides: &self.wides,
+            asides: &self.asides,
+        })
     }
 
     /// Adds what the low counters of a line could not hold.
@@ -105,35 +106,13 @@ impl Store {
     /// Whether the session in this slot has this key.
     #[inline]
     pub(super) fn has(&self, slot: u32, direction: Direction, key: &Key) -> bool {
-        let Some(line) = self.lines.get(slot as usize) else {
-            return false;
-        };
-        match key {
-            Key::Narrow(key) => line.has(direction, key),
-            Key::Wide(_) => line.id != 0 && self.key_of(line, direction) == *key,
-        }
+        let line = self.lines.get(slot as usize);
+        line.is_some_and(|line| line.has(direction, key, &self.wides))
     }
 
     /// The key of a session in this direction.
     pub(super) fn key(&self, slot: u32, direction: Direction) -> Option<Key> {
-        Some(self.key_of(self.line(slot)?, direction))
-    }
-
-    fn key_of(&self, line: &Line, direction: Direction) -> Key {
-        let narrow = line.narrow(direction);
-        let addresses = match line.marks.has(Marks::WIDE[direction]) {
-            true => self.wides.get(line.wide as usize),
-            false => None,
-        };
-        match addresses.map(|both| both[direction]) {
-            None => Key::Narrow(narrow),
-            Some((source, destination)) => Key::Wide(Wide {
-                source,
-                destination,
-                ports: narrow.ports,
-                protocol: narrow.protocol,
-            }),
-        }
+        Some(self.line(slot)?.key(direction, &self.wides))
     }
 
     /// All slots that have a session.
@@ -151,8 +130,8 @@ impl Store {
             false => Rare::default(),
         };
         let tuples = PerDirection {
-            original: self.key_of(line, Direction::Original).tuple(),
-            reply: self.key_of(line, Direction::Reply).tuple(),
+            original: line.key(Direction::Original, &self.wides).tuple(),
+            reply: line.key(Direction::Reply, &self.wides).tuple(),
         };
         let counter = |direction| Counter {
             packets: u64::from(aside.packets[direction]) << 16 | u64::from(line.packets[direction]),
@@ -186,31 +165,22 @@ impl Store {
             reply: Key::of(&origin.tuples.reply),
         };
         let mut marks = Marks::default();
-        let mut wides = WideKeys::default();
-        let mut packed = PerDirection::default();
+        let mut wides = Wide::default();
+        let mut packed = PerDirection::<PackedKey>::default();
         for direction in Direction::BOTH {
-            packed[direction] = match &keys[direction] {
-                Key::Narrow(key) => {
-                    let [a, b, c, d, e, f, g, h] = key.addresses.to_be_bytes();
-                    PackedKey {
-                        source: u32::from_be_bytes([a, b, c, d]),
-                        destination: u32::from_be_bytes([e, f, g, h]),
-                        ports: key.ports,
-                    }
-                }
-                Key::Wide(key) => {
+            let key = &keys[direction];
+            packed[direction].ports = key.ports;
+            match key.addresses {
+                Addresses::V4(addresses) => packed[direction].addresses = addresses.to_le_bytes(),
+                Addresses::V6(words) => {
                     marks.set(Marks::WIDE[direction]);
-                    wides[direction] = (key.source, key.destination);
-                    PackedKey {
-                        ports: key.ports,
-                        ..PackedKey::default()
-                    }
+                    wides.0[direction] = words;
                 }
-            };
+            }
         }
         let wide = match marks == Marks::default() {
-            true => 0,
-            false => self.keep_wide(wides),
+            true => WideId::default(),
+            false => self.wides.keep(wides),
         };
         let (tracking, passed_syn) = tracking(&session.tracked);
         let line = Line {
@@ -261,18 +231,6 @@ impl Store {
         slot
     }
 
-    fn keep_wide(&mut self, keys: WideKeys) -> u32 {
-        match self.free_wides.pop() {
-            Some(place) => {
-                if let Some(own) = self.wides.get_mut(place as usize) {
-                    *own = keys;
-                }
-                place
-            }
-            None => u32::try_from(self.wides.push(keys)).unwrap_or(u32::MAX),
-        }
-    }
-
     fn set_rare(&mut self, slot: u32, rare: Rare) {
         let Some(line) = self.lines.get_mut(slot as usize) else {
             return;
@@ -296,8 +254,10 @@ impl Store {
         self.set_rare(slot, Rare::default());
         let line = self.lines.get_mut(slot as usize)?;
         line.id = 0;
+        line.keys = PerDirection::default();
+        line.marks.set(Marks::OVER);
         if line.marks.has(Marks::WIDE.original | Marks::WIDE.reply) {
-            self.free_wides.push(line.wide);
+            self.wides.release(line.wide);
         }
         self.free.push(slot);
         self.length -= 1;

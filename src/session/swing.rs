@@ -3,17 +3,18 @@
 //! compared and changed. What is not as expected changes nothing here, and takes the way
 //! of all other packets, where it is looked at again from the beginning.
 
-use super::index::Entry;
-use super::key::Narrow;
+use super::index::{Bucket, Entry};
+use super::key::Key;
 use super::lifetime::{Lifetimes, Refresh};
 use super::line::Tracking;
 use super::prefetch::prefetch;
 use super::state::{FlowState, Handle, SessionId, State, TcpState};
+use super::store::Opened;
 use super::table::Sessions;
 use super::tcp::Heard;
 use super::tracker::STREAM_AFTER;
 use crate::net::{Direction, Protocol, Timestamp, ZoneId};
-use crate::packet::{Leaving, Plain};
+use crate::packet::{Addresses, Leaving, Plain};
 
 /// A packet that may be of a session in full swing.
 #[derive(Debug, Clone, Copy)]
@@ -43,130 +44,134 @@ pub(crate) struct PassedOn {
     pub(crate) sooner: Option<Timestamp>,
 }
 
-/// Where a packet's session is: it holds as long as the table says so itself.
+/// Where a packet's session is likely to be: its key says whether it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place(Entry);
 
-impl Narrow {
-    fn of_plain(plain: &Plain) -> Self {
-        Self {
-            addresses: plain.addresses,
-            ports: plain.ports,
-            protocol: plain.protocol.0,
-        }
-    }
-}
+/// Where a packet's session is, for as long as nothing changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found(Entry);
+
+/// Where a search of the index begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beginning<'a>(&'a Bucket);
 
 impl Sessions {
     /// The hash of a packet's tuple.
     #[inline]
-    pub(crate) fn hash_of(&self, plain: &Plain) -> u64 {
-        self.hash.of_narrow(&Narrow::of_plain(plain))
+    pub(crate) fn hash_of(&self, plain: &Plain, frame: &[u8]) -> Option<u64> {
+        Some(self.hash.of(&Key::of_plain(plain, frame)?))
     }
 
-    /// Has the part of the index brought near that this hash leads to.
+    /// Where the search for a hash begins, which is brought near.
     #[inline]
-    pub(crate) fn fetch_index(&self, hash: u64) {
-        if let Some(line) = self.index.first_line(hash) {
-            prefetch(line);
-        }
+    pub(crate) fn fetch_beginning(&self, hash: u64) -> Option<Beginning<'_>> {
+        let bucket = self.index.beginning(hash)?;
+        prefetch(bucket);
+        Some(Beginning(bucket))
     }
 
     /// Where the session of this hash is likely to be, which is brought near.
     #[inline]
-    pub(crate) fn fetch_likely(&self, hash: u64) -> Option<Place> {
-        let likely = self.index.find(hash, |_| true)?;
+    pub(crate) fn fetch_likely(&self, beginning: Beginning<'_>, hash: u64) -> Option<Place> {
+        let likely = beginning.0.likely(hash)?;
         let line = self.store.line_at(likely.slot)?;
         prefetch(line);
         prefetch(line.second());
         Some(Place(likely))
     }
 
-    /// Where the session of a packet is.
+    /// Where the session of this hash is likely to be.
     #[inline]
-    fn place_of(&self, key: &Narrow, hash: u64, likely: Option<Place>) -> Option<Entry> {
-        let is_it = |entry: Entry| {
-            let line = self.store.line_at(entry.slot);
-            line.is_some_and(|line| line.has(entry.direction, key))
+    pub(crate) fn likely(&self, hash: u64) -> Option<Place> {
+        self.index.beginning(hash)?.likely(hash).map(Place)
+    }
+
+    /// The session of this packet of IPv4, if it is where it is likely to be and
+    /// [swings](Line::swings).
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(crate) fn at(&self, Place(entry): Place, plain: &Plain, frame: &[u8]) -> Option<Found> {
+        let Addresses::V4(addresses) = plain.addresses(frame)? else {
+            return None;
         };
-        match likely {
-            Some(Place(entry)) if is_it(entry) => Some(entry),
-            _ => self.found(key, hash),
-        }
+        let line = self.store.line_at(entry.slot)?;
+        let may_be_it = line.may_have(entry.direction, addresses, plain);
+        may_be_it.then_some(Found(entry))
     }
 
-    /// Whether a packet of a UDP session changes nothing about what kind of session it
-    /// is: a stream stays one, and what is young does not become one yet.
-    #[inline]
-    fn stays(&self, slot: u32, now: Timestamp) -> bool {
-        let is_stream = self
-            .store
-            .line(slot)
-            .is_some_and(|line| matches!(line.tracking, Tracking::Flow(FlowState::Stream)));
-        let began = || self.store.began(slot);
-        is_stream || began().is_some_and(|began| now.since(began) <= STREAM_AFTER)
+    /// The session of this packet, whose hash this is, wherever it is.
+    pub(crate) fn elsewhere(&self, hash: u64, plain: &Plain, frame: &[u8]) -> Option<Found> {
+        let key = Key::of_plain(plain, frame)?;
+        let is_it = |entry: Entry| self.store.has(entry.slot, entry.direction, &key);
+        self.index.find(hash, is_it).map(Found)
     }
 
-    #[inline(never)]
-    fn found(&self, key: &Narrow, hash: u64) -> Option<Entry> {
-        self.index.find(hash, |entry| {
-            let line = self.store.line_at(entry.slot);
-            line.is_some_and(|line| line.has(entry.direction, key))
-        })
-    }
-
-    /// Moves a session in full swing on with its packet, whose hash this is. `None`,
-    /// and nothing changed: the packet is not what was expected. `fits` says whether it
-    /// may leave by a zone as it is.
-    #[inline]
+    /// Moves a session in full swing on with its packet. `None`, and nothing changed: the
+    /// packet is not what was expected. `fits` says whether it may leave by a zone as it
+    /// is.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub(crate) fn swing(
         &mut self,
-        (hash, likely): (u64, Option<Place>),
+        Found(Entry { slot, direction }): Found,
         passing: &Passing<'_>,
         fits: impl Fn(ZoneId) -> bool,
     ) -> Option<PassedOn> {
         let Passing { plain, now, .. } = *passing;
-        let Entry { slot, direction } = self.place_of(&Narrow::of_plain(plain), hash, likely)?;
-        if plain.protocol == Protocol::UDP && !self.stays(slot, now) {
-            return None;
-        }
-        let (line, course) = self.store.line_mut(slot)?;
-        if !line.swings(direction)
-            || course.alg.is_some()
+        let Opened {
+            line,
+            course,
+            wides,
+            asides,
+        } = self.store.open(slot)?;
+        let egress = course.egress[direction];
+        if !line.swings(direction, plain.family)
             || course.egress[!direction] != passing.zone
-            || !fits(course.egress[direction])
+            || !fits(egress)
         {
             return None;
         }
-        let pace = passing.lifetimes.pace(course.lifetime)?;
-        let before = line.deadline;
-        let (state, deadline) = match (&mut line.tracking, plain.protocol) {
-            (Tracking::Tcp(packed), Protocol::TCP) if line.heard == Heard::Assured => {
-                let options = plain.options(passing.frame)?;
-                let life = packed.swing(direction, &plain.segment, plain.payload(), options)?;
-                let state = State::Tcp(TcpState::Established);
-                (state, now.after_nanos(pace.established(life)))
+        let pace = passing.lifetimes.pace(course.lifetime);
+        let (state, deadline) = if plain.protocol == Protocol::TCP {
+            let Tracking::Tcp(packed) = &mut line.tracking else {
+                return None;
+            };
+            if line.heard != Heard::Assured {
+                return None;
             }
-            (Tracking::Flow(flow @ (FlowState::Replied | FlowState::Stream)), Protocol::UDP) => {
-                let lasts = match flow {
-                    FlowState::Stream => pace.stream,
-                    _ => pace.replied,
-                };
-                let deadline = match (pace.refresh, direction) {
-                    (Refresh::Client, Direction::Reply) => before,
-                    _ => now.after_nanos(lasts),
-                };
-                (State::Flow(*flow), deadline)
-            }
-            _ => return None,
+            let segment = plain.segment(passing.frame)?;
+            let options = plain.options(passing.frame)?;
+            let life = packed.swing(direction, &segment, plain.payload(), options)?;
+            let state = State::Tcp(TcpState::Established);
+            (state, now.after_nanos(pace.established(life)))
+        } else {
+            let Tracking::Flow(flow) = &line.tracking else {
+                return None;
+            };
+            let lasts = match flow {
+                FlowState::Stream => pace.stream,
+                // Too young for a stream still, or it would become one.
+                FlowState::Replied
+                    if now.since(asides.get(slot as usize)?.began) <= STREAM_AFTER =>
+                {
+                    pace.replied
+                }
+                FlowState::Replied | FlowState::Unreplied => return None,
+            };
+            let deadline = match (pace.refresh, direction) {
+                (Refresh::Client, Direction::Reply) => line.deadline,
+                _ => now.after_nanos(lasts),
+            };
+            (State::Flow(*flow), deadline)
         };
-        line.deadline = deadline;
+        let before = std::mem::replace(&mut line.deadline, deadline);
         let passed = PassedOn {
             session: line.number(),
             rule: course.rule,
             state,
-            egress: course.egress[direction],
-            leaving: line.leaving(direction),
+            egress,
+            leaving: line.leaving(direction, plain.family, wides),
             sooner: (deadline < before).then_some(deadline),
         };
         if let Some(carried) = line.count(direction, usize::from(plain.length)) {
@@ -182,9 +187,10 @@ impl Sessions {
     /// be such as may pass there. Where that is the zone that answers leave by, those
     /// that follow need not be asked again.
     pub(crate) fn vouch(&mut self, handle: Handle, direction: Direction, zone: ZoneId) {
-        if let Some((line, course)) = self.store.line_mut(handle.slot)
+        if let Some(Opened { line, course, .. }) = self.store.open(handle.slot)
             && line.number() == handle.id
             && course.egress[!direction] == zone
+            && course.alg.is_none()
         {
             line.vouch(direction);
         }

@@ -17,9 +17,9 @@ use super::packets::{Packet, tcp, udp};
 const RULES: &str = r#"
 version = 1
 [zones]
-lan = { tun = "lan0", net = ["10.0.0.0/24"], address = "10.0.0.1", mtu = 1400 }
-dmz = { tun = "dmz0", net = ["10.0.9.0/24"], address = "10.0.9.1" }
-wan = { tun = "wan0", net = ["0.0.0.0/0"], address = "203.0.113.2" }
+lan = { tun = "lan0", net = ["10.0.0.0/24", "2001:db8:10::/64"], address = "10.0.0.1", mtu = 1400 }
+dmz = { tun = "dmz0", net = ["10.0.9.0/24", "2001:db8:9::/64"], address = "10.0.9.1" }
+wan = { tun = "wan0", net = ["0.0.0.0/0", "::/0"], address = ["203.0.113.2", "2001:db8:2::2"] }
 [services]
 calls = { udp = 5004 }
 ftp = { tcp = 21, alg = "ftp" }
@@ -60,7 +60,7 @@ struct Pair {
     ends: [[&'static str; 2]; 2],
 }
 
-const PAIRS: [Pair; 4] = [
+const PAIRS: [Pair; 6] = [
     Pair {
         zones: [0, 2],
         ends: [
@@ -81,6 +81,21 @@ const PAIRS: [Pair; 4] = [
         ends: [
             ["198.51.100.9:51000", "203.0.113.2:8080"],
             ["10.0.9.21:80", "198.51.100.9:51000"],
+        ],
+    },
+    Pair {
+        zones: [0, 2],
+        ends: [
+            ["[2001:db8:10::7]:51000", "[2001:db8:c::9]:80"],
+            ["[2001:db8:c::9]:80", "[2001:db8:2::2]:51000"],
+        ],
+    },
+    // Not translated.
+    Pair {
+        zones: [0, 1],
+        ends: [
+            ["[2001:db8:10::8]:51000", "[2001:db8:9::21]:5004"],
+            ["[2001:db8:9::21]:5004", "[2001:db8:10::8]:51000"],
         ],
     },
     // Read by an ALG.
@@ -259,8 +274,8 @@ impl Observer for Listener {
 /// What came of a packet, all of it.
 type Outcome = (Judgement, Vec<u8>, String);
 
-fn outcome(judgement: Judgement, frame: &[u8], out: &Output) -> Outcome {
-    (judgement, frame.to_vec(), format!("{out:?}"))
+fn outcome(judgement: &Judgement, frame: &[u8], out: &Output) -> Outcome {
+    (*judgement, frame.to_vec(), format!("{out:?}"))
 }
 
 fn one_by_one(engine: &mut Engine, all: &[Waiting], why: &mut impl Observer) -> Vec<Outcome> {
@@ -268,7 +283,7 @@ fn one_by_one(engine: &mut Engine, all: &[Waiting], why: &mut impl Observer) -> 
         let mut frame = waiting.frame.clone();
         let mut out = Output::default();
         let judgement = engine.packet(waiting.at, waiting.arrival, &mut frame, &mut out, why);
-        outcome(judgement, &frame, &out)
+        outcome(&judgement, &frame, &out)
     };
     all.iter().map(one).collect()
 }
@@ -323,9 +338,19 @@ proptest! {
 
 #[test]
 fn a_conversation_gets_into_full_swing() {
+    converse(0, 20);
+}
+
+#[test]
+fn so_does_one_over_ipv6() {
+    converse(3, 40);
+}
+
+/// The two of this pair go on for long. `header`: octets of their IP header.
+fn converse(pair: usize, header: u64) {
     let mut ends = Ends::default();
     let opens = Said {
-        pair: 0,
+        pair,
         from: 0,
         what: What::Opens,
         off: [0, 0],
@@ -361,5 +386,6 @@ fn a_conversation_gets_into_full_swing() {
     // More than the low counters of the table hold.
     assert_eq!(session.counters.original.packets, 100_002);
     assert_eq!(session.counters.reply.packets, 100_001);
-    assert_eq!(session.counters.reply.bytes, 52 + 100_000 * (20 + 32 + 10));
+    let (opening, others) = (header + 32, 100_000 * (header + 32 + 10));
+    assert_eq!(session.counters.reply.bytes, opening + others);
 }

