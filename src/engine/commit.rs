@@ -365,7 +365,7 @@ impl Engine {
             }),
             Admission::Expected(..) => {}
         }
-        let handle = self.sessions.insert(origin, now, &first);
+        let handle = self.sessions.insert(&origin, now, &first);
         if let Admission::Expected(_, parent) = by
             && let Some(parent) = self.controls.get_mut(&parent.id())
         {

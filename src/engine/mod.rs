@@ -49,8 +49,6 @@ pub use unsolicited::{Holding, Unanswered, UnsolicitedSyn};
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
 use self::control::Control;
 use self::decide::Plan;
 use self::fragments::Fragments;
@@ -60,7 +58,7 @@ use self::swing::Known;
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
 use crate::packet::Checksum;
-use crate::session::{Session, SessionId, Sessions, TupleHash};
+use crate::session::{GrowingMap, Session, SessionId, Sessions, TupleHash};
 
 /// How an engine is set up besides its policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -120,7 +118,7 @@ pub struct Engine {
     options: Options,
     hash: TupleHash,
     sessions: Sessions,
-    controls: HashMap<SessionId, Control, TupleHash>,
+    controls: GrowingMap<SessionId, Control>,
     fragments: Fragments,
     held_syns: HeldSyns,
     limiter: Limiter,
@@ -157,7 +155,7 @@ impl Engine {
             options,
             hash,
             sessions,
-            controls: HashMap::with_hasher(hash),
+            controls: GrowingMap::new(hash),
             fragments: Fragments::new(hash),
             held_syns: HeldSyns::new(hash),
             limiter: Limiter::new(hash),

@@ -25,6 +25,18 @@ pub(super) struct PackedKey {
     pub(super) ports: u32,
 }
 
+impl PackedKey {
+    #[inline]
+    pub(super) fn of(key: &Narrow) -> Self {
+        let [a, b, c, d, e, f, g, h] = key.addresses.to_be_bytes();
+        Self {
+            source: u32::from_be_bytes([a, b, c, d]),
+            destination: u32::from_be_bytes([e, f, g, h]),
+            ports: key.ports,
+        }
+    }
+}
+
 /// Two cache lines.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]

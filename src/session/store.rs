@@ -4,15 +4,14 @@
 //! sessions of a kind have in common is their [`Course`]. Outside of this room a
 //! session is a [`Session`], made anew whenever one is asked for.
 
-use hashbrown::HashMap;
-
 use super::census::Standing;
 use super::course::{Course, Courses};
+use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
 use super::key::{Key, Wide};
 use super::line::{Aside, Carried, Line, Marks, PackedKey, Tracking};
 use super::probing::Probing;
-use super::record::{Counter, Session, Update};
+use super::record::{Counter, Origin, Session, Update};
 use super::shelf::Shelf;
 use super::state::SessionId;
 use super::tcp::{Packed, PassedSyn};
@@ -27,6 +26,18 @@ struct Rare {
     passed_syn: Option<PassedSyn>,
 }
 
+/// A session as it begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun<'a> {
+    pub(super) id: SessionId,
+    pub(super) origin: &'a Origin,
+    pub(super) keys: &'a PerDirection<Key>,
+    pub(super) now: Timestamp,
+    /// What its first packet does to it.
+    pub(super) first: &'a Update,
+    pub(super) standing: Standing,
+}
+
 /// Both tuples of an IPv6 session.
 type WideKeys = PerDirection<(u128, u128)>;
 
@@ -38,7 +49,7 @@ pub(super) struct Store {
     free: Vec<u32>,
     wides: Shelf<WideKeys, 12>,
     free_wides: Vec<u32>,
-    rare: HashMap<u32, Rare, TupleHash>,
+    rare: GrowingMap<u32, Rare>,
     courses: Courses,
     length: usize,
 }
@@ -51,7 +62,7 @@ impl Store {
             free: Vec::new(),
             wides: Shelf::new(),
             free_wides: Vec::new(),
-            rare: HashMap::with_hasher(hash),
+            rare: GrowingMap::new(hash),
             courses: Courses::new(hash),
             length: 0,
         }
@@ -178,28 +189,37 @@ impl Store {
         })
     }
 
-    /// Keeps a session that nothing has passed of yet; gives its slot.
-    pub(super) fn insert(&mut self, session: &Session) -> u32 {
-        let origin = &session.origin;
-        let keys = PerDirection {
-            original: Key::of(&origin.tuples.original),
-            reply: Key::of(&origin.tuples.reply),
+    /// Keeps a session that begins with its first packet; gives its slot.
+    pub(super) fn insert(&mut self, begun: &Begun<'_>) -> u32 {
+        let Begun {
+            id,
+            origin,
+            keys,
+            now,
+            first,
+            standing,
+        } = *begun;
+        let (tracking, passed_syn) = tracking(&first.tracked);
+        let mut line = Line {
+            keys: PerDirection::default(),
+            id: id.0,
+            deadline: first.deadline,
+            course: self.courses.number(origin),
+            wide: 0,
+            octets: PerDirection::default(),
+            packets: PerDirection::default(),
+            protocol: origin.tuples.original.protocol.0,
+            heard: first.heard,
+            standing,
+            marks: Marks::default(),
+            tracking,
         };
-        let mut marks = Marks::default();
         let mut wides = WideKeys::default();
-        let mut packed = PerDirection::default();
         for direction in Direction::BOTH {
-            packed[direction] = match &keys[direction] {
-                Key::Narrow(key) => {
-                    let [a, b, c, d, e, f, g, h] = key.addresses.to_be_bytes();
-                    PackedKey {
-                        source: u32::from_be_bytes([a, b, c, d]),
-                        destination: u32::from_be_bytes([e, f, g, h]),
-                        ports: key.ports,
-                    }
-                }
+            line.keys[direction] = match &keys[direction] {
+                Key::Narrow(key) => PackedKey::of(key),
                 Key::Wide(key) => {
-                    marks.set(Marks::WIDE[direction]);
+                    line.marks.set(Marks::WIDE[direction]);
                     wides[direction] = (key.source, key.destination);
                     PackedKey {
                         ports: key.ports,
@@ -208,57 +228,45 @@ impl Store {
                 }
             };
         }
-        let wide = match marks == Marks::default() {
-            true => 0,
-            false => self.keep_wide(wides),
-        };
-        let (tracking, passed_syn) = tracking(&session.tracked);
-        let line = Line {
-            keys: packed,
-            id: session.id.0,
-            deadline: session.deadline,
-            course: self.courses.number(origin),
-            wide,
-            octets: PerDirection::default(),
-            packets: PerDirection::default(),
-            protocol: origin.tuples.original.protocol.0,
-            heard: session.heard,
-            standing: session.standing,
-            marks,
-            tracking,
-        };
-        let aside = Aside {
-            began: session.began,
+        if line.marks != Marks::default() {
+            line.wide = self.keep_wide(wides);
+        }
+        let mut aside = Aside {
+            began: now,
             octets: PerDirection::default(),
             packets: PerDirection::default(),
         };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                let places = (
-                    self.lines.get_mut(slot as usize),
-                    self.asides.get_mut(slot as usize),
-                );
-                if let (Some(own), Some(beside)) = places {
-                    (*own, *beside) = (line, aside);
-                }
-                slot
-            }
-            None => {
-                self.asides.push(aside);
-                // The index counts slots in 31 bits.
-                u32::try_from(self.lines.push(line)).unwrap_or(u32::MAX)
-            }
-        };
+        if let Some(carried) = line.count(first.direction, first.bytes) {
+            aside.carry(first.direction, carried);
+        }
+        let slot = self.place(line, aside);
         self.length += 1;
-        self.set_rare(
-            slot,
-            Rare {
+        if origin.parent.is_some() || passed_syn.is_some() {
+            let rare = Rare {
                 parent: origin.parent,
-                probing: session.probing,
+                probing: None,
                 passed_syn,
-            },
-        );
+            };
+            self.set_rare(slot, rare);
+        }
         slot
+    }
+
+    /// Puts a line where there is none.
+    fn place(&mut self, line: Line, aside: Aside) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            let places = (
+                self.lines.get_mut(slot as usize),
+                self.asides.get_mut(slot as usize),
+            );
+            if let (Some(own), Some(beside)) = places {
+                (*own, *beside) = (line, aside);
+            }
+            return slot;
+        }
+        self.asides.push(aside);
+        // The index counts slots in 31 bits.
+        u32::try_from(self.lines.push(line)).unwrap_or(u32::MAX)
     }
 
     fn keep_wide(&mut self, keys: WideKeys) -> u32 {

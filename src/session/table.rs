@@ -13,7 +13,7 @@ use super::note::Note;
 use super::probing::Probing;
 use super::record::{Origin, Session, Update};
 use super::state::{Handle, SessionId};
-use super::store::Store;
+use super::store::{Begun, Store};
 use super::wheel::Wheel;
 use crate::net::{Direction, PerDirection, Rate, Terms, Timestamp, Tuple};
 
@@ -141,7 +141,7 @@ impl Sessions {
     /// Stores a session that begins at `now` with a packet that does `first` to
     /// it. The caller has seen that neither
     /// of its tuples [is taken](Self::is_taken).
-    pub fn insert(&mut self, origin: Origin, now: Timestamp, first: &Update) -> Handle {
+    pub fn insert(&mut self, origin: &Origin, now: Timestamp, first: &Update) -> Handle {
         debug_assert!(
             Direction::BOTH
                 .iter()
@@ -151,34 +151,36 @@ impl Sessions {
         let id = self.next_id();
         self.last_id = id.0;
         let standing = Standing::of(first.tracked.state(), first.heard);
-        let slot = self.store.insert(&Session {
+        let keys = PerDirection {
+            original: Key::of(&origin.tuples.original),
+            reply: Key::of(&origin.tuples.reply),
+        };
+        let slot = self.store.insert(&Begun {
             id,
             origin,
-            tracked: first.tracked,
-            heard: first.heard,
-            began: now,
-            deadline: first.deadline,
-            probing: None,
-            counters: PerDirection::default(),
+            keys: &keys,
+            now,
+            first,
             standing,
         });
+        for direction in Direction::BOTH {
+            self.enter_index(&keys[direction], Entry { slot, direction });
+        }
+        self.wheel.arm(slot, id, first.deadline);
+        self.census.enter(slot, standing, origin);
+        self.mappings.enter(origin, now, On::Session);
+        Handle { id, slot }
+    }
+
+    fn enter_index(&mut self, key: &Key, entry: Entry) {
         let Self {
             store, index, hash, ..
         } = self;
-        for direction in Direction::BOTH {
-            let hash_of = |entry: Entry| {
-                let key = store.key(entry.slot, entry.direction);
-                key.map_or(0, |key| hash.of(&key))
-            };
-            let entry = Entry { slot, direction };
-            index.insert(hash.of(&Key::of(&origin.tuples[direction])), entry, hash_of);
-        }
-        let handle = Handle { id, slot };
-        self.wheel.arm(slot, id, first.deadline);
-        self.census.enter(slot, standing, &origin);
-        self.mappings.enter(&origin, now, On::Session);
-        self.update(handle, first);
-        handle
+        let hash_of = |entry: Entry| {
+            let key = store.key(entry.slot, entry.direction);
+            key.map_or(0, |key| hash.of(&key))
+        };
+        index.insert(hash.of(key), entry, hash_of);
     }
 
     /// Holds what a session claims of public endpoints before it is
@@ -376,7 +378,7 @@ mod tests {
 
     fn begin(table: &mut Sessions, port: u16, deadline: u64) -> Handle {
         table.insert(
-            origin(port),
+            &origin(port),
             at(0),
             &packet(Direction::Original, at(deadline)),
         )

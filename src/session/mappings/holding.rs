@@ -1,12 +1,10 @@
 //! Sessions take the public endpoints that they claim, and let go of them.
 
-use hashbrown::hash_map::Entry;
-
 use super::super::accounts::{Public, add, take};
 use super::super::blocks::Lease;
 use super::super::note::Change;
-use super::super::port_map::PortMap;
 use super::super::record::Origin;
+use super::public_address::PublicAddress;
 use super::resting::Rest;
 use super::{Behaviour, Claim, Held, Holder, Mapping, Mappings, On, Permission};
 use crate::net::{Direction, RowId, Terms, Timestamp, ZoneId};
@@ -51,7 +49,7 @@ impl Mappings {
                 && end == Direction::Original
             {
                 let contact = (held.public, behaviour.filtering.far(held.far));
-                take(&mut self.contacts, contact);
+                take(&mut self.contacts, &contact);
             }
             let row = claim.row();
             if let Some(row) = row.filter(|_| on == On::Session) {
@@ -92,20 +90,30 @@ impl Mappings {
     }
 
     pub(super) fn share(&mut self, held: &Held) {
-        match self.public.entry(held.public) {
-            Entry::Vacant(entry) => {
-                entry.insert(Holder::Shared(1));
-                self.take_port(held.public);
+        match self.public.get_mut(&held.public) {
+            Some(Holder::Mapped(mapping)) => mapping.holders += 1,
+            Some(Holder::Resting) => {
+                self.public.remove(&held.public);
+                self.at_rest -= 1;
+                self.free_port(held.public);
+                self.share_port(held.public);
             }
-            Entry::Occupied(mut entry) => match entry.get_mut() {
-                Holder::Shared(holders) => *holders += 1,
-                Holder::Mapped(mapping) => mapping.holders += 1,
-                Holder::Resting => {
-                    entry.insert(Holder::Shared(1));
-                    self.at_rest -= 1;
-                }
-            },
+            None => self.share_port(held.public),
         }
+    }
+
+    /// One session more shares a public endpoint that is nobody's own.
+    fn share_port(&mut self, (protocol, public): Public) {
+        let share = |address: &mut PublicAddress| {
+            let is_first = address.share(public.port.0) == 1;
+            if is_first {
+                address.take(public.port.0);
+            }
+            is_first
+        };
+        let place = (protocol, public.address);
+        let is_first = self.addresses.change(place, PublicAddress::new, share);
+        self.shared += usize::from(is_first);
     }
 
     /// Whether the mapping is a new one.
@@ -138,27 +146,26 @@ impl Mappings {
             row,
             holders: 1,
         };
-        let is_new = match self.public.entry(held.public) {
-            Entry::Vacant(entry) => {
-                entry.insert(Holder::Mapped(begun));
+        let is_shared = self.is_shared(held.public);
+        let is_new = match self.public.get_mut(&held.public) {
+            Some(Holder::Mapped(mapping)) => {
+                mapping.holders += 1;
+                false
+            }
+            Some(holder @ Holder::Resting) => {
+                *holder = Holder::Mapped(begun);
+                self.at_rest -= 1;
+                true
+            }
+            None if is_shared => {
+                self.share_port(held.public);
+                false
+            }
+            None => {
+                self.public.insert(held.public, Holder::Mapped(begun));
                 self.take_port(held.public);
                 true
             }
-            Entry::Occupied(mut entry) => match entry.get_mut() {
-                Holder::Mapped(mapping) => {
-                    mapping.holders += 1;
-                    false
-                }
-                Holder::Shared(holders) => {
-                    *holders += 1;
-                    false
-                }
-                Holder::Resting => {
-                    entry.insert(Holder::Mapped(begun));
-                    self.at_rest -= 1;
-                    true
-                }
-            },
         };
         if is_new {
             if self.counts(row) {
@@ -176,43 +183,52 @@ impl Mappings {
 
     /// Whether nobody has it any more.
     pub(super) fn let_go(&mut self, held: &Held, at: Timestamp) -> bool {
-        let Entry::Occupied(mut entry) = self.public.entry(held.public) else {
-            debug_assert!(false, "a public endpoint that nobody took");
-            return false;
-        };
-        let holders = match entry.get_mut() {
-            Holder::Shared(holders) => holders,
-            Holder::Mapped(mapping) => &mut mapping.holders,
-            Holder::Resting => {
+        let mapping = match self.public.get_mut(&held.public) {
+            None => return self.let_go_of_shared(held.public),
+            Some(Holder::Mapped(mapping)) => mapping,
+            Some(Holder::Resting) => {
                 debug_assert!(false, "a public endpoint at rest was let go of");
                 return false;
             }
         };
-        *holders = holders.saturating_sub(1);
-        if *holders > 0 {
+        mapping.holders = mapping.holders.saturating_sub(1);
+        if mapping.holders > 0 {
             return false;
         }
-        let last = entry.remove();
-        if let Holder::Mapped(mapping) = last {
-            let Mapping {
-                protocol,
-                inside,
-                known_in,
-                far,
-                row,
-                ..
-            } = mapping;
-            self.sockets.remove(&(protocol, inside, row, known_in, far));
-            if self.counts(row) {
-                self.accounts.let_go(row, inside.address, protocol);
-            }
-            if self.may_rest(&mapping) && self.rest(row, Rest::Port(held.public), at) {
-                self.public.insert(held.public, Holder::Resting);
-                self.at_rest += 1;
-                return true;
-            }
+        let last = *mapping;
+        let Mapping {
+            protocol,
+            inside,
+            known_in,
+            far,
+            row,
+            ..
+        } = last;
+        self.sockets.remove(&(protocol, inside, row, known_in, far));
+        if self.counts(row) {
+            self.accounts.let_go(row, inside.address, protocol);
         }
+        if self.may_rest(&last) && self.rest(row, Rest::Port(held.public), at) {
+            self.public.insert(held.public, Holder::Resting);
+            self.at_rest += 1;
+            return true;
+        }
+        self.public.remove(&held.public);
         self.free_port(held.public);
+        true
+    }
+
+    /// Whether no session shares it any more.
+    fn let_go_of_shared(&mut self, (protocol, public): Public) -> bool {
+        let Some(address) = self.addresses.get_mut(&(protocol, public.address)) else {
+            debug_assert!(false, "a public endpoint that nobody took");
+            return false;
+        };
+        if address.let_go(public.port.0) > 0 {
+            return false;
+        }
+        self.shared -= 1;
+        self.free_port((protocol, public));
         true
     }
 
@@ -221,18 +237,18 @@ impl Mappings {
         self.accounts.take_share(row, client, held.public)
     }
 
-    pub(super) fn take_port(&mut self, (protocol, public): Public) {
-        let map = self.ports.entry((protocol, public.address));
-        map.or_insert_with(PortMap::new).take(public.port.0);
+    fn take_port(&mut self, (protocol, public): Public) {
+        let take = |address: &mut PublicAddress| address.take(public.port.0);
+        let place = (protocol, public.address);
+        self.addresses.change(place, PublicAddress::new, take);
     }
 
     pub(super) fn free_port(&mut self, (protocol, public): Public) {
-        if let Entry::Occupied(mut entry) = self.ports.entry((protocol, public.address)) {
-            entry.get_mut().free(public.port.0);
-            if entry.get().is_empty() {
-                entry.remove();
-            }
-        }
+        self.addresses
+            .remove_if(&(protocol, public.address), |address| {
+                address.free(public.port.0);
+                address.ports().is_empty()
+            });
     }
 
     pub(super) fn enter_block(&mut self, row: RowId, held: &Held) {
