@@ -231,7 +231,9 @@ impl Engine {
         {
             return judgement;
         }
-        self.whole_way(now, arrival, frame, out, why)
+        // Whoever listens hears of all that is read.
+        let known = known.filter(|_| !why.listens());
+        self.whole_way(now, arrival, (frame, known), out, why)
     }
 
     #[cold]
@@ -246,17 +248,21 @@ impl Engine {
         &mut self,
         now: Timestamp,
         arrival: Arrival,
-        frame: &mut Vec<u8>,
+        (frame, known): (&mut Vec<u8>, Option<&Known>),
         out: &mut Output,
         why: &mut impl Observer,
     ) -> Judgement {
         self.sessions.keep_up(now);
-        let decision = self.decide(now, arrival, frame, why);
+        let mut decision = self.decide(now, arrival, (frame, known), why);
         let judgement = decision.judgement;
         self.counters.count(&judgement);
         let is_dropped = matches!(decision.plan, Plan::Nothing);
-        self.commit(now, arrival, frame, decision, out);
-        if !is_dropped {
+        let only_deadline = decision.plan.only_deadline();
+        let plain = known.map(|known| &known.plain);
+        self.commit(now, arrival, (frame, plain), &mut decision, out);
+        if let Some(deadline) = only_deadline {
+            self.quiet_until = self.quiet_until.min(deadline);
+        } else if !is_dropped {
             self.quiet_until = self.quiet();
         }
         judgement
@@ -292,6 +298,6 @@ impl Engine {
 
     /// What would happen to this packet now, step by step; nothing changes.
     pub fn explain(&self, arrival: Arrival, frame: &[u8], why: &mut impl Observer) -> Judgement {
-        self.decide(self.now, arrival, frame, why).judgement
+        self.decide(self.now, arrival, (frame, None), why).judgement
     }
 }

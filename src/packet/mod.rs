@@ -31,7 +31,7 @@ pub use plain::{Leaving, Plain, PlainOptions, PlainSegment};
 pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
     Renumber, complete_checksum, decrement_ttl, lower_mss, renumber, repair_checksums,
-    replace_payload, translate,
+    replace_payload, send_on, translate,
 };
 pub use sctp::{Chunk, ChunkTypes, Chunks, SctpHeader};
 pub use segments::{announced_mss, clear_flags, default_mss, put_urgent, split, urgent};

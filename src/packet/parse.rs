@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::bytes::{array_at, u8_at, u16_at};
 use super::checksum::Sum;
 use super::crc32c;
+use super::plain::Plain;
 use super::routing_header::{SummedFor, summed_for};
 use super::sctp::{self, Chunks, SctpHeader};
 use super::tcp::{self, TcpHeader, TcpOptions};
@@ -111,6 +112,8 @@ const MAX_EXTENSION_HEADERS: usize = 8;
 /// Octets of the transport that an ICMP error quotes at least (RFC 792).
 const QUOTED_OCTETS: usize = 8;
 
+/// Length of an IPv4 header without options.
+const IPV4_HEADER: usize = 20;
 /// Length of the fixed part of an IPv6 header.
 const IPV6_HEADER: usize = 40;
 /// A UDP header.
@@ -128,6 +131,44 @@ impl Headers {
             4 => Self::read_v4(bytes, cut),
             6 => Self::read_v6(bytes, cut),
             _ => Err(BadPacket::Header),
+        }
+    }
+
+    /// The headers of a packet that was read at a glance: what [`read`](Self::read) makes
+    /// of it.
+    #[inline]
+    #[must_use]
+    pub fn of_plain(plain: &Plain) -> Self {
+        let [s0, s1, s2, s3, d0, d1, d2, d3] = plain.addresses.to_be_bytes();
+        let [a, b, c, d] = plain.ports.to_be_bytes();
+        let ports = [[a, b], [c, d]].map(|port| Port(u16::from_be_bytes(port)));
+        let [source, destination] = ports;
+        let length = usize::from(plain.length);
+        let said = &plain.segment;
+        let header = usize::from(said.header);
+        let transport = match plain.protocol {
+            Protocol::TCP => Transport::Tcp(TcpHeader {
+                source,
+                destination,
+                seq: said.seq,
+                ack: said.ack,
+                flags: said.flags,
+                window: said.window,
+                length: header,
+                payload: length.saturating_sub(IPV4_HEADER + header),
+            }),
+            _ => Transport::Udp(source, destination),
+        };
+        Self {
+            source: IpAddr::V4(Ipv4Addr::new(s0, s1, s2, s3)),
+            destination: IpAddr::V4(Ipv4Addr::new(d0, d1, d2, d3)),
+            protocol: plain.protocol,
+            ttl: plain.ttl,
+            length,
+            transport_at: IPV4_HEADER,
+            fragment: Fragment::No,
+            transport,
+            checksum: Checksum::Complete,
         }
     }
 

@@ -8,6 +8,7 @@ use super::bytes::{array_at, put, u8_at, u16_at};
 use super::checksum::Sum;
 use super::crc32c;
 use super::parse::{Checksum, Fragment, Headers, Transport, udplite_covered};
+use super::plain::{Leaving, Plain};
 use super::routing_header::{SummedFor, summed_for};
 use super::tcp::{self, sack_blocks, sack_edges};
 use crate::net::{Port, Protocol, SeqNumber, TcpFlags, Tuple};
@@ -75,6 +76,31 @@ impl Change {
             ..Self::default()
         }
     }
+}
+
+/// Sends the packet on with the addresses and ports of `to`, one step nearer to the end
+/// of its time; `plain` is what was read of it at a glance, if it was. The caller has
+/// seen that it is not at that end yet. `headers` are stale afterwards.
+pub fn send_on(frame: &mut [u8], headers: &Headers, plain: Option<&Plain>, to: &Tuple) {
+    match plain.zip(leaving(to)) {
+        Some((plain, leaving)) => plain.pass_on(frame, leaving, headers.checksum),
+        None => {
+            translate(frame, headers, to);
+            decrement_ttl(frame, headers);
+        }
+    }
+}
+
+/// A tuple as a plain packet has it.
+fn leaving(to: &Tuple) -> Option<Leaving> {
+    let (IpAddr::V4(source), IpAddr::V4(destination)) = (to.source.address, to.destination.address)
+    else {
+        return None;
+    };
+    Some(Leaving {
+        addresses: u64::from(source.to_bits()) << 32 | u64::from(destination.to_bits()),
+        ports: u32::from(to.source.port.0) << 16 | u32::from(to.destination.port.0),
+    })
 }
 
 /// Gives the packet the addresses, and the ports or the identifier, of `to`.

@@ -65,12 +65,26 @@ impl Sessions {
         Some((handle, self.store.get(handle.slot)?, direction))
     }
 
+    /// The same, where the hash of the tuple is known.
+    pub(crate) fn lookup_hashed(
+        &self,
+        tuple: &Tuple,
+        hash: u64,
+    ) -> Option<(Handle, Session, Direction)> {
+        let (handle, direction) = self.find_key(&Key::of(tuple), hash)?;
+        Some((handle, self.store.get(handle.slot)?, direction))
+    }
+
     /// Whose packet one of this tuple is, and which way it goes.
     #[must_use]
     pub fn find(&self, tuple: &Tuple) -> Option<(Handle, Direction)> {
         let key = Key::of(tuple);
-        let is_it = |entry: Entry| self.store.has(entry.slot, entry.direction, &key);
-        let Entry { slot, direction } = self.index.find(self.hash.of(&key), is_it)?;
+        self.find_key(&key, self.hash.of(&key))
+    }
+
+    fn find_key(&self, key: &Key, hash: u64) -> Option<(Handle, Direction)> {
+        let is_it = |entry: Entry| self.store.has(entry.slot, entry.direction, key);
+        let Entry { slot, direction } = self.index.find(hash, is_it)?;
         Some((self.at_slot(slot)?, direction))
     }
 
@@ -78,7 +92,14 @@ impl Sessions {
     /// that is expected.
     #[must_use]
     pub fn is_taken(&self, tuple: &Tuple) -> bool {
-        self.find(tuple).is_some() || self.expectations.is_taken(&ExpectedTuple::of(tuple))
+        self.find(tuple).is_some() || self.is_expected(tuple)
+    }
+
+    /// Whether packets of this tuple are those of a session that is expected.
+    #[must_use]
+    pub fn is_expected(&self, tuple: &Tuple) -> bool {
+        let expectations = &self.expectations;
+        !expectations.is_empty() && expectations.is_taken(&ExpectedTuple::of(tuple))
     }
 
     /// Whether the session of this handle lives.
