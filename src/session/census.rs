@@ -154,6 +154,12 @@ impl Census {
         self.sources.of(source)
     }
 
+    /// Has brought near what is kept of an address.
+    #[inline]
+    pub(super) fn fetch(&self, source: u32) {
+        self.sources.v4.fetch(&source);
+    }
+
     /// How many addresses have begun sessions that live.
     #[must_use]
     pub fn sources(&self) -> usize {

@@ -23,6 +23,8 @@ const WIDTH: usize = 12;
 const BUCKETS: usize = 64;
 /// A segment with so many entries is split before it takes another.
 const ENOUGH: u32 = 672;
+/// While a segment is split, so many buckets ahead of the one whose entries move.
+const AHEAD: usize = 3;
 /// Whoever knows the key can choose hashes that no number of bits tells apart: a
 /// segment is not split further than this, relative to how many there are.
 const SPARSE: u32 = 6;
@@ -84,6 +86,12 @@ impl Bucket {
             same &= same.wrapping_sub(1);
             (place < WIDTH).then_some(place)
         })
+    }
+
+    /// The entries that there are.
+    fn used(&self) -> impl Iterator<Item = u32> {
+        let used = self.tags.iter().zip(self.entries);
+        used.filter(|(tag, _)| **tag != 0).map(|(_, packed)| packed)
     }
 
     fn entry(&self, place: usize) -> Entry {
@@ -179,8 +187,15 @@ impl Index {
             .find(|entry| is_it(*entry))
     }
 
-    /// Adds an entry that is not there. `hash_of` gives the hash of one that is.
-    pub(super) fn insert(&mut self, hash: u64, entry: Entry, hash_of: impl Fn(Entry) -> u64) {
+    /// Adds an entry that is not there. `hash_of` gives the hash of one that is; `fetch`
+    /// hears of it some time before.
+    pub(super) fn insert(
+        &mut self,
+        hash: u64,
+        entry: Entry,
+        hash_of: impl Fn(Entry) -> u64,
+        fetch: impl Fn(Entry),
+    ) {
         if self.directory.is_empty() {
             self.directory.push(0);
             self.segments.push([EMPTY; BUCKETS]);
@@ -189,7 +204,7 @@ impl Index {
         while let Some(segment) = self.segment_of(hash)
             && self.is_to_split(segment)
         {
-            self.split(segment, hash, &hash_of);
+            self.split(segment, hash, &hash_of, &fetch);
         }
         let Some(segment) = self.segment_of(hash) else {
             return;
@@ -275,7 +290,15 @@ impl Index {
 
     /// Makes two of the segment that this hash belongs to, by the next bit of the
     /// hash.
-    fn split(&mut self, segment: usize, hash: u64, hash_of: &impl Fn(Entry) -> u64) {
+    #[cold]
+    #[inline(never)]
+    fn split(
+        &mut self,
+        segment: usize,
+        hash: u64,
+        hash_of: &impl Fn(Entry) -> u64,
+        fetch: &impl Fn(Entry),
+    ) {
         let Some(extent) = self.extents.get_mut(segment) else {
             return;
         };
@@ -307,9 +330,13 @@ impl Index {
             let upper = hash >> (64 - depth) & 1 == 1;
             self.put(if upper { other } else { segment }, hash, packed);
         };
-        for bucket in &old {
-            let used = bucket.tags.iter().zip(bucket.entries);
-            for (_, packed) in used.filter(|(tag, _)| **tag != 0) {
+        for (place, bucket) in old.iter().enumerate() {
+            if let Some(later) = old.get(place + AHEAD) {
+                later
+                    .used()
+                    .for_each(|packed| fetch(Entry::unpacked(packed)));
+            }
+            for packed in bucket.used() {
                 move_to(hash_of(Entry::unpacked(packed)), packed);
             }
         }
@@ -355,7 +382,8 @@ mod tests {
                 None => {
                     self.model.insert(number, hash);
                     let hash_of = |entry: Entry| (self.hash)(entry.packed());
-                    self.index.insert(hash, Self::entry(number), hash_of);
+                    self.index
+                        .insert(hash, Self::entry(number), hash_of, |_| {});
                 }
             }
         }

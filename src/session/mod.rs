@@ -25,6 +25,7 @@ mod limits;
 mod line;
 mod lists;
 mod mappings;
+mod newcomer;
 mod note;
 mod port_map;
 mod prefetch;

@@ -9,7 +9,9 @@ use super::hash::TupleHash;
 use super::index::{Entry, Index};
 use super::key::{Key, KeyHash};
 use super::mappings::{Mappings, On};
+use super::newcomer::Latest;
 use super::note::Note;
+use super::prefetch::prefetch;
 use super::probing::Probing;
 use super::record::{Origin, Session, Update};
 use super::state::{Handle, SessionId};
@@ -24,8 +26,10 @@ pub struct Sessions {
     pub(super) index: Index,
     pub(super) hash: KeyHash,
     pub(super) wheel: Wheel<SessionId>,
-    census: Census,
+    pub(super) census: Census,
     mappings: Mappings,
+    /// How the session came that began last.
+    pub(super) latest: Latest,
     expectations: Expectations,
     /// How often each source has begun sessions lately.
     source_rates: Buckets<IpAddr>,
@@ -52,6 +56,7 @@ impl Sessions {
             wheel: Wheel::new(hash),
             census: Census::new(hash),
             mappings: Mappings::new(hash, terms),
+            latest: Latest::default(),
             expectations: Expectations::new(hash),
             source_rates: Buckets::new(hash),
             last_id: 0,
@@ -187,6 +192,7 @@ impl Sessions {
         for direction in Direction::BOTH {
             self.enter_index(&keys[direction], Entry { slot, direction });
         }
+        self.latest = Latest::of(&keys);
         self.wheel.arm(slot, id, first.deadline);
         self.census.enter(slot, standing, origin);
         self.mappings.enter(origin, now, On::Session);
@@ -201,7 +207,12 @@ impl Sessions {
             let key = store.key(entry.slot, entry.direction);
             key.map_or(0, |key| hash.of(&key))
         };
-        index.insert(hash.of(key), entry, hash_of);
+        let fetch = |entry: Entry| {
+            if let Some(line) = store.line_at(entry.slot) {
+                prefetch(line);
+            }
+        };
+        index.insert(hash.of(key), entry, hash_of, fetch);
     }
 
     /// Holds what a session claims of public endpoints before it is

@@ -252,10 +252,11 @@ impl Mappings {
     }
 
     pub(super) fn enter_block(&mut self, row: RowId, held: &Held) {
+        let Some(lease) = self.lease_of(row, held.public) else {
+            return;
+        };
         let client = held.inside.address;
-        if let Some(lease) = self.lease_of(row, held.public)
-            && self.blocks.enter(row, client, lease)
-        {
+        if self.blocks.enter(row, client, lease) {
             self.note_block(row, client, lease, Change::Began);
         }
     }
