@@ -12,6 +12,7 @@ use super::hash::TupleHash;
 use super::lists::Lists;
 use super::record::Origin;
 use super::state::{SctpState, State, TcpState};
+use super::tallies::Tallies;
 use super::tcp::Heard;
 
 /// What a session is worth when there is no room: the first goes first.
@@ -98,31 +99,35 @@ pub struct Census {
 /// are kept in as few octets as they have.
 #[derive(Debug)]
 struct Sources {
-    v4: GrowingMap<u32, u32>,
+    v4: Tallies,
     v6: GrowingMap<[u8; 16], u32>,
 }
 
 impl Sources {
     fn add(&mut self, source: IpAddr) {
         match source {
-            IpAddr::V4(source) => add(&mut self.v4, source.to_bits()),
-            IpAddr::V6(source) => add(&mut self.v6, source.octets()),
-        };
+            IpAddr::V4(source) => self.v4.add(source.to_bits()),
+            IpAddr::V6(source) => {
+                add(&mut self.v6, source.octets());
+            }
+        }
     }
 
     fn take(&mut self, source: IpAddr) {
         match source {
-            IpAddr::V4(source) => take(&mut self.v4, &source.to_bits()),
-            IpAddr::V6(source) => take(&mut self.v6, &source.octets()),
-        };
+            IpAddr::V4(source) => self.v4.take(source.to_bits()),
+            IpAddr::V6(source) => {
+                take(&mut self.v6, &source.octets());
+            }
+        }
     }
 
     fn of(&self, source: IpAddr) -> usize {
         let count = match source {
-            IpAddr::V4(source) => self.v4.get(&source.to_bits()),
-            IpAddr::V6(source) => self.v6.get(&source.octets()),
+            IpAddr::V4(source) => self.v4.of(source.to_bits()),
+            IpAddr::V6(source) => self.v6.get(&source.octets()).copied().unwrap_or_default(),
         };
-        count.map_or(0, |count| *count as usize)
+        count as usize
     }
 }
 
@@ -132,7 +137,7 @@ impl Census {
             counts: [0; Standing::ALL.len()],
             queues: Lists::new(Standing::ALL.len()),
             sources: Sources {
-                v4: GrowingMap::new(hash),
+                v4: Tallies::new(hash),
                 v6: GrowingMap::new(hash),
             },
             rules: Vec::new(),
@@ -157,7 +162,7 @@ impl Census {
     /// Has brought near what is kept of an address.
     #[inline]
     pub(super) fn fetch(&self, source: u32) {
-        self.sources.v4.fetch(&source);
+        self.sources.v4.fetch(source);
     }
 
     /// How many addresses have begun sessions that live.

@@ -84,16 +84,6 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
         Some(&entry.1)
     }
 
-    /// Has the place brought near where this key is, or will be.
-    #[inline]
-    pub(crate) fn fetch(&self, key: &K) {
-        let hash = self.hash.hash_one(key);
-        let part = self.part_of(hash).and_then(|part| self.parts.get(part));
-        // The table does not tell where it looks; it looks, and nobody waits for it.
-        let seen = part.map(|part| part.entries.find(hash, |_| false).is_some());
-        std::hint::black_box(seen);
-    }
-
     /// The value of this key, to be changed.
     #[inline]
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {

@@ -38,6 +38,7 @@ mod state;
 mod store;
 mod swing;
 mod table;
+mod tallies;
 mod tcp;
 mod timeouts;
 mod tracker;

@@ -183,10 +183,10 @@ impl Engine {
     fn is_free(&self, wanted: &Wanted<'_>, candidate: &Tuple) -> bool {
         let reply = candidate.reversed();
         let mappings = self.sessions.mappings();
-        let is_open = match mappings.usage(candidate.protocol, candidate.source) {
-            Usage::Free => true,
-            Usage::Shared => wanted.sharing == Sharing::Towards,
-            Usage::Mapped(_) | Usage::Resting => false,
+        let (protocol, public) = (candidate.protocol, candidate.source);
+        let is_open = match wanted.sharing {
+            Sharing::Towards => mappings.may_be_shared(protocol, public),
+            Sharing::Own => matches!(mappings.usage(protocol, public), Usage::Free),
         };
         is_open
             && !self.is_taken(&reply, wanted.aside)

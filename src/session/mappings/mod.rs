@@ -231,6 +231,12 @@ impl Mappings {
         }
     }
 
+    /// Whether this endpoint is no one socket's own, nor at rest.
+    #[must_use]
+    pub fn may_be_shared(&self, protocol: Protocol, public: Endpoint) -> bool {
+        !self.public.contains_key(&(protocol, public))
+    }
+
     /// The mapping of this endpoint, if it has one.
     #[must_use]
     pub fn of_endpoint(&self, protocol: Protocol, public: Endpoint) -> Option<&Mapping> {
