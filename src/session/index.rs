@@ -126,6 +126,23 @@ pub(super) struct Index {
     extents: Vec<Extent>,
 }
 
+impl Extent {
+    #[inline]
+    fn put(&mut self, buckets: &mut Buckets, hash: u64, packed: u32) {
+        self.length += 1;
+        for step in 0..BUCKETS {
+            let Some(bucket) = buckets.get_mut((bucket_of(hash) + step) % BUCKETS) else {
+                return;
+            };
+            if let Some(place) = bucket.with_tag(0).next() {
+                return bucket.set(place, tag_of(hash), packed);
+            }
+            bucket.beyond += 1;
+        }
+        self.spilt.push((hash, packed));
+    }
+}
+
 fn tag_of(hash: u64) -> u8 {
     let [.., last] = hash.to_be_bytes();
     last.max(1)
@@ -220,23 +237,13 @@ impl Index {
     }
 
     fn put(&mut self, segment: usize, hash: u64, packed: u32) {
-        let Some(extent) = self.extents.get_mut(segment) else {
+        let (Some(extent), Some(buckets)) = (
+            self.extents.get_mut(segment),
+            self.segments.get_mut(segment),
+        ) else {
             return;
         };
-        extent.length += 1;
-        let Some(buckets) = self.segments.get_mut(segment) else {
-            return;
-        };
-        for step in 0..BUCKETS {
-            let Some(bucket) = buckets.get_mut((bucket_of(hash) + step) % BUCKETS) else {
-                return;
-            };
-            if let Some(place) = bucket.with_tag(0).next() {
-                return bucket.set(place, tag_of(hash), packed);
-            }
-            bucket.beyond += 1;
-        }
-        extent.spilt.push((hash, packed));
+        extent.put(buckets, hash, packed);
     }
 
     /// Takes an entry out.
@@ -299,36 +306,24 @@ impl Index {
         hash_of: &impl Fn(Entry) -> u64,
         fetch: &impl Fn(Entry),
     ) {
-        let Some(extent) = self.extents.get_mut(segment) else {
+        let (Some(extent), Some(buckets)) = (
+            self.extents.get_mut(segment),
+            self.segments.get_mut(segment),
+        ) else {
             return;
         };
         let depth = extent.depth + 1;
-        let spilt = std::mem::take(&mut extent.spilt);
-        (extent.depth, extent.length) = (depth, 0);
-        let Some(buckets) = self.segments.get_mut(segment) else {
-            return;
-        };
-        let old = std::mem::replace(buckets, [EMPTY; BUCKETS]);
-        let other = self.segments.push([EMPTY; BUCKETS]);
-        self.extents.push(Extent {
+        let half = || Extent {
             depth,
             ..Extent::default()
-        });
-        if depth > self.depth {
-            self.directory = self.directory.iter().flat_map(|own| [*own, *own]).collect();
-            self.depth = depth;
-        }
-        // Its places in the directory stand together; the upper half is the new one's.
-        let half = 1usize << (self.depth - depth);
-        let start = (hash >> (64 - depth) | 1) as usize * half;
-        let number = u32::try_from(other).unwrap_or(u32::MAX);
-        if let Some(upper) = self.directory.get_mut(start..start + half) {
-            upper.fill(number);
-        }
-        let spilt = spilt.into_iter();
-        let mut move_to = |hash: u64, packed: u32| {
-            let upper = hash >> (64 - depth) & 1 == 1;
-            self.put(if upper { other } else { segment }, hash, packed);
+        };
+        let (mut lower, mut upper) = (half(), half());
+        let old = std::mem::replace(buckets, [EMPTY; BUCKETS]);
+        let spilt = std::mem::take(&mut extent.spilt);
+        let mut others = [EMPTY; BUCKETS];
+        let mut move_to = |hash: u64, packed: u32| match hash >> (64 - depth) & 1 {
+            0 => lower.put(buckets, hash, packed),
+            _ => upper.put(&mut others, hash, packed),
         };
         for (place, bucket) in old.iter().enumerate() {
             if let Some(later) = old.get(place + AHEAD) {
@@ -340,7 +335,23 @@ impl Index {
                 move_to(hash_of(Entry::unpacked(packed)), packed);
             }
         }
-        spilt.for_each(|(hash, packed)| move_to(hash, packed));
+        for (hash, packed) in spilt {
+            move_to(hash, packed);
+        }
+        *extent = lower;
+        let other = self.segments.push(others);
+        self.extents.push(upper);
+        if depth > self.depth {
+            self.directory = self.directory.iter().flat_map(|own| [*own, *own]).collect();
+            self.depth = depth;
+        }
+        // Its places in the directory stand together; the upper half is the new one's.
+        let half = 1usize << (self.depth - depth);
+        let start = (hash >> (64 - depth) | 1) as usize * half;
+        let number = u32::try_from(other).unwrap_or(u32::MAX);
+        if let Some(upper) = self.directory.get_mut(start..start + half) {
+            upper.fill(number);
+        }
     }
 }
 

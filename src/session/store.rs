@@ -8,7 +8,7 @@ use super::census::Standing;
 use super::course::{Course, Courses};
 use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
-use super::key::{Key, Wide};
+use super::key::{Key, KeyHash, Wide};
 use super::line::{Aside, Carried, Line, Marks, PackedKey, Tracking};
 use super::probing::Probing;
 use super::record::{Counter, Origin, Session, Update};
@@ -128,6 +128,16 @@ impl Store {
     /// The key of a session in this direction.
     pub(super) fn key(&self, slot: u32, direction: Direction) -> Option<Key> {
         Some(self.key_of(self.line(slot)?, direction))
+    }
+
+    /// The hash of a session's key in this direction.
+    #[inline]
+    pub(super) fn hash_of(&self, slot: u32, direction: Direction, hash: &KeyHash) -> Option<u64> {
+        let line = self.line(slot)?;
+        Some(match line.marks.has(Marks::WIDE[direction]) {
+            false => hash.of_narrow(&line.narrow(direction)),
+            true => hash.of(&self.key_of(line, direction)),
+        })
     }
 
     fn key_of(&self, line: &Line, direction: Direction) -> Key {

@@ -204,8 +204,8 @@ impl Sessions {
             store, index, hash, ..
         } = self;
         let hash_of = |entry: Entry| {
-            let key = store.key(entry.slot, entry.direction);
-            key.map_or(0, |key| hash.of(&key))
+            let hash = store.hash_of(entry.slot, entry.direction, hash);
+            hash.unwrap_or_default()
         };
         let fetch = |entry: Entry| {
             if let Some(line) = store.line_at(entry.slot) {

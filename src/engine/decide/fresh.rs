@@ -258,6 +258,7 @@ impl Engine {
     }
 
     /// The decision to open a session, if there is room for it.
+    #[inline]
     pub(super) fn open(
         &self,
         case: &Case<'_>,
@@ -324,6 +325,7 @@ impl Engine {
     }
 
     /// What the first packet of a session does to it.
+    #[inline]
     pub(super) fn first(&self, case: &Case<'_>, tracked: Tracked, origin: &Origin) -> Update {
         Update {
             direction: Direction::Original,

@@ -123,9 +123,12 @@ impl Engine {
         (frame, known): (&[u8], Option<&Known>),
         why: &mut impl Observer,
     ) -> Result<(Headers, Sound), (CtState, Reason)> {
-        let (headers, sound) = self
-            .parse(arrival, frame, known)
-            .map_err(|reason| (CtState::Invalid, reason))?;
+        let (headers, sound) = match known {
+            Some(known) => known_headers(arrival, known),
+            None => self
+                .parse(arrival, frame)
+                .map_err(|reason| (CtState::Invalid, reason))?,
+        };
         why.step(Step::Read(&headers));
         if let Some(reason) = refused_unseen(&self.policy, frame, &headers) {
             return Err((CtState::Untracked, reason));
@@ -150,16 +153,25 @@ impl Engine {
         longest: usize,
         why: &mut impl Observer,
     ) -> Decision {
-        if let Some(refused) = refused_for_options(case) {
-            return refused;
+        match refused_for_options(case) {
+            Some(refused) => refused,
+            None => self.decide_readable(case, sound, longest, why),
         }
+    }
+
+    fn decide_readable(
+        &self,
+        case: &Case<'_>,
+        sound: Sound,
+        longest: usize,
+        why: &mut impl Observer,
+    ) -> Decision {
+        // A decision is large: it is written where it is wanted, and changed there.
         let mut decision = match sound {
             Ok(()) => self.track(case, why),
             Err(reason) => self.decide_invalid(case, invalid(reason), why),
         };
-        if let Some(too_long) = self.too_long(case, &decision, longest) {
-            decision = too_long;
-        }
+        self.refuse_too_long(case, &mut decision, longest);
         decision
     }
 
@@ -189,27 +201,15 @@ impl Engine {
         self.decide_fresh(case, &tuple, None, why)
     }
 
-    fn parse(
-        &self,
-        arrival: Arrival,
-        frame: &[u8],
-        known: Option<&Known>,
-    ) -> Result<(Headers, Sound), Reason> {
+    fn parse(&self, arrival: Arrival, frame: &[u8]) -> Result<(Headers, Sound), Reason> {
         let reason = |bad| match bad {
             BadPacket::Length => Reason::BadLength,
             BadPacket::Header => Reason::BadHeader,
             BadPacket::IpChecksum | BadPacket::TransportChecksum => Reason::BadChecksum,
         };
-        let headers = match known {
-            Some(known) => Headers::of_plain(&known.plain),
-            None => Headers::read(frame, arrival.extent == Extent::Cut).map_err(reason)?,
-        };
-        let headers = match arrival.checksum {
-            Checksum::Complete => headers,
-            Checksum::Partial => headers.with_partial_checksum(),
-        };
-        // Of what is known it was verified.
-        if known.is_none() && self.options.checksums == Checksums::Verify {
+        let headers = Headers::read(frame, arrival.extent == Extent::Cut).map_err(reason)?;
+        let headers = as_it_came(headers, arrival);
+        if self.options.checksums == Checksums::Verify {
             let is_allowed = |tuple| self.policy.services.may_be_unsummed(&tuple);
             match headers.verify_checksums(frame) {
                 Ok(()) if !headers.is_unsummed_in_v6(frame) => {}
@@ -229,6 +229,25 @@ impl Engine {
             _ => Ok(()),
         };
         Ok((headers, sound))
+    }
+}
+
+/// The headers of a packet whose checksums were verified at a glance.
+#[inline]
+fn known_headers(arrival: Arrival, known: &Known) -> (Headers, Sound) {
+    let headers = as_it_came(Headers::of_plain(&known.plain), arrival);
+    let sound = match headers.transport {
+        Transport::Tcp(tcp) if !tcp.flags.are_valid() => Err(Reason::TcpBadFlags),
+        _ => Ok(()),
+    };
+    (headers, sound)
+}
+
+#[inline]
+fn as_it_came(headers: Headers, arrival: Arrival) -> Headers {
+    match arrival.checksum {
+        Checksum::Complete => headers,
+        Checksum::Partial => headers.with_partial_checksum(),
     }
 }
 

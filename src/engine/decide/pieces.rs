@@ -91,20 +91,17 @@ impl Engine {
         }
     }
 
-    /// What is decided in place of what would send a packet that is too long for the
-    /// link and may not be cut. `longest` is what the link would have to take in one.
-    pub(super) fn too_long(
-        &self,
-        case: &Case<'_>,
-        decision: &Decision,
-        longest: usize,
-    ) -> Option<Decision> {
+    /// Refuses what would be too long for the link and may not be cut. `longest` is what
+    /// the link would have to take in one.
+    pub(super) fn refuse_too_long(&self, case: &Case<'_>, decision: &mut Decision, longest: usize) {
         let Verdict::Forward(zone) = decision.judgement.verdict else {
-            return None;
+            return;
         };
-        let mtu = self.mtu(zone)?;
+        let Some(mtu) = self.mtu(zone) else {
+            return;
+        };
         if longest <= usize::from(mtu) || packet::cutting(case.frame) == Cutting::Allowed {
-            return None;
+            return;
         }
         let state = match &decision.plan {
             Plan::Pass(_, pass) => self.sessions.get(pass.handle).as_ref().map(Session::state),
@@ -117,8 +114,7 @@ impl Engine {
             state,
             ..decision.judgement
         };
-        let answer = Answer::Error(Complaint::TooBig(mtu));
-        Some(answered(case, refused, answer))
+        *decision = answered(case, refused, Answer::Error(Complaint::TooBig(mtu)));
     }
 }
 

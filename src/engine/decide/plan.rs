@@ -24,6 +24,11 @@ pub(in crate::engine) struct Decision {
 }
 
 impl Decision {
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "else the plan, which is large, is moved once more"
+    )]
     pub(in crate::engine) fn new(judgement: Judgement, plan: Plan) -> Self {
         Self {
             judgement,

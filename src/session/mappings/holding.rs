@@ -4,9 +4,9 @@ use super::super::accounts::{Public, add, take};
 use super::super::blocks::Lease;
 use super::super::note::Change;
 use super::super::record::Origin;
-use super::public_address::PublicAddress;
+use super::public_address::{Place, PublicAddress};
 use super::resting::Rest;
-use super::{Behaviour, Claim, Held, Holder, Mapping, Mappings, On, Permission};
+use super::{Behaviour, Claim, Held, Holder, Mapping, Mappings, On, Permission, public_of};
 use crate::net::{Direction, RowId, Terms, Timestamp, ZoneId};
 
 impl Mappings {
@@ -16,10 +16,16 @@ impl Mappings {
             let Some(claim) = origin.claims[end] else {
                 continue;
             };
+            if let Claim::Shared(row) = claim
+                && self.keeps_no_account(row)
+            {
+                self.share(public_of(origin, end));
+                continue;
+            }
             let held = Held::of(origin, end);
             let is_new = match claim {
                 Claim::Shared(row) => {
-                    self.share(&held);
+                    self.share(held.public);
                     row.is_some_and(|row| self.counts(row) && self.take_share(row, &held))
                 }
                 Claim::Mapped(behaviour, known_in, row) => {
@@ -44,6 +50,12 @@ impl Mappings {
             let Some(claim) = origin.claims[end] else {
                 continue;
             };
+            if let Claim::Shared(row) = claim
+                && self.keeps_no_account(row)
+            {
+                self.let_go(public_of(origin, end), at);
+                continue;
+            }
             let held = Held::of(origin, end);
             if let Claim::Mapped(behaviour, ..) = claim
                 && end == Direction::Original
@@ -57,13 +69,13 @@ impl Mappings {
             }
             let is_last = match claim {
                 Claim::Shared(row) => {
-                    self.let_go(&held, at);
+                    self.let_go(held.public, at);
                     row.is_some_and(|row| {
                         let client = held.inside.address;
                         self.counts(row) && self.accounts.give_back_share(row, client, held.public)
                     })
                 }
-                Claim::Mapped(..) => self.let_go(&held, at),
+                Claim::Mapped(..) => self.let_go(held.public, at),
             };
             if let Some(row) = row {
                 if is_last {
@@ -89,16 +101,22 @@ impl Mappings {
         self.terms(row).is_some_and(Terms::counts)
     }
 
-    pub(super) fn share(&mut self, held: &Held) {
-        match self.public.get_mut(&held.public) {
+    /// Whether nothing is counted, leased or written down of what is shared by this row.
+    fn keeps_no_account(&self, row: Option<RowId>) -> bool {
+        let terms = row.and_then(|row| self.terms(row));
+        terms.is_none_or(Terms::keep_no_account)
+    }
+
+    fn share(&mut self, public: Public) {
+        match self.public.get_mut(&public) {
             Some(Holder::Mapped(mapping)) => mapping.holders += 1,
             Some(Holder::Resting) => {
-                self.public.remove(&held.public);
+                self.public.remove(&public);
                 self.at_rest -= 1;
-                self.free_port(held.public);
-                self.share_port(held.public);
+                self.free_port(public);
+                self.share_port(public);
             }
-            None => self.share_port(held.public),
+            None => self.share_port(public),
         }
     }
 
@@ -111,7 +129,7 @@ impl Mappings {
             }
             is_first
         };
-        let place = (protocol, public.address);
+        let place = Place::new(protocol, public.address);
         let is_first = self.addresses.change(place, PublicAddress::new, share);
         self.shared += usize::from(is_first);
     }
@@ -182,9 +200,9 @@ impl Mappings {
     }
 
     /// Whether nobody has it any more.
-    pub(super) fn let_go(&mut self, held: &Held, at: Timestamp) -> bool {
-        let mapping = match self.public.get_mut(&held.public) {
-            None => return self.let_go_of_shared(held.public),
+    fn let_go(&mut self, public: Public, at: Timestamp) -> bool {
+        let mapping = match self.public.get_mut(&public) {
+            None => return self.let_go_of_shared(public),
             Some(Holder::Mapped(mapping)) => mapping,
             Some(Holder::Resting) => {
                 debug_assert!(false, "a public endpoint at rest was let go of");
@@ -208,19 +226,22 @@ impl Mappings {
         if self.counts(row) {
             self.accounts.let_go(row, inside.address, protocol);
         }
-        if self.may_rest(&last) && self.rest(row, Rest::Port(held.public), at) {
-            self.public.insert(held.public, Holder::Resting);
+        if self.may_rest(&last) && self.rest(row, Rest::Port(public), at) {
+            self.public.insert(public, Holder::Resting);
             self.at_rest += 1;
             return true;
         }
-        self.public.remove(&held.public);
-        self.free_port(held.public);
+        self.public.remove(&public);
+        self.free_port(public);
         true
     }
 
     /// Whether no session shares it any more.
     fn let_go_of_shared(&mut self, (protocol, public): Public) -> bool {
-        let Some(address) = self.addresses.get_mut(&(protocol, public.address)) else {
+        let Some(address) = self
+            .addresses
+            .get_mut(&Place::new(protocol, public.address))
+        else {
             debug_assert!(false, "a public endpoint that nobody took");
             return false;
         };
@@ -239,13 +260,13 @@ impl Mappings {
 
     fn take_port(&mut self, (protocol, public): Public) {
         let take = |address: &mut PublicAddress| address.take(public.port.0);
-        let place = (protocol, public.address);
+        let place = Place::new(protocol, public.address);
         self.addresses.change(place, PublicAddress::new, take);
     }
 
     pub(super) fn free_port(&mut self, (protocol, public): Public) {
         self.addresses
-            .remove_if(&(protocol, public.address), |address| {
+            .remove_if(&Place::new(protocol, public.address), |address| {
                 address.free(public.port.0);
                 address.ports().is_empty()
             });

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use self::public_address::PublicAddress;
+use self::public_address::{Place, PublicAddress};
 use self::resting::Rest;
 use super::accounts::{Accounts, Public, Tally};
 use super::blocks::Blocks;
@@ -139,7 +139,7 @@ pub struct Holding {
 pub struct Mappings {
     /// The ports of each public address: those that are shared, with how many share
     /// them, and those that are not.
-    addresses: GrowingMap<(Protocol, IpAddr), PublicAddress>,
+    addresses: GrowingMap<Place, PublicAddress>,
     /// How many public endpoints are shared.
     shared: usize,
     /// Those that are not.
@@ -191,12 +191,18 @@ impl Held {
             None => answers.source,
         };
         Self {
-            public: (arrives.protocol, answers.target()),
+            public: public_of(origin, end),
             inside: arrives.source,
             far,
             home: origin.egress[!end],
         }
     }
+}
+
+/// The public endpoint by which one end of a session is known.
+fn public_of(origin: &Origin, end: Direction) -> Public {
+    let answers = &origin.tuples[!end];
+    (answers.protocol, answers.target())
 }
 
 impl Mappings {
@@ -247,7 +253,7 @@ impl Mappings {
     }
 
     fn is_shared(&self, (protocol, public): Public) -> bool {
-        let address = self.addresses.get(&(protocol, public.address));
+        let address = self.addresses.get(&Place::new(protocol, public.address));
         address.is_some_and(|address| address.shared_by(public.port.0) > 0)
     }
 
@@ -275,7 +281,7 @@ impl Mappings {
         parity: Option<u16>,
     ) -> Option<Port> {
         let mask = mask_of(parity);
-        match self.addresses.get(&(protocol, address)) {
+        match self.addresses.get(&Place::new(protocol, address)) {
             Some(own) => own.ports().drawn_free(range, draw, mask).map(Port),
             None => PortMap::new().drawn_free(range, draw, mask).map(Port),
         }
@@ -292,7 +298,7 @@ impl Mappings {
         parity: Option<u16>,
     ) -> Option<Port> {
         let mask = mask_of(parity);
-        match self.addresses.get(&(protocol, address)) {
+        match self.addresses.get(&Place::new(protocol, address)) {
             Some(own) => own.ports().first_free(range, start, mask).map(Port),
             None => PortMap::new().first_free(range, start, mask).map(Port),
         }

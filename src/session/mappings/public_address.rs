@@ -1,7 +1,44 @@
 //! One public address and protocol: which ports anybody has, and how many sessions
 //! share each that is nobody's own.
 
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+
 use super::super::port_map::PortMap;
+use crate::net::Protocol;
+
+/// A public address and a protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    V4(u8, u32),
+    V6(u8, [u8; 16]),
+}
+
+impl Place {
+    #[inline]
+    pub(super) fn new(protocol: Protocol, address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::V4(protocol.0, address.to_bits()),
+            IpAddr::V6(address) => Self::V6(protocol.0, address.octets()),
+        }
+    }
+}
+
+/// Of IPv4 in one word: each new session is counted at one.
+impl Hash for Place {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::V4(protocol, address) => {
+                state.write_u64(u64::from(*protocol) << 32 | u64::from(*address));
+            }
+            Self::V6(protocol, octets) => {
+                state.write_u8(*protocol);
+                octets.hash(state);
+            }
+        }
+    }
+}
 
 /// Ports that are counted together: their counts stand in two lines of memory.
 const GROUP: usize = 32;
