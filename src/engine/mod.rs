@@ -257,11 +257,13 @@ impl Engine {
         let judgement = decision.judgement;
         self.counters.count(&judgement);
         let is_dropped = matches!(decision.plan, Plan::Nothing);
-        let only_deadline = decision.plan.only_deadline();
+        let begins_alone = decision.plan.begins_alone();
         let plain = known.map(|known| &known.plain);
         self.commit(now, arrival, (frame, plain), &mut decision, out);
-        if let Some(deadline) = only_deadline {
-            self.quiet_until = self.quiet_until.min(deadline);
+        if begins_alone {
+            // Nothing but its deadline has come to those that were there.
+            let sessions = self.sessions.next_deadline();
+            self.quiet_until = sessions.map_or(self.quiet_until, |at| self.quiet_until.min(at));
         } else if !is_dropped {
             self.quiet_until = self.quiet();
         }

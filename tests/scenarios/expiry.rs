@@ -1,6 +1,6 @@
 //! The end of a session that nobody uses: what its ends are told, or asked.
 
-use spigate::engine::{Event, Reason};
+use spigate::engine::{Event, Output, Reason};
 use spigate::net::Timestamp;
 
 use super::dialogue::{Dialogue, End};
@@ -399,4 +399,26 @@ fn waiting_for_a_turn_in_one_step_or_in_many_ends_alike() {
     };
     let many: Vec<_> = (0..=400).map(|n| f64::from(n) / 100.0).collect();
     assert_eq!(all(&[4.0]), all(&many));
+}
+
+/// A shell sleeps until the moment that it is told; if nothing moved on then, it would
+/// never sleep again.
+#[test]
+fn whoever_wakes_when_told_is_told_a_later_moment() {
+    let mut lab = Lab::new(OFFICE);
+    for (number, server) in [SERVER, FTP, "198.51.100.9:443"].into_iter().enumerate() {
+        // Moments that lie unevenly between the wheel's ticks.
+        let at = number as f64 * 1.234_567;
+        let _ = lab.at(at).from(LAN).send(tcp(CLIENT, server).syn());
+        let _ = lab.at(at).from(LAN).send(udp(CLIENT, server).data("?"));
+    }
+    let mut woken = 0;
+    let mut out = Output::default();
+    while let Some(next) = lab.engine.next_deadline() {
+        lab.engine.expire(next, &mut out);
+        assert_ne!(lab.engine.next_deadline(), Some(next), "woken for nothing");
+        woken += 1;
+    }
+    assert!(woken < 100, "{woken}");
+    assert_eq!(lab.engine.sessions().len(), 0);
 }
