@@ -41,7 +41,7 @@ impl Engine {
             for known in known.iter_mut().flatten() {
                 known.likely = self.sessions.fetch_likely(known.hash);
                 if known.likely.is_none() {
-                    self.sessions.fetch_for_newcomer(&known.plain);
+                    self.sessions.fetch_for_newcomer(&known.plain, known.hash);
                 }
             }
             for (waiting, known) in batch.iter_mut().zip(&known) {

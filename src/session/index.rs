@@ -179,6 +179,13 @@ impl Index {
             .get(bucket_of(hash))
     }
 
+    /// What an entry of this hash will be counted in: what to have at hand early where one
+    /// is to be added.
+    #[inline]
+    pub(super) fn extent_line(&self, hash: u64) -> Option<&impl Sized> {
+        self.extents.get(self.segment_of(hash)?)
+    }
+
     /// The entry that has this hash and that `is_it`, if there is one.
     #[inline]
     pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(Entry) -> bool) -> Option<Entry> {

@@ -66,6 +66,28 @@ impl Key {
         }
     }
 
+    /// The key of the answers to packets that leave like this.
+    #[inline]
+    pub(crate) fn of_answers(leaves: &Tuple) -> Self {
+        let own = match leaves.protocol.is_icmp() {
+            true => return Self::of(&leaves.reversed()),
+            false => Self::of(leaves),
+        };
+        match own {
+            Self::Narrow(key) => Self::Narrow(Narrow {
+                addresses: key.addresses.rotate_left(32),
+                ports: key.ports.rotate_left(16),
+                ..key
+            }),
+            Self::Wide(key) => Self::Wide(Wide {
+                source: key.destination,
+                destination: key.source,
+                ports: key.ports.rotate_left(16),
+                ..key
+            }),
+        }
+    }
+
     /// The tuple that it was made of.
     pub(crate) fn tuple(&self) -> Tuple {
         let (source, destination, ports, protocol) = match self {
@@ -212,6 +234,11 @@ mod tests {
                 let key = Key::of(&tuple);
                 prop_assert_eq!(key.tuple(), tuple);
                 prop_assert_eq!(hash.of(&key), hash.of(&Key::of(&tuple)));
+                prop_assert_eq!(Key::of_answers(&tuple), Key::of(&tuple.reversed()));
+                for protocol in [Protocol::ICMP, Protocol::ICMPV6] {
+                    let query = Tuple { protocol, ..tuple };
+                    prop_assert_eq!(Key::of_answers(&query), Key::of(&query.reversed()));
+                }
             }
         }
     }

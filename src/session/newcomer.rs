@@ -2,6 +2,7 @@
 //! early, by a guess that only costs time where it is wrong.
 
 use super::key::{Key, Narrow};
+use super::prefetch::prefetch;
 use super::table::Sessions;
 use crate::net::PerDirection;
 use crate::packet::Plain;
@@ -29,7 +30,7 @@ impl Sessions {
     /// Has brought near what the table will need if this packet begins a session, which
     /// is translated as the latest was and keeps its port.
     #[inline]
-    pub(crate) fn fetch_for_newcomer(&self, plain: &Plain) {
+    pub(crate) fn fetch_for_newcomer(&self, plain: &Plain, hash: u64) {
         let [client, server] = halves(plain.addresses);
         let public = self.latest.public.unwrap_or(client);
         let reply = Narrow {
@@ -37,8 +38,18 @@ impl Sessions {
             ports: plain.ports.rotate_left(16),
             protocol: plain.protocol.0,
         };
-        self.fetch_index(self.hash.of_narrow(&reply));
+        let hash_of_reply = self.hash.of_narrow(&reply);
+        self.fetch_index(hash_of_reply);
+        for hash in [hash, hash_of_reply] {
+            if let Some(extent) = self.index.extent_line(hash) {
+                prefetch(extent);
+            }
+        }
         self.census.fetch(client);
+        if self.latest.public.is_some() {
+            let port = u16::try_from(plain.ports >> 16).unwrap_or_default();
+            self.mappings().fetch_shared(plain.protocol, public, port);
+        }
     }
 }
 

@@ -87,6 +87,13 @@ impl Sessions {
         self.find_key(&key, self.hash.of(&key))
     }
 
+    /// Whose the answers are to packets that leave like this.
+    #[must_use]
+    pub fn find_answers(&self, leaves: &Tuple) -> Option<(Handle, Direction)> {
+        let key = Key::of_answers(leaves);
+        self.find_key(&key, self.hash.of(&key))
+    }
+
     fn find_key(&self, key: &Key, hash: u64) -> Option<(Handle, Direction)> {
         let is_it = |entry: Entry| self.store.has(entry.slot, entry.direction, key);
         let Entry { slot, direction } = self.index.find(hash, is_it)?;

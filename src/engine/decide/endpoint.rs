@@ -181,16 +181,33 @@ impl Engine {
 
     /// Whether it may be had.
     fn is_free(&self, wanted: &Wanted<'_>, candidate: &Tuple) -> bool {
-        let reply = candidate.reversed();
         let mappings = self.sessions.mappings();
         let (protocol, public) = (candidate.protocol, candidate.source);
         let is_open = match wanted.sharing {
             Sharing::Towards => mappings.may_be_shared(protocol, public),
             Sharing::Own => matches!(mappings.usage(protocol, public), Usage::Free),
         };
+        let is_reserved = || {
+            let reply = candidate.reversed();
+            self.reserved_to(&reply, wanted.known_in).is_some()
+        };
         is_open
-            && !self.is_taken(&reply, wanted.aside)
-            && self.reserved_to(&reply, wanted.known_in).is_none()
+            && !self.has_its_answers_taken(candidate, wanted.aside)
+            && (self.policy.nat.reserves_nothing() || !is_reserved())
+    }
+
+    /// Whether the answers to what leaves like this are somebody's.
+    fn has_its_answers_taken(&self, leaves: &Tuple, aside: Aside) -> bool {
+        if aside.leads_to.is_some() {
+            return self.is_taken(&leaves.reversed(), aside);
+        }
+        match self.sessions.find_answers(leaves) {
+            Some((handle, _)) => Some(handle) != aside.replaces,
+            None => {
+                !self.sessions.expectations().is_empty()
+                    && self.sessions.is_expected(&leaves.reversed())
+            }
+        }
     }
 
     /// The last port of the range of reserved ones that the public endpoint of

@@ -4,7 +4,7 @@ use super::super::accounts::{Public, add, take};
 use super::super::blocks::Lease;
 use super::super::note::Change;
 use super::super::record::Origin;
-use super::public_address::{Place, PublicAddress};
+use super::public_address::Place;
 use super::resting::Rest;
 use super::{Behaviour, Claim, Held, Holder, Mapping, Mappings, On, Permission, public_of};
 use crate::net::{Direction, RowId, Terms, Timestamp, ZoneId};
@@ -122,16 +122,14 @@ impl Mappings {
 
     /// One session more shares a public endpoint that is nobody's own.
     fn share_port(&mut self, (protocol, public): Public) {
-        let share = |address: &mut PublicAddress| {
-            let is_first = address.share(public.port.0) == 1;
-            if is_first {
-                address.take(public.port.0);
-            }
-            is_first
-        };
         let place = Place::new(protocol, public.address);
-        let is_first = self.addresses.change(place, PublicAddress::new, share);
-        self.shared += usize::from(is_first);
+        let Some(address) = self.addresses.taken(place) else {
+            return;
+        };
+        if address.share(public.port.0) == 1 {
+            address.take(public.port.0);
+            self.shared += 1;
+        }
     }
 
     /// Whether the mapping is a new one.
@@ -238,10 +236,7 @@ impl Mappings {
 
     /// Whether no session shares it any more.
     fn let_go_of_shared(&mut self, (protocol, public): Public) -> bool {
-        let Some(address) = self
-            .addresses
-            .get_mut(&Place::new(protocol, public.address))
-        else {
+        let Some(address) = self.addresses.get_mut(Place::new(protocol, public.address)) else {
             debug_assert!(false, "a public endpoint that nobody took");
             return false;
         };
@@ -259,17 +254,15 @@ impl Mappings {
     }
 
     fn take_port(&mut self, (protocol, public): Public) {
-        let take = |address: &mut PublicAddress| address.take(public.port.0);
         let place = Place::new(protocol, public.address);
-        self.addresses.change(place, PublicAddress::new, take);
+        if let Some(address) = self.addresses.taken(place) {
+            address.take(public.port.0);
+        }
     }
 
     pub(super) fn free_port(&mut self, (protocol, public): Public) {
-        self.addresses
-            .remove_if(&Place::new(protocol, public.address), |address| {
-                address.free(public.port.0);
-                address.ports().is_empty()
-            });
+        let place = Place::new(protocol, public.address);
+        self.addresses.free_port(place, public.port.0);
     }
 
     pub(super) fn enter_block(&mut self, row: RowId, held: &Held) {

@@ -10,13 +10,15 @@
 mod holding;
 mod notes;
 mod public_address;
+mod public_addresses;
 mod resting;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use self::public_address::{Place, PublicAddress};
+use self::public_address::Place;
+use self::public_addresses::PublicAddresses;
 use self::resting::Rest;
 use super::accounts::{Accounts, Public, Tally};
 use super::blocks::Blocks;
@@ -139,7 +141,7 @@ pub struct Holding {
 pub struct Mappings {
     /// The ports of each public address: those that are shared, with how many share
     /// them, and those that are not.
-    addresses: GrowingMap<Place, PublicAddress>,
+    addresses: PublicAddresses,
     /// How many public endpoints are shared.
     shared: usize,
     /// Those that are not.
@@ -212,7 +214,7 @@ impl Mappings {
             .filter(|(_, terms)| terms.hold_down.is_some())
             .filter_map(|(place, _)| Some((RowId::of_place(place)?, VecDeque::new())));
         Self {
-            addresses: GrowingMap::new(hash),
+            addresses: PublicAddresses::new(hash),
             shared: 0,
             public: GrowingMap::new(hash),
             sockets: GrowingMap::new(hash),
@@ -243,6 +245,14 @@ impl Mappings {
         !self.public.contains_key(&(protocol, public))
     }
 
+    /// Has brought near by how many sessions this endpoint is shared.
+    #[inline]
+    pub(super) fn fetch_shared(&self, protocol: Protocol, public: u32, port: u16) {
+        if let Some(address) = self.addresses.get(Place::V4(protocol.0, public)) {
+            address.fetch(port);
+        }
+    }
+
     /// The mapping of this endpoint, if it has one.
     #[must_use]
     pub fn of_endpoint(&self, protocol: Protocol, public: Endpoint) -> Option<&Mapping> {
@@ -253,7 +263,7 @@ impl Mappings {
     }
 
     fn is_shared(&self, (protocol, public): Public) -> bool {
-        let address = self.addresses.get(&Place::new(protocol, public.address));
+        let address = self.addresses.get(Place::new(protocol, public.address));
         address.is_some_and(|address| address.shared_by(public.port.0) > 0)
     }
 
@@ -281,7 +291,7 @@ impl Mappings {
         parity: Option<u16>,
     ) -> Option<Port> {
         let mask = mask_of(parity);
-        match self.addresses.get(&Place::new(protocol, address)) {
+        match self.addresses.get(Place::new(protocol, address)) {
             Some(own) => own.ports().drawn_free(range, draw, mask).map(Port),
             None => PortMap::new().drawn_free(range, draw, mask).map(Port),
         }
@@ -298,7 +308,7 @@ impl Mappings {
         parity: Option<u16>,
     ) -> Option<Port> {
         let mask = mask_of(parity);
-        match self.addresses.get(&Place::new(protocol, address)) {
+        match self.addresses.get(Place::new(protocol, address)) {
             Some(own) => own.ports().first_free(range, start, mask).map(Port),
             None => PortMap::new().first_free(range, start, mask).map(Port),
         }

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use super::super::port_map::PortMap;
+use super::super::prefetch::prefetch;
 use crate::net::Protocol;
 
 /// A public address and a protocol.
@@ -86,13 +87,23 @@ impl PublicAddress {
     /// How many sessions share a port.
     #[inline]
     pub(super) fn shared_by(&self, port: u16) -> u32 {
+        self.count(port).copied().unwrap_or_default()
+    }
+
+    /// Has brought near how many they are.
+    #[inline]
+    pub(super) fn fetch(&self, port: u16) {
+        if let Some(count) = self.count(port) {
+            prefetch(count);
+        }
+    }
+
+    #[inline]
+    fn count(&self, port: u16) -> Option<&u32> {
         let (group, place) = place(port);
-        let number = self.places.get(group).copied().unwrap_or_default();
-        let group = usize::from(number)
-            .checked_sub(1)
-            .and_then(|group| self.groups.get(group));
-        let count = group.and_then(|group| group.0.get(place));
-        count.copied().unwrap_or_default()
+        let number = self.places.get(group)?;
+        let group = usize::from(*number).checked_sub(1)?;
+        self.groups.get(group)?.0.get(place)
     }
 
     /// One session more shares a port; how many do now.
