@@ -3,12 +3,12 @@
 //!
 //! Only rows that limit or write down something are counted.
 
-use std::collections::VecDeque;
 use std::hash::Hash;
 use std::net::IpAddr;
 
 use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
+use super::queue::Queue;
 use crate::net::{Bucket, Endpoint, Protocol, Quota, Rate, RowId, Timestamp};
 
 /// A public endpoint of a protocol.
@@ -143,14 +143,14 @@ impl Accounts {
 pub(super) struct Buckets<K> {
     buckets: GrowingMap<K, Bucket>,
     /// All keys, those that were not looked at for longest first.
-    round: VecDeque<K>,
+    round: Queue<K>,
 }
 
 impl<K: Hash + Eq + Copy> Buckets<K> {
     pub(super) fn new(hash: TupleHash) -> Self {
         Self {
             buckets: GrowingMap::new(hash),
-            round: VecDeque::new(),
+            round: Queue::new(),
         }
     }
 

@@ -30,6 +30,7 @@ mod note;
 mod port_map;
 mod prefetch;
 mod probing;
+mod queue;
 mod record;
 mod room;
 mod sctp;

@@ -13,7 +13,6 @@ mod public_address;
 mod public_addresses;
 mod resting;
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
@@ -26,6 +25,7 @@ use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
 use super::note::Note;
 use super::port_map::PortMap;
+use super::queue::Queue;
 use super::record::Origin;
 use crate::net::{
     Dependence, Direction, Endpoint, Far, LifetimeId, NatRow, Port, Protocol, Rate, RowId,
@@ -156,7 +156,7 @@ pub struct Mappings {
     terms: Box<[Terms]>,
     /// What rests by the terms of each row that says so, in the order in which
     /// it will be free.
-    resting: Vec<(RowId, VecDeque<(Timestamp, Rest)>)>,
+    resting: Vec<(RowId, Queue<(Timestamp, Rest)>)>,
     /// How many of the public endpoints rest.
     at_rest: usize,
     /// What is to be written down, and was not fetched yet.
@@ -212,7 +212,7 @@ impl Mappings {
         let rows = terms.iter().enumerate();
         let resting = rows
             .filter(|(_, terms)| terms.hold_down.is_some())
-            .filter_map(|(place, _)| Some((RowId::of_place(place)?, VecDeque::new())));
+            .filter_map(|(place, _)| Some((RowId::of_place(place)?, Queue::new())));
         Self {
             addresses: PublicAddresses::new(hash),
             shared: 0,
