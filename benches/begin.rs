@@ -2,6 +2,8 @@
 //! its timer, or a UDP request. A table is filled from nothing, by clients of
 //! which each begins one session, in random order of addresses.
 //!
+//! The engine gets packets one by one, and in batches as the limit program does.
+//!
 //! Beside the mean the longest burst of 128 is told: where a table grows, the
 //! packets behind wait. It includes what else the machine did meanwhile.
 //!
@@ -10,7 +12,7 @@
 //! cargo bench --bench begin -- --sizes 1k,64k,1m,10m --rounds 5
 //! ```
 //!
-//! With `--count N --program tcp|udp|limit` it begins `N` sessions by one
+//! With `--count N --program tcp|udp|tcp-batches|udp-batches|limit` it begins `N` sessions by one
 //! program and measures nothing: for a profiler that counts.
 
 #![allow(
@@ -27,7 +29,7 @@ mod limit;
 mod yard;
 
 use limit::{Beginning, Limit};
-use yard::gate::{Gate, OneByOne};
+use yard::gate::{Gate, OneByOne, Together};
 use yard::median;
 use yard::options::{Options, shown};
 use yard::play::{Program, Ring, Round, Stream, play};
@@ -71,18 +73,26 @@ impl Bench {
     }
 
     fn run(&mut self, rounds: u32) {
-        let names = ["limit program", "TCP, masqueraded", "UDP, masqueraded"];
+        let names = [
+            "limit program, batches",
+            "TCP, batches",
+            "TCP, one by one",
+            "UDP, batches",
+            "UDP, one by one",
+        ];
         let mut rows = names.map(|name| (name, Figures::default()));
         // A small table is filled again and again, so that a round lasts.
         let again = ((1 << 16) / self.sessions).max(1);
         let [tcp, udp] = [Kind::Tcp, Kind::Udp].map(|kind| beginnings(kind, self.sessions));
         for _ in 0..rounds {
-            let mut fillings = [Filling::default(), Filling::default(), Filling::default()];
+            let mut fillings: [Filling; 5] = Default::default();
             for _ in 0..again {
                 let mut limit = Limit::for_sessions(self.sessions as usize);
                 fillings[0].add(&self.fill(&mut Beginning(&mut limit), &tcp));
-                fillings[1].add(&self.fill(&mut OneByOne(&mut gate()), &tcp));
-                fillings[2].add(&self.fill(&mut OneByOne(&mut gate()), &udp));
+                for (kind, stream) in [(1, &tcp), (3, &udp)] {
+                    fillings[kind].add(&self.fill(&mut Together::new(&mut gate()), stream));
+                    fillings[kind + 1].add(&self.fill(&mut OneByOne(&mut gate()), stream));
+                }
             }
             let least = fillings[0].nanos();
             for ((_, figures), filling) in rows.iter_mut().zip(&fillings) {
@@ -97,7 +107,7 @@ impl Bench {
             let (ratio, longest) = (median(&mut figures.ratios), median(&mut figures.longest));
             let longest = longest / 1e6;
             println!(
-                "  {name:<20} {nanos:>8.1} ns  {ratio:>6.2}   longest burst {longest:>8.3} ms"
+                "  {name:<24} {nanos:>8.1} ns  {ratio:>6.2}   longest burst {longest:>8.3} ms"
             );
         }
     }
@@ -124,15 +134,19 @@ fn count(options: &Options) {
     let program = options.text("program").unwrap_or("tcp");
     match program {
         "tcp" => bench.fill(&mut OneByOne(&mut gate()), &tcp),
-        "udp" => {
+        "tcp-batches" => bench.fill(&mut Together::new(&mut gate()), &tcp),
+        "udp" | "udp-batches" => {
             let udp = beginnings(Kind::Udp, bench.sessions);
-            bench.fill(&mut OneByOne(&mut gate()), &udp)
+            match program {
+                "udp" => bench.fill(&mut OneByOne(&mut gate()), &udp),
+                _ => bench.fill(&mut Together::new(&mut gate()), &udp),
+            }
         }
         "limit" => {
             let mut limit = Limit::for_sessions(bench.sessions as usize);
             bench.fill(&mut Beginning(&mut limit), &tcp)
         }
-        other => panic!("`{other}` is none of tcp, udp, limit"),
+        other => panic!("`{other}` is none of tcp, udp, tcp-batches, udp-batches, limit"),
     };
     println!("{program}: {} sessions began", bench.sessions);
 }

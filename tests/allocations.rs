@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use counting::allocations;
+use counting::{allocations, live_octets};
 use packets::{Packet, echo, echo_reply, tcp, udp};
 use spigate::engine::{
     Arrival, Checksums, Engine, Options, Output, Reason, Silent, Verdict, Waiting,
@@ -41,6 +41,21 @@ source = [{ id = "masq", from = "lan", to = "wan", src = "10.0.0.0/24", as = "ma
 const LAN: Arrival = Arrival::whole(ZoneId(0));
 const WAN: Arrival = Arrival::whole(ZoneId(1));
 
+/// As many clients as there are sessions, each counted and translated.
+const MANY: &str = r#"
+version = 1
+[zones]
+lan = { net = ["10.0.0.0/8"] }
+wan = { net = ["0.0.0.0/0"], address = "203.0.113.2" }
+[timeouts]
+udp = "1h"
+[policy]
+default = "drop"
+rules = [{ id = "out", from = "lan", to = "wan", action = "allow" }]
+[nat]
+source = [{ id = "masq", from = "lan", to = "wan", MORE as = "masquerade" }]
+"#;
+
 struct Gate {
     engine: Engine,
     now: Timestamp,
@@ -51,7 +66,11 @@ struct Gate {
 
 impl Gate {
     fn new() -> Self {
-        let compiled = spigate::config::compile(Path::new("allocations.toml"), RULES).unwrap();
+        Self::by(RULES)
+    }
+
+    fn by(rules: &str) -> Self {
+        let compiled = spigate::config::compile(Path::new("allocations.toml"), rules).unwrap();
         let options = Options {
             seed: 1,
             checksums: Checksums::Verify,
@@ -186,4 +205,31 @@ fn packets_together_allocate_nothing() {
         assert_eq!(allocations() - before, 0);
     }
     assert!(all_passed);
+}
+
+/// How much more memory one packet may take than the one before: a board of each shelf.
+const BOARDS: usize = 1 << 20;
+
+#[test]
+fn no_packet_waits_for_a_table_to_double() {
+    // What is counted of clients and of public endpoints, by each kind of row.
+    for more in [
+        "",
+        "log = \"mappings\",",
+        "mapping = \"endpoint-independent\", filtering = \"address-dependent\",",
+    ] {
+        let mut gate = Gate::by(&MANY.replace("MORE", more));
+        let mut before = live_octets();
+        for n in 0..60_000u32 {
+            let [a, b, c, d] = n.to_be_bytes();
+            let client = format!("10.{b}.{c}.{d}:{}", 1024 + n);
+            let server = format!("198.{}.{c}.{d}:53", 18 + b + a);
+            gate.passes(LAN, udp(&client, &server).data("?"));
+            let now = live_octets();
+            let taken = now.saturating_sub(before);
+            assert!(taken <= BOARDS, "session {n} took {taken} octets ({more})");
+            before = now;
+        }
+        assert_eq!(gate.engine.sessions().len(), 60_000, "{more}");
+    }
 }

@@ -81,7 +81,10 @@ impl Engine {
                 out.checksum = arrival.checksum;
                 judgement
             }
-            None => self.whole_way(now, arrival, &mut waiting.frame, out, why),
+            None => {
+                let known = glance.hash.is_some().then_some(glance);
+                self.whole_way(now, arrival, (&mut waiting.frame, known), out, why)
+            }
         };
         done(waiting, &judgement, out);
         out.clear();
@@ -97,11 +100,14 @@ impl Engine {
                 *beginning = self.sessions.fetch_beginning(hash);
             }
         }
-        for (glance, beginning) in glances.iter_mut().zip(beginnings) {
+        for ((glance, beginning), waiting) in glances.iter_mut().zip(beginnings).zip(batch) {
             if let Some(beginning) = beginning {
-                glance.likely = self
-                    .sessions
-                    .fetch_likely(beginning, glance.hash.unwrap_or(0));
+                let hash = glance.hash.unwrap_or(0);
+                glance.likely = self.sessions.fetch_likely(beginning, hash);
+                if glance.likely.is_none() {
+                    let sessions = &self.sessions;
+                    sessions.fetch_for_newcomer(&glance.plain, &waiting.frame, hash);
+                }
             }
         }
     }

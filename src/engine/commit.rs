@@ -8,17 +8,18 @@ use super::rates::AnswerKind;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
 use crate::alg::Note;
 use crate::net::{Direction, NatRows, SeqNumber, TcpFlags, Timestamp, Tuple, ZoneId};
-use crate::packet::{self, Checksum, Complaint, Cuts, Cutting, Headers, Numbers, Speech};
+use crate::packet::{self, Checksum, Complaint, Cuts, Cutting, Headers, Numbers, Plain, Speech};
 use crate::session::{Handle, Session, SessionId, Tracked};
 
 impl Engine {
-    /// Carries out a decision about the packet in `frame`.
+    /// Carries out a decision about the packet in `frame`, of which `plain` was read at a
+    /// glance, if it was.
     pub(super) fn commit(
         &mut self,
         now: Timestamp,
         arrival: Arrival,
-        frame: &mut Vec<u8>,
-        decision: Decision,
+        (frame, plain): (&mut Vec<u8>, Option<&Plain>),
+        decision: &mut Decision,
         out: &mut Output,
     ) {
         let verdict = decision.judgement.verdict;
@@ -31,13 +32,13 @@ impl Engine {
                 packets,
             });
         }
-        match decision.plan {
+        match &mut decision.plan {
             Plan::Gathered(gathered) => {
-                self.gathered(now, arrival, frame, verdict, *gathered, out);
+                self.gathered(now, arrival, frame, verdict, gathered, out);
             }
             plan => {
                 let checksum = plan.checksum();
-                self.carry_out(now, arrival, frame, plan, out);
+                self.carry_out(now, arrival, (frame, plain), plan, out);
                 if let Verdict::Forward(zone) = verdict {
                     // What became several segments was completed before.
                     out.checksum = match out.more.is_empty() {
@@ -59,20 +60,20 @@ impl Engine {
         arrival: Arrival,
         frame: &mut Vec<u8>,
         verdict: Verdict,
-        gathered: Gathered,
+        gathered: &mut Gathered,
         out: &mut Output,
     ) {
         let Gathered {
             key,
-            mut whole,
+            whole,
             cuts,
             plan,
         } = gathered;
-        self.fragments.forget(&key);
-        self.carry_out(now, arrival, &mut whole, plan, out);
+        self.fragments.forget(key);
+        self.carry_out(now, arrival, (whole, None), plan, out);
         if let Verdict::Forward(zone) = verdict {
             let limit = self.mtu(zone).map_or(usize::MAX, usize::from);
-            leave_in_pieces(cuts.cut(&whole, limit), frame, out);
+            leave_in_pieces(cuts.cut(whole, limit), frame, out);
         }
     }
 
@@ -101,8 +102,8 @@ impl Engine {
         &mut self,
         now: Timestamp,
         arrival: Arrival,
-        frame: &mut Vec<u8>,
-        plan: Plan,
+        (frame, plain): (&mut Vec<u8>, Option<&Plain>),
+        plan: &mut Plan,
         out: &mut Output,
     ) {
         match plan {
@@ -111,7 +112,7 @@ impl Engine {
                 let counters = &mut self.counters;
                 let limits = &self.policy.fragments;
                 self.fragments
-                    .keep(limits, now, key, &piece, frame, |unfinished| {
+                    .keep(limits, now, *key, piece, frame, |unfinished| {
                         counters.count_unfinished(&unfinished);
                         out.events.push(Event::Unfinished(unfinished));
                     });
@@ -120,29 +121,33 @@ impl Engine {
                 let counters = &mut self.counters;
                 let limits = &self.policy.fragments;
                 self.fragments
-                    .spoil(limits, now, key, reason, |unfinished| {
+                    .spoil(limits, now, *key, *reason, |unfinished| {
                         counters.count_unfinished(&unfinished);
                         out.events.push(Event::Unfinished(unfinished));
                     });
             }
             Plan::Answer(headers, answer) => {
-                packet::complete_checksum(frame, &headers);
-                self.answer(now, arrival, frame, &headers, answer, out);
+                packet::complete_checksum(frame, headers);
+                self.answer(now, arrival, frame, headers, *answer, out);
             }
-            Plan::Told(session, notes) => self.tell(now, session, notes, out),
+            Plan::Told(session, notes) => self.tell(now, *session, std::mem::take(notes), out),
             Plan::HoldSyn(headers) => {
-                packet::complete_checksum(frame, &headers);
-                self.held_syns.hold(now, arrival.zone, &headers, frame);
+                packet::complete_checksum(frame, headers);
+                self.held_syns.hold(now, arrival.zone, headers, frame);
             }
-            Plan::Withheld(kind) => self.counters.count_withheld(kind),
-            Plan::Pass(headers, pass) => self.pass((now, arrival.zone), frame, &headers, pass, out),
-            Plan::Open(headers, opening) => self.open_session(now, frame, &headers, opening, out),
-            Plan::Error(headers, pass) => forward_error(frame, &headers, &pass),
+            Plan::Withheld(kind) => self.counters.count_withheld(*kind),
+            Plan::Pass(headers, pass) => {
+                self.pass((now, arrival.zone), (frame, plain), headers, pass, out);
+            }
+            Plan::Open(headers, opening) => {
+                self.open_session(now, (frame, plain), headers, opening, out);
+            }
+            Plan::Error(headers, pass) => forward_error(frame, headers, pass),
             Plan::Answered(answered) => {
                 self.sessions
                     .prolong(answered.handle, answered.deadline, answered.probing);
             }
-            Plan::LetBy(headers, leaves) => let_by(frame, &headers, leaves.as_ref()),
+            Plan::LetBy(headers, leaves) => let_by(frame, headers, leaves.as_ref()),
         }
     }
 
@@ -211,22 +216,23 @@ impl Engine {
     fn pass(
         &mut self,
         (now, zone): (Timestamp, ZoneId),
-        frame: &mut Vec<u8>,
+        (frame, plain): (&mut Vec<u8>, Option<&Plain>),
         headers: &Headers,
-        pass: Pass,
+        pass: &mut Pass,
         out: &mut Output,
     ) {
         let Pass {
             handle,
-            update,
+            ref update,
             after,
-            leaves,
+            ref leaves,
             mss,
             alg,
-            mut control,
-        } = pass;
+            ref mut control,
+        } = *pass;
+        let mut control = control.take();
         let direction = update.direction;
-        self.sessions.update(handle, &update);
+        self.sessions.update(handle, update);
         self.sessions.vouch(handle, direction, zone);
         let leaves_what = control.as_ref().map(|step| step.leaves);
         if let Some(step) = &mut control {
@@ -253,8 +259,7 @@ impl Engine {
             None | Some(Leaves::Segment | Leaves::Header) => {}
         }
         frame.truncate(headers.length);
-        packet::translate(frame, headers, &leaves);
-        packet::decrement_ttl(frame, headers);
+        packet::send_on(frame, headers, plain, leaves);
         if let Some(most) = mss {
             packet::lower_mss(frame, headers, most.get());
         }
@@ -315,23 +320,23 @@ impl Engine {
     fn open_session(
         &mut self,
         now: Timestamp,
-        frame: &mut Vec<u8>,
+        (frame, plain): (&mut Vec<u8>, Option<&Plain>),
         headers: &Headers,
-        opening: Opening,
+        opening: &mut Opening,
         out: &mut Output,
     ) {
         let Opening {
-            origin,
-            first,
-            control,
+            ref origin,
+            ref first,
+            ref mut control,
             replaces,
             evicts,
             by,
-        } = opening;
+        } = *opening;
         // A mapping that lives by the session which makes room lives on.
         let makes_room = replaces.is_some() || evicts.is_some();
         if makes_room {
-            self.sessions.reserve(&origin, now);
+            self.sessions.reserve(origin, now);
         }
         if let Some(old) = replaces.and_then(|handle| self.end(handle, now)) {
             out.events.push(Event::Ended {
@@ -365,7 +370,7 @@ impl Engine {
             }),
             Admission::Expected(..) => {}
         }
-        let handle = self.sessions.insert(origin, now, &first);
+        let handle = self.sessions.insert(origin, now, first);
         if let Admission::Expected(_, parent) = by
             && let Some(parent) = self.controls.get_mut(&parent.id())
         {
@@ -376,7 +381,7 @@ impl Engine {
             parent.children.push(handle);
         }
         if makes_room {
-            self.sessions.release(&origin, now);
+            self.sessions.release(origin, now);
         }
         if let Some(rate) = self.policy.limits.per_source_rate
             && !matches!(by, Admission::Expected(..))
@@ -395,15 +400,14 @@ impl Engine {
         }
         out.events.push(Event::Began(handle));
         self.write_notes(now, out);
-        if let Some(mut step) = control {
+        if let Some(mut step) = control.take() {
             self.carry_on(now, handle, &mut step, out);
             if let Some(control) = self.controls.get_mut(&handle.id()) {
                 control.go_on(direction, headers, frame, Some(*step));
             }
         }
         frame.truncate(headers.length);
-        packet::translate(frame, headers, &origin.outgoing(direction));
-        packet::decrement_ttl(frame, headers);
+        packet::send_on(frame, headers, plain, &origin.outgoing(direction));
         if let Some(most) = origin.mss {
             packet::lower_mss(frame, headers, most.get());
         }

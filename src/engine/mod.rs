@@ -49,8 +49,6 @@ pub use unsolicited::{Holding, Unanswered, UnsolicitedSyn};
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
 use self::control::Control;
 use self::decide::Plan;
 use self::fragments::Fragments;
@@ -60,7 +58,7 @@ use self::swing::Glance;
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
 use crate::packet::Checksum;
-use crate::session::{Session, SessionId, Sessions, TupleHash};
+use crate::session::{GrowingMap, Session, SessionId, Sessions, TupleHash};
 
 /// How an engine is set up besides its policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -120,7 +118,7 @@ pub struct Engine {
     options: Options,
     hash: TupleHash,
     sessions: Sessions,
-    controls: HashMap<SessionId, Control, TupleHash>,
+    controls: GrowingMap<SessionId, Control>,
     fragments: Fragments,
     held_syns: HeldSyns,
     limiter: Limiter,
@@ -157,7 +155,7 @@ impl Engine {
             options,
             hash,
             sessions,
-            controls: HashMap::with_hasher(hash),
+            controls: GrowingMap::new(hash),
             fragments: Fragments::new(hash),
             held_syns: HeldSyns::new(hash),
             limiter: Limiter::new(hash),
@@ -208,17 +206,19 @@ impl Engine {
         why: &mut impl Observer,
     ) -> Judgement {
         let now = self.time(now, out);
+        let mut glance = Glance::NONE;
+        // Whoever listens hears of all that is read.
         if !why.listens() {
-            let mut glance = Glance::NONE;
             self.glance_alone(arrival, frame, &mut glance);
-            if glance.hash.is_some()
-                && let Some(judgement) = self.swing(now, frame, &glance)
-            {
-                out.checksum = arrival.checksum;
-                return judgement;
-            }
         }
-        self.whole_way(now, arrival, frame, out, why)
+        let known = glance.hash.is_some().then_some(&glance);
+        if let Some(known) = known
+            && let Some(judgement) = self.swing(now, frame, known)
+        {
+            out.checksum = arrival.checksum;
+            return judgement;
+        }
+        self.whole_way(now, arrival, (frame, known), out, why)
     }
 
     /// Time has come to `now`, and what is due happens.
@@ -243,17 +243,23 @@ impl Engine {
         &mut self,
         now: Timestamp,
         arrival: Arrival,
-        frame: &mut Vec<u8>,
+        (frame, known): (&mut Vec<u8>, Option<&Glance>),
         out: &mut Output,
         why: &mut impl Observer,
     ) -> Judgement {
         self.sessions.keep_up(now);
-        let decision = self.decide(now, arrival, frame, why);
+        let mut decision = self.decide(now, arrival, (frame, known), why);
         let judgement = decision.judgement;
         self.counters.count(&judgement);
         let is_dropped = matches!(decision.plan, Plan::Nothing);
-        self.commit(now, arrival, frame, decision, out);
-        if !is_dropped {
+        let begins_alone = decision.plan.begins_alone();
+        let plain = known.map(|known| &known.plain);
+        self.commit(now, arrival, (frame, plain), &mut decision, out);
+        if begins_alone {
+            // Nothing but its deadline has come to those that were there.
+            let sessions = self.sessions.next_deadline();
+            self.quiet_until = sessions.map_or(self.quiet_until, |at| self.quiet_until.min(at));
+        } else if !is_dropped {
             self.quiet_until = self.quiet();
         }
         judgement
@@ -261,8 +267,7 @@ impl Engine {
 
     /// Until when nothing is due.
     fn quiet(&self) -> Timestamp {
-        self.next_deadline()
-            .unwrap_or(Timestamp::from_nanos(u64::MAX))
+        self.next_deadline().unwrap_or(Timestamp::NEVER)
     }
 
     /// The reader of a control session; `None` for all others.
@@ -289,6 +294,6 @@ impl Engine {
 
     /// What would happen to this packet now, step by step; nothing changes.
     pub fn explain(&self, arrival: Arrival, frame: &[u8], why: &mut impl Observer) -> Judgement {
-        self.decide(self.now, arrival, frame, why).judgement
+        self.decide(self.now, arrival, (frame, None), why).judgement
     }
 }

@@ -8,7 +8,7 @@ use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verd
 use crate::net::{Family, Timestamp, ZoneId};
 use crate::packet::Plain;
 use crate::rules::RuleId;
-use crate::session::{Found, Passing, Place};
+use crate::session::{Found, Lives, Passing, Place};
 
 /// What is seen of a packet at a glance.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ pub(super) struct Glance {
     pub(super) hash: Option<u64>,
     /// Where its session is likely to be.
     pub(super) likely: Option<Place>,
-    plain: Plain,
+    pub(super) plain: Plain,
     arrival: Arrival,
 }
 
@@ -140,6 +140,13 @@ impl Engine {
         }
     }
 
+    /// When the table is next looked at. It need not be when a session runs out: its
+    /// deadline may have come to lie earlier than where the table looks for it.
+    #[cold]
+    fn next_look(&self) -> Timestamp {
+        self.sessions.next_deadline().unwrap_or(Timestamp::NEVER)
+    }
+
     /// The same for IPv6, and where the session is not where it was likely to be.
     #[inline(never)]
     fn swing_elsewhere(
@@ -179,8 +186,8 @@ impl Engine {
             mtu.is_some_and(|mtu| plain.length <= *mtu)
         };
         let passed = self.sessions.swing(found, &passing, fits)?;
-        if let Some(sooner) = passed.sooner {
-            self.quiet_until = self.quiet_until.min(sooner);
+        if passed.lives == Lives::Shorter {
+            self.quiet_until = self.quiet_until.min(self.next_look());
         }
         plain.pass_on(frame, passed.leaving, arrival.checksum);
         *judgement = Judgement {

@@ -25,6 +25,9 @@ impl NatPolicy {
     /// `from`: forwards before static addresses, as they say more.
     #[must_use]
     pub fn inward(&self, from: ZoneId, tuple: &Tuple, zones: &Zones) -> Option<Inward<'_>> {
+        if self.forwards.is_empty() && self.statics.is_empty() {
+            return None; // the common case costs no walk
+        }
         let mut forwards = (0..=u16::MAX).zip(&self.forwards);
         let forwarded = forwards.find_map(|(n, row)| {
             let server = row.meets(from, tuple, zones)?;

@@ -27,4 +27,4 @@ pub use policy::{
     SourceNat, SourceTarget, Static,
 };
 pub use pool::{AddressRange, Pool, same_host};
-pub use ports::{Search, ports_from};
+pub use ports::{Search, Wish, ports_from};

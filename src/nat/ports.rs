@@ -16,16 +16,30 @@ const ATTEMPTS: u32 = 256;
 /// (`nf_nat_l4proto_unique_tuple`): below 512, below 1024, all above;
 /// identifiers are one class (RFC 5508 REQ-1).
 #[derive(Debug, Clone, Copy)]
-pub struct Search<'p> {
+pub struct Wish<'p> {
     /// As what the packet would leave with the port that it has.
     pub wanted: Tuple,
     /// What the row says of ports.
     pub choice: &'p PortChoice,
+}
+
+/// A search for one. Where it begins is drawn only when what is wanted is not to be
+/// had: most keep their port.
+#[derive(Debug, Clone, Copy)]
+pub struct Search<'p> {
+    /// What is looked for.
+    pub wish: Wish<'p>,
     /// Where the search begins.
     pub start: u64,
 }
 
-impl Search<'_> {
+impl<'p> Wish<'p> {
+    /// The search for it that begins here.
+    #[must_use]
+    pub fn from(self, start: u64) -> Search<'p> {
+        Search { wish: self, start }
+    }
+
     /// The tuple with this port.
     #[must_use]
     pub fn with(&self, port: Port) -> Tuple {
@@ -55,28 +69,36 @@ impl Search<'_> {
         self.choice.ports_for(&self.wanted)
     }
 
+    /// The first of all that may be tried, one by one, whose answers nobody has.
+    #[must_use]
+    pub fn first_free(
+        self,
+        start: impl FnOnce() -> u64,
+        is_taken: impl Fn(&Tuple) -> bool,
+    ) -> Option<Tuple> {
+        let is_free = |candidate: &Tuple| !is_taken(&candidate.reversed());
+        self.kept().filter(is_free).or_else(|| {
+            let range = self.range()?;
+            self.from(start()).each(range).find(is_free)
+        })
+    }
+}
+
+impl Search<'_> {
     /// The place in a range at which the search begins.
     #[must_use]
-    pub fn start_in(&self, range: &RangeInclusive<u16>) -> u16 {
+    pub fn start_in(self, range: &RangeInclusive<u16>) -> u16 {
         let size = u64::from(range.end().saturating_sub(*range.start())) + 1;
         let start = u64::from(*range.start()) + self.start % size;
         u16::try_from(start).unwrap_or(u16::MAX)
     }
 
     /// The tuple with each port of a range in turn, as many as may be tried.
-    pub fn each(&self, range: RangeInclusive<u16>) -> impl Iterator<Item = Tuple> {
-        let parity = self.choice.parity_of(&self.wanted);
+    pub fn each(self, range: RangeInclusive<u16>) -> impl Iterator<Item = Tuple> {
+        let wish = self.wish;
+        let parity = wish.choice.parity_of(&wish.wanted);
         let step = parity.map_or(Step::All, Step::Parity);
-        stepping(range, step, self.start).map(|port| self.with(port))
-    }
-
-    /// The first of all that may be tried, one by one, whose answers nobody has.
-    #[must_use]
-    pub fn first_free(&self, is_taken: impl Fn(&Tuple) -> bool) -> Option<Tuple> {
-        let is_free = |candidate: &Tuple| !is_taken(&candidate.reversed());
-        self.kept()
-            .filter(is_free)
-            .or_else(|| self.each(self.range()?).find(is_free))
+        stepping(range, step, self.start).map(move |port| wish.with(port))
     }
 }
 
@@ -162,12 +184,7 @@ mod tests {
         start: u64,
         is_taken: impl Fn(&Tuple) -> bool,
     ) -> Option<Tuple> {
-        let search = Search {
-            wanted,
-            choice,
-            start,
-        };
-        search.first_free(is_taken)
+        Wish { wanted, choice }.first_free(|| start, is_taken)
     }
 
     fn leaving(port: u16) -> Tuple {

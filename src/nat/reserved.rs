@@ -13,6 +13,12 @@ impl NatPolicy {
         self.kept_to(protocol, public).is_some()
     }
 
+    /// Whether every port is a client's to have.
+    #[must_use]
+    pub fn reserves_nothing(&self) -> bool {
+        self.reserved.is_empty() && self.forwards.is_empty()
+    }
+
     /// Where this port of a public address that is known in a zone is no
     /// client's to have: the last port of the range for which that holds. A
     /// forward of a whole protocol reserves nothing: it gets what no client has.

@@ -97,6 +97,23 @@ impl Selector {
         }
     }
 
+    /// Whether the connection meets every condition, whatever service it is of where
+    /// none is asked for.
+    #[must_use]
+    pub fn is_about(&self, asking: &Asking, services: &Services) -> bool {
+        let tuple = &asking.tuple;
+        let covers = |traffic: &Traffic| traffic.covers(tuple);
+        self.admits_ends(asking).is_ok()
+            && self
+                .traffic
+                .as_ref()
+                .is_none_or(|unnamed| unnamed.any_of.iter().any(covers))
+            && self.services.as_ref().is_none_or(|named| {
+                let is_unnamed = self.traffic.as_ref().is_some_and(|t| t.service.is_some());
+                is_unnamed || services.first_covering(named, tuple).is_some()
+            })
+    }
+
     /// Whether the connection meets every condition; gives the service that it
     /// is of (the first named one that covers it, or the first in the file).
     ///
@@ -169,12 +186,23 @@ mod tests {
             }),
             ..Selector::default()
         };
-        let admits = |selector: &Selector, port| selector.admits(&asking(port), &services);
+        let admits = |selector: &Selector, port| {
+            let found = selector.admits(&asking(port), &services);
+            assert_eq!(selector.is_about(&asking(port), &services), found.is_ok());
+            found
+        };
         assert_eq!(admits(&selector, 2121), Ok(Some(ServiceId(0))));
         assert_eq!(admits(&selector, 21), Err(Mismatch::Service));
         if let Some(unnamed) = &mut selector.traffic {
             unnamed.service = None;
         }
         assert_eq!(admits(&selector, 2121), Ok(Some(ServiceId(1))));
+        selector.services = Some(vec![ServiceId(0)]);
+        assert_eq!(admits(&selector, 2121), Err(Mismatch::Service));
+        selector.traffic = None;
+        assert_eq!(admits(&selector, 2121), Err(Mismatch::Service));
+        assert_eq!(admits(&selector, 21), Ok(Some(ServiceId(0))));
+        selector.from = Some(vec![ZoneId(1)]);
+        assert_eq!(admits(&selector, 21), Err(Mismatch::From));
     }
 }

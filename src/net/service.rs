@@ -120,7 +120,8 @@ impl Services {
 
     /// All services in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
-        (0..=u16::MAX).map(ServiceId).zip(&self.0)
+        let all = self.0.iter().zip(0..=u16::MAX);
+        all.map(|(service, place)| (ServiceId(place), service))
     }
 
     /// Whether datagrams of this tuple, in either direction, may go without a

@@ -54,6 +54,12 @@ impl Terms {
             || self.max_sessions.is_some()
             || self.log == Logged::Mappings
     }
+
+    /// Whether nothing is counted, leased or written down of what clients hold.
+    #[must_use]
+    pub fn keep_no_account(&self) -> bool {
+        !self.counts() && self.blocks.is_none() && self.log == Logged::default()
+    }
 }
 
 /// How many public endpoints one inside address may hold (RFC 6888 REQ-4);

@@ -15,6 +15,9 @@ impl Timestamp {
     /// The Unix epoch.
     pub const EPOCH: Self = Self(0);
 
+    /// The last moment that can be told, in the year 2554: of what never comes.
+    pub const NEVER: Self = Self(u64::MAX);
+
     /// From nanoseconds since the epoch.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {

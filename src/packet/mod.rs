@@ -6,6 +6,7 @@
 //! hot path reads at fixed offsets; what is rare (an RST, an ICMP error) is
 //! built by etherparse.
 
+mod addresses;
 mod bytes;
 pub mod checksum;
 mod crc32c;
@@ -23,15 +24,16 @@ mod source_route;
 mod speech;
 mod tcp;
 
+pub use addresses::{Addresses, Leaving, ports_of};
 pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, ecn};
 pub use icmp_error::{quoted, translate_error};
 pub use options::broken_option;
 pub use parse::{BadPacket, Checksum, Fragment, Headers, Quoted, Transport};
-pub use plain::{Addresses, Leaving, Plain, PlainOptions, PlainSegment};
+pub use plain::{Plain, PlainOptions, PlainSegment};
 pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{
     Renumber, complete_checksum, decrement_ttl, lower_mss, renumber, repair_checksums,
-    replace_payload, translate,
+    replace_payload, send_on, translate,
 };
 pub use sctp::{Chunk, ChunkTypes, Chunks, SctpHeader};
 pub use segments::{announced_mss, clear_flags, default_mss, put_urgent, split, urgent};

@@ -9,9 +9,10 @@
 //! lowest of a number: they are compared, hashed, summed and written so, and never
 //! turned.
 
+use super::addresses::{Addresses, Leaving, ports_of};
 use super::checksum::{added, folded, over};
 use super::parse::Checksum;
-use crate::net::{Family, Protocol, SeqNumber, TcpFlags};
+use crate::net::{Family, Port, Protocol, SeqNumber, TcpFlags};
 
 const V4_HEADER: usize = 20;
 const V6_HEADER: usize = 40;
@@ -51,16 +52,6 @@ pub struct Plain {
     pub ports: u32,
 }
 
-/// Source and destination address, in the order in which they stand in a packet; the
-/// first octet of each word is its lowest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Addresses {
-    /// IPv4's: the source in the lower half.
-    V4(u64),
-    /// IPv6's: the source in the first two words.
-    V6([u64; 4]),
-}
-
 /// What the header of a TCP segment says besides its ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlainSegment {
@@ -81,15 +72,6 @@ pub enum PlainOptions {
     None,
     /// Nothing but a time stamp.
     Stamp(u32),
-}
-
-/// Addresses and ports with which a plain packet leaves, as it has them itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Leaving {
-    /// Both addresses.
-    pub addresses: Addresses,
-    /// Both ports.
-    pub ports: u32,
 }
 
 impl Plain {
@@ -186,6 +168,12 @@ impl Plain {
             Family::V4 => 20,
             Family::V6 => 40,
         }
+    }
+
+    /// Source and destination port.
+    #[must_use]
+    pub fn both_ports(&self) -> [Port; 2] {
+        ports_of(self.ports)
     }
 
     /// Both addresses, as they stand in the packet that it was read of.
@@ -505,6 +493,7 @@ mod tests {
                 return Ok(());
             };
             let headers = Headers::read(&frame, false).expect("what is plain can be read");
+            prop_assert_eq!(Headers::of_plain(&plain, &frame), Some(headers));
             if let Some(tcp) = headers.tcp() {
                 let own = plain.segment(&frame).unwrap();
                 prop_assert_eq!((own.seq, own.ack), (tcp.seq, tcp.ack));
@@ -569,19 +558,7 @@ mod tests {
                 end(own.source, to.0, to.2, [keeps[0], keeps[1]]),
                 end(own.destination, to.1, to.3, [keeps[2], keeps[3]]),
             );
-            let octets = |address: IpAddr| match address {
-                IpAddr::V4(address) => address.octets().to_vec(),
-                IpAddr::V6(address) => address.octets().to_vec(),
-            };
-            let both = [octets(tuple.source.address), octets(tuple.destination.address)].concat();
-            let word = |n: usize| u64::from_le_bytes(both[8 * n..][..8].try_into().unwrap());
-            let addresses = match both.len() {
-                8 => Addresses::V4(word(0)),
-                _ => Addresses::V6([0, 1, 2, 3].map(word)),
-            };
-            let [source, destination] = [tuple.source, tuple.destination]
-                .map(|end| u32::from(end.port.0.swap_bytes()));
-            let leaving = Leaving { addresses, ports: source | destination << 16 };
+            let leaving = Leaving::of(&tuple);
             let mut ours = frame.clone();
             plain.pass_on(&mut ours, leaving, checksum);
             let mut theirs = frame.clone();

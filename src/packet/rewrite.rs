@@ -4,10 +4,12 @@
 
 use std::net::IpAddr;
 
+use super::addresses::Leaving;
 use super::bytes::{array_at, put, u8_at, u16_at};
 use super::checksum::Sum;
 use super::crc32c;
 use super::parse::{Checksum, Fragment, Headers, Transport, udplite_covered};
+use super::plain::Plain;
 use super::routing_header::{SummedFor, summed_for};
 use super::tcp::{self, sack_blocks, sack_edges};
 use crate::net::{Port, Protocol, SeqNumber, TcpFlags, Tuple};
@@ -73,6 +75,19 @@ impl Change {
         Self {
             octets,
             ..Self::default()
+        }
+    }
+}
+
+/// Sends the packet on with the addresses and ports of `to`, one step nearer to the end
+/// of its time; `plain` is what was read of it at a glance, if it was. The caller has
+/// seen that it is not at that end yet. `headers` are stale afterwards.
+pub fn send_on(frame: &mut [u8], headers: &Headers, plain: Option<&Plain>, to: &Tuple) {
+    match plain {
+        Some(plain) => plain.pass_on(frame, Leaving::of(to), headers.checksum),
+        None => {
+            translate(frame, headers, to);
+            decrement_ttl(frame, headers);
         }
     }
 }

@@ -127,24 +127,47 @@ impl TcpOptions {
             read.time_stamp = u32_at(header, 24);
             return read;
         }
-        for (kind, body) in options(header) {
-            match (kind, body.len()) {
-                (WINDOW_SCALE, 1) => {
-                    read.window_scale = u8_at(header, body.start).map(|scale| scale.min(14));
+        let mut rest = header.get(20..).unwrap_or_default();
+        loop {
+            let (kind, length, behind) = match rest {
+                [] | [END, ..] => break,
+                [NOP, behind @ ..] => {
+                    rest = behind;
+                    continue;
                 }
-                (TIME_STAMP, 8) => read.time_stamp = u32_at(header, body.start),
-                (SACK_PERMITTED, 0) => read.sack = SackOption::Permitted,
-                // Whole blocks, and the first option that has some.
-                (SACK, 8 | 16 | 24 | 32) if read.sack_edges().next().is_none() => {
-                    let blocks = (body.start..body.end).step_by(8);
-                    for (place, block) in read.edges.iter_mut().zip(blocks) {
-                        *place = u32_at(header, block + 4).map(SeqNumber);
-                    }
+                [kind, length, behind @ ..] => (*kind, usize::from(*length), behind),
+                [_] => break,
+            };
+            let Some((body, others)) = length
+                .checked_sub(2)
+                .and_then(|length| behind.split_at_checked(length))
+            else {
+                break;
+            };
+            rest = others;
+            match (kind, body) {
+                (WINDOW_SCALE, [scale]) => read.window_scale = Some(*scale.min(&14)),
+                (TIME_STAMP, [a, b, c, d, _, _, _, _]) => {
+                    read.time_stamp = Some(u32::from_be_bytes([*a, *b, *c, *d]));
                 }
+                (SACK_PERMITTED, []) => read.sack = SackOption::Permitted,
+                (SACK, blocks) => read.take_blocks(blocks),
                 _ => {}
             }
         }
         read
+    }
+
+    /// Takes the blocks of an option that has whole ones, if none before had.
+    fn take_blocks(&mut self, body: &[u8]) {
+        let (blocks, rest) = body.as_chunks::<8>();
+        if !rest.is_empty() || blocks.len() > self.edges.len() || self.sack_edges().next().is_some()
+        {
+            return;
+        }
+        for (place, [_, _, _, _, a, b, c, d]) in self.edges.iter_mut().zip(blocks) {
+            *place = Some(SeqNumber(u32::from_be_bytes([*a, *b, *c, *d])));
+        }
     }
 }
 
@@ -209,7 +232,58 @@ pub(super) fn sack_edges(header: &[u8], block: &Range<usize>) -> Option<[SeqNumb
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What the walk by offsets, which rewriting takes, finds of the same options.
+    fn by_offsets(header: &[u8]) -> TcpOptions {
+        let mut read = TcpOptions {
+            length: header.len().saturating_sub(20),
+            ..TcpOptions::default()
+        };
+        for (kind, body) in options(header) {
+            match (kind, body.len()) {
+                (WINDOW_SCALE, 1) => read.window_scale = Some(header[body.start].min(14)),
+                (TIME_STAMP, 8) => read.time_stamp = u32_at(header, body.start),
+                (SACK_PERMITTED, 0) => read.sack = SackOption::Permitted,
+                (SACK, 8 | 16 | 24 | 32) if read.sack_edges().next().is_none() => {
+                    for (place, block) in read.edges.iter_mut().zip(sack_blocks_of(&body)) {
+                        *place = u32_at(header, block + 4).map(SeqNumber);
+                    }
+                }
+                _ => {}
+            }
+        }
+        read
+    }
+
+    fn sack_blocks_of(body: &Range<usize>) -> impl Iterator<Item = usize> {
+        body.clone().step_by(8)
+    }
+
+    proptest! {
+        #[test]
+        fn options_are_what_a_walk_by_offsets_finds(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    Just(vec![NOP]),
+                    Just(vec![SACK_PERMITTED, 2]),
+                    any::<u8>().prop_map(|scale| vec![WINDOW_SCALE, 3, scale]),
+                    any::<[u8; 8]>().prop_map(|stamps| [vec![TIME_STAMP, 10], stamps.to_vec()].concat()),
+                    (1usize..5, any::<[u8; 32]>()).prop_map(|(blocks, octets)| {
+                        [&[SACK, blocks as u8 * 8 + 2], &octets[..blocks * 8]].concat()
+                    }),
+                    prop::collection::vec(0u8..12, 0..5),
+                ],
+                0..6,
+            ),
+        ) {
+            let mut header = [vec![0u8; 20], parts.concat()].concat();
+            header.truncate(60);
+            prop_assert_eq!(TcpOptions::read(&header), by_offsets(&header));
+        }
+    }
 
     #[test]
     fn sack_blocks_are_found_behind_other_options() {

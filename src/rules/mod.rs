@@ -139,7 +139,8 @@ impl RuleSet {
 
     /// All rules in order.
     pub fn iter(&self) -> impl Iterator<Item = (RuleId, &Rule)> {
-        (0..=u16::MAX).map(RuleId).zip(&self.rules)
+        let all = self.rules.iter().zip(0..=u16::MAX);
+        all.map(|(rule, place)| (RuleId(place), rule))
     }
 
     /// What happens to a connection that no rule names.

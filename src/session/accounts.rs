@@ -3,14 +3,12 @@
 //!
 //! Only rows that limit or write down something are counted.
 
-use std::collections::VecDeque;
 use std::hash::Hash;
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
-
+use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
+use super::queue::Queue;
 use crate::net::{Bucket, Endpoint, Protocol, Quota, Rate, RowId, Timestamp};
 
 /// A public endpoint of a protocol.
@@ -72,18 +70,18 @@ impl Tally {
 /// The counts.
 #[derive(Debug)]
 pub(super) struct Accounts {
-    held: HashMap<(RowId, IpAddr), Tally, TupleHash>,
+    held: GrowingMap<(RowId, IpAddr), Tally>,
     /// By how many sessions a client holds a public endpoint that others may
     /// share.
-    shares: HashMap<(RowId, IpAddr, Public), u32, TupleHash>,
+    shares: GrowingMap<(RowId, IpAddr, Public), u32>,
     rates: Buckets<(RowId, IpAddr)>,
 }
 
 impl Accounts {
     pub(super) fn new(hash: TupleHash) -> Self {
         Self {
-            held: HashMap::with_hasher(hash),
-            shares: HashMap::with_hasher(hash),
+            held: GrowingMap::new(hash),
+            shares: GrowingMap::new(hash),
             rates: Buckets::new(hash),
         }
     }
@@ -99,19 +97,16 @@ impl Accounts {
 
     /// A client holds one more.
     pub(super) fn hold(&mut self, row: RowId, client: IpAddr, protocol: Protocol) {
-        *self.held.entry((row, client)).or_default().of(protocol) += 1;
+        let more = |tally: &mut Tally| *tally.of(protocol) += 1;
+        self.held.change((row, client), Tally::default, more);
     }
 
     /// A client holds one less.
     pub(super) fn let_go(&mut self, row: RowId, client: IpAddr, protocol: Protocol) {
-        let Entry::Occupied(mut entry) = self.held.entry((row, client)) else {
-            debug_assert!(false, "more was given back than was taken");
-            return;
-        };
-        *entry.get_mut() = entry.get().without_one(protocol);
-        if entry.get().all() == 0 {
-            entry.remove();
-        }
+        self.held.remove_if(&(row, client), |tally| {
+            *tally = tally.without_one(protocol);
+            tally.all() == 0
+        });
     }
 
     /// A client holds a public endpoint by one more session; whether it did not
@@ -126,7 +121,7 @@ impl Accounts {
 
     /// By one session less; whether it does not any more.
     pub(super) fn give_back_share(&mut self, row: RowId, client: IpAddr, public: Public) -> bool {
-        let is_last = take(&mut self.shares, (row, client, public)) == 0;
+        let is_last = take(&mut self.shares, &(row, client, public)) == 0;
         if is_last {
             self.let_go(row, client, public.0);
         }
@@ -146,16 +141,16 @@ impl Accounts {
 /// long, so that memory follows those who were active lately.
 #[derive(Debug)]
 pub(super) struct Buckets<K> {
-    buckets: HashMap<K, Bucket, TupleHash>,
+    buckets: GrowingMap<K, Bucket>,
     /// All keys, those that were not looked at for longest first.
-    round: VecDeque<K>,
+    round: Queue<K>,
 }
 
 impl<K: Hash + Eq + Copy> Buckets<K> {
     pub(super) fn new(hash: TupleHash) -> Self {
         Self {
-            buckets: HashMap::with_hasher(hash),
-            round: VecDeque::new(),
+            buckets: GrowingMap::new(hash),
+            round: Queue::new(),
         }
     }
 
@@ -165,15 +160,12 @@ impl<K: Hash + Eq + Copy> Buckets<K> {
     }
 
     pub(super) fn spend(&mut self, key: K, rate: Rate, now: Timestamp) {
-        match self.buckets.entry(key) {
-            Entry::Occupied(mut entry) => entry.get_mut().take_one(rate, now),
-            Entry::Vacant(entry) => {
-                let mut bucket = Bucket::default();
-                bucket.take_one(rate, now);
-                entry.insert(bucket);
-                self.round.push_back(key);
-                self.sweep(now);
-            }
+        let before = self.buckets.len();
+        let take = |bucket: &mut Bucket| bucket.take_one(rate, now);
+        self.buckets.change(key, Bucket::default, take);
+        if self.buckets.len() > before {
+            self.round.push_back(key);
+            self.sweep(now);
         }
     }
 
@@ -184,9 +176,8 @@ impl<K: Hash + Eq + Copy> Buckets<K> {
             let Some(key) = self.round.pop_front() else {
                 return;
             };
-            if self.buckets.get(&key).is_some_and(|b| b.is_full(now)) {
-                self.buckets.remove(&key);
-            } else {
+            let is_full = |bucket: &mut Bucket| bucket.is_full(now);
+            if self.buckets.remove_if(&key, is_full).is_none() {
                 self.round.push_back(key);
             }
         }
@@ -194,26 +185,24 @@ impl<K: Hash + Eq + Copy> Buckets<K> {
 }
 
 /// Counts one more; how many there are then.
-pub(super) fn add<K: Hash + Eq>(counts: &mut HashMap<K, u32, TupleHash>, key: K) -> u32 {
-    let count = counts.entry(key).or_default();
-    *count += 1;
-    *count
+pub(super) fn add<K: Hash + Eq>(counts: &mut GrowingMap<K, u32>, key: K) -> u32 {
+    let more = |count: &mut u32| {
+        *count += 1;
+        *count
+    };
+    counts.change(key, || 0, more)
 }
 
 /// Counts one less; how many are left. What has none is not kept.
-pub(super) fn take<K: Hash + Eq>(counts: &mut HashMap<K, u32, TupleHash>, key: K) -> u32 {
-    let Entry::Occupied(mut entry) = counts.entry(key) else {
-        debug_assert!(false, "more was given back than was taken");
-        return 0;
-    };
-    *entry.get_mut() -= 1;
-    match *entry.get() {
-        0 => {
-            entry.remove();
-            0
-        }
-        left => left,
-    }
+pub(super) fn take<K: Hash + Eq>(counts: &mut GrowingMap<K, u32>, key: &K) -> u32 {
+    let mut left = None;
+    counts.remove_if(key, |count| {
+        *count -= 1;
+        left = Some(*count);
+        *count == 0
+    });
+    debug_assert!(left.is_some(), "more was given back than was taken");
+    left.unwrap_or_default()
 }
 
 #[cfg(test)]

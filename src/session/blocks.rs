@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
+use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
 use super::port_map::PortMap;
 use crate::net::{BlockLayout, Family, RowId};
@@ -42,16 +43,16 @@ struct Address {
 #[derive(Debug)]
 pub struct Blocks {
     hash: TupleHash,
-    addresses: HashMap<(RowId, IpAddr), Address, TupleHash>,
-    leases: HashMap<(RowId, IpAddr), Vec<Lease>, TupleHash>,
+    addresses: GrowingMap<(RowId, IpAddr), Address>,
+    leases: GrowingMap<(RowId, IpAddr), Vec<Lease>>,
 }
 
 impl Blocks {
     pub(super) fn new(hash: TupleHash) -> Self {
         Self {
             hash,
-            addresses: HashMap::with_hasher(hash),
-            leases: HashMap::with_hasher(hash),
+            addresses: GrowingMap::new(hash),
+            leases: GrowingMap::new(hash),
         }
     }
 
@@ -99,30 +100,18 @@ impl Blocks {
     /// A session of this client enters a block; whether nobody had it.
     pub(super) fn enter(&mut self, row: RowId, client: IpAddr, lease: Lease) -> bool {
         let hash = self.hash;
-        let address = self.addresses.entry((row, lease.address));
-        let address = address.or_insert_with(|| Address {
+        let make = || Address {
             taken: PortMap::new(),
             owners: HashMap::with_hasher(hash),
-        });
-        match address.owners.entry(lease.block) {
-            Entry::Occupied(mut entry) => {
-                let owner = entry.get_mut();
-                debug_assert_eq!(owner.client, client, "a block of two clients");
-                owner.sessions += 1;
-                false
-            }
-            Entry::Vacant(entry) => {
-                entry.insert(Owner {
-                    client,
-                    sessions: 1,
-                });
-                if !address.taken.has(lease.block) {
-                    address.taken.take(lease.block);
-                }
-                self.leases.entry((row, client)).or_default().push(lease);
-                true
-            }
+        };
+        let place = (row, lease.address);
+        let enter = |address: &mut Address| address.enter(lease.block, client);
+        let is_new = self.addresses.change(place, make, enter);
+        if is_new {
+            let add = |leases: &mut Vec<Lease>| leases.push(lease);
+            self.leases.change((row, client), Vec::new, add);
         }
+        is_new
     }
 
     /// A session leaves a block; the client that has lost it by that.
@@ -138,28 +127,45 @@ impl Blocks {
             return None;
         }
         let client = entry.remove().client;
-        if let Entry::Occupied(mut entry) = self.leases.entry((row, client)) {
-            entry.get_mut().retain(|own| *own != lease);
-            if entry.get().is_empty() {
-                entry.remove();
-            }
-        }
+        self.leases.remove_if(&(row, client), |leases| {
+            leases.retain(|own| *own != lease);
+            leases.is_empty()
+        });
         Some(client)
     }
 
     /// Somebody may get the block again. One that has an owner by now stays
     /// taken.
     pub(super) fn free(&mut self, row: RowId, lease: Lease) {
-        let Entry::Occupied(mut entry) = self.addresses.entry((row, lease.address)) else {
-            return;
-        };
-        let address = entry.get_mut();
-        if address.owners.contains_key(&lease.block) {
-            return;
-        }
-        address.taken.free(lease.block);
-        if address.taken.is_empty() {
-            entry.remove();
+        self.addresses.remove_if(&(row, lease.address), |address| {
+            if !address.owners.contains_key(&lease.block) {
+                address.taken.free(lease.block);
+            }
+            address.taken.is_empty()
+        });
+    }
+}
+
+impl Address {
+    /// A session of this client enters a block; whether nobody had it.
+    fn enter(&mut self, block: u16, client: IpAddr) -> bool {
+        match self.owners.entry(block) {
+            Entry::Occupied(mut entry) => {
+                let owner = entry.get_mut();
+                debug_assert_eq!(owner.client, client, "a block of two clients");
+                owner.sessions += 1;
+                false
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(Owner {
+                    client,
+                    sessions: 1,
+                });
+                if !self.taken.has(block) {
+                    self.taken.take(block);
+                }
+                true
+            }
         }
     }
 }

@@ -6,12 +6,13 @@
 
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
-
+use super::accounts::{add, take};
+use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
 use super::lists::Lists;
 use super::record::Origin;
 use super::state::{SctpState, State, TcpState};
+use super::tallies::Tallies;
 use super::tcp::Heard;
 
 /// What a session is worth when there is no room: the first goes first.
@@ -90,8 +91,44 @@ pub struct Census {
     /// A list for each standing: those that took it up first are first. There is
     /// none of the assured: nobody asks which of them is oldest.
     queues: Lists,
-    sources: HashMap<IpAddr, u32, TupleHash>,
+    sources: Sources,
     rules: Vec<u32>,
+}
+
+/// How many sessions each address began: most tables have one family, whose addresses
+/// are kept in as few octets as they have.
+#[derive(Debug)]
+struct Sources {
+    v4: Tallies,
+    v6: GrowingMap<[u8; 16], u32>,
+}
+
+impl Sources {
+    fn add(&mut self, source: IpAddr) {
+        match source {
+            IpAddr::V4(source) => self.v4.add(source.to_bits()),
+            IpAddr::V6(source) => {
+                add(&mut self.v6, source.octets());
+            }
+        }
+    }
+
+    fn take(&mut self, source: IpAddr) {
+        match source {
+            IpAddr::V4(source) => self.v4.take(source.to_bits()),
+            IpAddr::V6(source) => {
+                take(&mut self.v6, &source.octets());
+            }
+        }
+    }
+
+    fn of(&self, source: IpAddr) -> usize {
+        let count = match source {
+            IpAddr::V4(source) => self.v4.of(source.to_bits()),
+            IpAddr::V6(source) => self.v6.get(&source.octets()).copied().unwrap_or_default(),
+        };
+        count as usize
+    }
 }
 
 impl Census {
@@ -99,7 +136,10 @@ impl Census {
         Self {
             counts: [0; Standing::ALL.len()],
             queues: Lists::new(Standing::ALL.len()),
-            sources: HashMap::with_hasher(hash),
+            sources: Sources {
+                v4: Tallies::new(hash),
+                v6: GrowingMap::new(hash),
+            },
             rules: Vec::new(),
         }
     }
@@ -116,13 +156,19 @@ impl Census {
     /// How many sessions this address began.
     #[must_use]
     pub fn of_source(&self, source: IpAddr) -> usize {
-        self.sources.get(&source).map_or(0, |count| *count as usize)
+        self.sources.of(source)
+    }
+
+    /// Has brought near what is kept of an address.
+    #[inline]
+    pub(super) fn fetch(&self, source: u32) {
+        self.sources.v4.fetch(source);
     }
 
     /// How many addresses have begun sessions that live.
     #[must_use]
     pub fn sources(&self) -> usize {
-        self.sources.len()
+        self.sources.v4.len() + self.sources.v6.len()
     }
 
     /// How many sessions the rule at this place let in, data sessions that an
@@ -145,7 +191,7 @@ impl Census {
 
     pub(super) fn enter(&mut self, slot: u32, standing: Standing, origin: &Origin) {
         self.take_up(slot, standing);
-        *self.sources.entry(source_of(origin)).or_default() += 1;
+        self.sources.add(source_of(origin));
         if let Some(rule) = origin.rule.map(usize::from) {
             if self.rules.len() <= rule {
                 self.rules.resize(rule + 1, 0);
@@ -163,13 +209,7 @@ impl Census {
 
     pub(super) fn leave(&mut self, slot: u32, standing: Standing, origin: &Origin) {
         self.give_up(slot, standing);
-        let source = source_of(origin);
-        if let Some(count) = self.sources.get_mut(&source) {
-            *count -= 1;
-            if *count == 0 {
-                self.sources.remove(&source);
-            }
-        }
+        self.sources.take(source_of(origin));
         let rule = origin.rule.map(usize::from);
         if let Some(count) = rule.and_then(|rule| self.rules.get_mut(rule)) {
             *count -= 1;

@@ -17,6 +17,8 @@ const PRIME: u64 = (1 << 61) - 1;
 #[derive(Debug, Clone, Copy)]
 pub struct TupleHash {
     key: (u64, u64),
+    /// The hash function of the tables before it has taken anything.
+    table: TableHasher,
 }
 
 impl TupleHash {
@@ -24,9 +26,16 @@ impl TupleHash {
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         // Two keys from one seed: the halves must differ, no more.
-        Self {
-            key: (seed, seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15),
-        }
+        let key = (seed, seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15);
+        // Any number but nought and one, and well away from small ones.
+        let base = (mixed(key.0 ^ key.1.rotate_left(17)) % (PRIME >> 1)) + (PRIME >> 2);
+        let table = TableHasher {
+            base,
+            last: mixed(key.1) | 1,
+            // Not nought: words of nought in front count, too.
+            sum: 1,
+        };
+        Self { key, table }
     }
 
     /// A number that looks random to whoever does not know the key, and is always the
@@ -42,15 +51,9 @@ impl TupleHash {
 impl BuildHasher for TupleHash {
     type Hasher = TableHasher;
 
+    #[inline]
     fn build_hasher(&self) -> TableHasher {
-        // Any number but nought and one, and well away from small ones.
-        let base = (mixed(self.key.0 ^ self.key.1.rotate_left(17)) % (PRIME >> 1)) + (PRIME >> 2);
-        TableHasher {
-            base,
-            last: mixed(self.key.1) | 1,
-            // Not nought: words of nought in front count, too.
-            sum: 1,
-        }
+        self.table
     }
 }
 

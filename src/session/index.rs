@@ -25,6 +25,8 @@ const WIDTH: usize = 12;
 const BUCKETS: usize = 64;
 /// A segment with so many entries is split before it takes another.
 const ENOUGH: u32 = 672;
+/// While a segment is split, so many buckets ahead of the one whose entries move.
+const AHEAD: usize = 3;
 /// Whoever knows the key can choose hashes that no number of bits tells apart: a
 /// segment is not split further than this, relative to how many there are.
 const SPARSE: u32 = 6;
@@ -88,6 +90,12 @@ impl Bucket {
         })
     }
 
+    /// The entries that there are.
+    fn used(&self) -> impl Iterator<Item = u32> {
+        let used = self.tags.iter().zip(self.entries);
+        used.filter(|(tag, _)| **tag != 0).map(|(_, packed)| packed)
+    }
+
     #[inline]
     fn entry(&self, place: usize) -> Entry {
         Entry::unpacked(self.entries.get(place).copied().unwrap_or_default())
@@ -131,6 +139,23 @@ pub(super) struct Index {
     extents: Vec<Extent>,
 }
 
+impl Extent {
+    #[inline]
+    fn put(&mut self, buckets: &mut Buckets, hash: u64, packed: u32) {
+        self.length += 1;
+        for step in 0..BUCKETS {
+            let Some(bucket) = buckets.get_mut((bucket_of(hash) + step) % BUCKETS) else {
+                return;
+            };
+            if let Some(place) = bucket.with_tag(0).next() {
+                return bucket.set(place, tag_of(hash), packed);
+            }
+            bucket.beyond += 1;
+        }
+        self.spilt.push((hash, packed));
+    }
+}
+
 #[inline]
 fn tag_of(hash: u64) -> u8 {
     let [.., last] = hash.to_be_bytes();
@@ -168,6 +193,13 @@ impl Index {
             .get(bucket_of(hash))
     }
 
+    /// What an entry of this hash will be counted in: what to have at hand early where one
+    /// is to be added.
+    #[inline]
+    pub(super) fn extent_line(&self, hash: u64) -> Option<&impl Sized> {
+        self.extents.get(self.segment_of(hash)?)
+    }
+
     /// The entry that has this hash and that `is_it`, if there is one.
     #[inline]
     pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(Entry) -> bool) -> Option<Entry> {
@@ -193,8 +225,15 @@ impl Index {
             .find(|entry| is_it(*entry))
     }
 
-    /// Adds an entry that is not there. `hash_of` gives the hash of one that is.
-    pub(super) fn insert(&mut self, hash: u64, entry: Entry, hash_of: impl Fn(Entry) -> u64) {
+    /// Adds an entry that is not there. `hash_of` gives the hash of one that is; `fetch`
+    /// hears of it some time before.
+    pub(super) fn insert(
+        &mut self,
+        hash: u64,
+        entry: Entry,
+        hash_of: impl Fn(Entry) -> u64,
+        fetch: impl Fn(Entry),
+    ) {
         if self.directory.is_empty() {
             // By one bit at least: of none there is no shift.
             self.directory.extend([0, 0]);
@@ -204,7 +243,7 @@ impl Index {
         while let Some(segment) = self.segment_of(hash)
             && self.is_to_split(segment)
         {
-            self.split(segment, hash, &hash_of);
+            self.split(segment, hash, &hash_of, &fetch);
         }
         let Some(segment) = self.segment_of(hash) else {
             return;
@@ -220,23 +259,13 @@ impl Index {
     }
 
     fn put(&mut self, segment: usize, hash: u64, packed: u32) {
-        let Some(extent) = self.extents.get_mut(segment) else {
+        let (Some(extent), Some(buckets)) = (
+            self.extents.get_mut(segment),
+            self.segments.get_mut(segment),
+        ) else {
             return;
         };
-        extent.length += 1;
-        let Some(buckets) = self.segments.get_mut(segment) else {
-            return;
-        };
-        for step in 0..BUCKETS {
-            let Some(bucket) = buckets.get_mut((bucket_of(hash) + step) % BUCKETS) else {
-                return;
-            };
-            if let Some(place) = bucket.with_tag(0).next() {
-                return bucket.set(place, tag_of(hash), packed);
-            }
-            bucket.beyond += 1;
-        }
-        extent.spilt.push((hash, packed));
+        extent.put(buckets, hash, packed);
     }
 
     /// Takes an entry out.
@@ -290,22 +319,50 @@ impl Index {
 
     /// Makes two of the segment that this hash belongs to, by the next bit of the
     /// hash.
-    fn split(&mut self, segment: usize, hash: u64, hash_of: &impl Fn(Entry) -> u64) {
-        let Some(extent) = self.extents.get_mut(segment) else {
+    #[cold]
+    #[inline(never)]
+    fn split(
+        &mut self,
+        segment: usize,
+        hash: u64,
+        hash_of: &impl Fn(Entry) -> u64,
+        fetch: &impl Fn(Entry),
+    ) {
+        let (Some(extent), Some(buckets)) = (
+            self.extents.get_mut(segment),
+            self.segments.get_mut(segment),
+        ) else {
             return;
         };
         let depth = extent.depth + 1;
-        let spilt = std::mem::take(&mut extent.spilt);
-        (extent.depth, extent.length) = (depth, 0);
-        let Some(buckets) = self.segments.get_mut(segment) else {
-            return;
-        };
-        let old = std::mem::replace(buckets, [EMPTY; BUCKETS]);
-        let other = self.segments.push([EMPTY; BUCKETS]);
-        self.extents.push(Extent {
+        let half = || Extent {
             depth,
             ..Extent::default()
-        });
+        };
+        let (mut lower, mut upper) = (half(), half());
+        let old = std::mem::replace(buckets, [EMPTY; BUCKETS]);
+        let spilt = std::mem::take(&mut extent.spilt);
+        let mut others = [EMPTY; BUCKETS];
+        let mut move_to = |hash: u64, packed: u32| match hash >> (64 - depth) & 1 {
+            0 => lower.put(buckets, hash, packed),
+            _ => upper.put(&mut others, hash, packed),
+        };
+        for (place, bucket) in old.iter().enumerate() {
+            if let Some(later) = old.get(place + AHEAD) {
+                later
+                    .used()
+                    .for_each(|packed| fetch(Entry::unpacked(packed)));
+            }
+            for packed in bucket.used() {
+                move_to(hash_of(Entry::unpacked(packed)), packed);
+            }
+        }
+        for (hash, packed) in spilt {
+            move_to(hash, packed);
+        }
+        *extent = lower;
+        let other = self.segments.push(others);
+        self.extents.push(upper);
         if depth > self.depth {
             self.directory = self.directory.iter().flat_map(|own| [*own, *own]).collect();
             self.depth = depth;
@@ -317,18 +374,6 @@ impl Index {
         if let Some(upper) = self.directory.get_mut(start..start + half) {
             upper.fill(number);
         }
-        let spilt = spilt.into_iter();
-        let mut move_to = |hash: u64, packed: u32| {
-            let upper = hash >> (64 - depth) & 1 == 1;
-            self.put(if upper { other } else { segment }, hash, packed);
-        };
-        for bucket in &old {
-            let used = bucket.tags.iter().zip(bucket.entries);
-            for (_, packed) in used.filter(|(tag, _)| **tag != 0) {
-                move_to(hash_of(Entry::unpacked(packed)), packed);
-            }
-        }
-        spilt.for_each(|(hash, packed)| move_to(hash, packed));
     }
 }
 
@@ -370,7 +415,8 @@ mod tests {
                 None => {
                     self.model.insert(number, hash);
                     let hash_of = |entry: Entry| (self.hash)(entry.packed());
-                    self.index.insert(hash, Self::entry(number), hash_of);
+                    self.index
+                        .insert(hash, Self::entry(number), hash_of, |_| {});
                 }
             }
         }

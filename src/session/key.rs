@@ -6,10 +6,8 @@
 //! collide more often than chance has it, for the price of three multiplications. What
 //! comes out is mixed once more, so that tuples in a row do not fall into places in a row.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use crate::net::{Endpoint, Port, Protocol, Tuple};
-use crate::packet::{Addresses, Plain};
+use crate::net::{Endpoint, Protocol, Tuple};
+use crate::packet::{Addresses, Leaving, Plain, ports_of};
 
 /// A tuple, packed: as its octets stand in a packet, the first of each number the lowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,70 +18,27 @@ pub(crate) struct Key {
     pub(crate) protocol: u8,
 }
 
-impl Addresses {
-    fn of(source: IpAddr, destination: IpAddr) -> Self {
-        match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                let [source, destination] = [source, destination].map(|a| a.to_bits().swap_bytes());
-                Self::V4(u64::from(source) | u64::from(destination) << 32)
-            }
-            (source, destination) => {
-                let [[a, b], [c, d]] = [source, destination].map(|address| {
-                    let bits = match address {
-                        IpAddr::V6(address) => address.to_bits(),
-                        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-                    };
-                    halves(bits.swap_bytes())
-                });
-                Self::V6([a, b, c, d])
-            }
-        }
-    }
-
-    fn ends(self) -> [IpAddr; 2] {
-        match self {
-            Self::V4(both) => {
-                let [source, destination] = words(both);
-                [source, destination].map(|word| Ipv4Addr::from_bits(word.swap_bytes()).into())
-            }
-            Self::V6([a, b, c, d]) => [[a, b], [c, d]].map(|[low, high]| {
-                let bits = u128::from(low) | u128::from(high) << 64;
-                Ipv6Addr::from_bits(bits.swap_bytes()).into()
-            }),
-        }
-    }
-
-    /// Those of a packet that goes the other way.
-    #[inline]
-    pub(super) fn reversed(self) -> Self {
-        match self {
-            Self::V4(both) => Self::V4(both.rotate_left(32)),
-            Self::V6([a, b, c, d]) => Self::V6([c, d, a, b]),
-        }
-    }
-}
-
-/// The lower half and the upper half.
-fn halves(bits: u128) -> [u64; 2] {
-    // 64 bits each.
-    [bits as u64, (bits >> 64) as u64]
-}
-
-/// The lower half and the upper half.
-fn words(bits: u64) -> [u32; 2] {
-    // 32 bits each.
-    [bits as u32, (bits >> 32) as u32]
-}
-
 impl Key {
     #[inline]
     pub(crate) fn of(tuple: &Tuple) -> Self {
-        let [source, destination] =
-            [tuple.source, tuple.destination].map(|end| end.port.0.swap_bytes());
+        let Leaving { addresses, ports } = Leaving::of(tuple);
         Self {
-            addresses: Addresses::of(tuple.source.address, tuple.destination.address),
-            ports: u32::from(source) | u32::from(destination) << 16,
+            addresses,
+            ports,
             protocol: tuple.protocol.0,
+        }
+    }
+
+    /// The key of the answers to packets that leave like this.
+    pub(crate) fn of_answers(leaves: &Tuple) -> Self {
+        if leaves.protocol.is_icmp() {
+            return Self::of(&leaves.reversed());
+        }
+        let own = Self::of(leaves);
+        Self {
+            addresses: own.addresses.reversed(),
+            ports: own.ports.rotate_left(16),
+            ..own
         }
     }
 
@@ -101,9 +56,7 @@ impl Key {
     /// The tuple that it was made of.
     pub(crate) fn tuple(&self) -> Tuple {
         let [source, destination] = self.addresses.ends();
-        // 16 bits each.
-        let [from, to] =
-            [self.ports as u16, (self.ports >> 16) as u16].map(|p| Port(p.swap_bytes()));
+        let [from, to] = ports_of(self.ports);
         Tuple::new(
             Protocol(self.protocol),
             Endpoint::new(source, from),
@@ -182,9 +135,12 @@ fn split_mix(state: &mut u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::net::Port;
 
     fn tuple(source: IpAddr, destination: IpAddr, ports: (u16, u16), protocol: u8) -> Tuple {
         Tuple::new(
@@ -211,6 +167,11 @@ mod tests {
                 let key = Key::of(&tuple);
                 prop_assert_eq!(key.tuple(), tuple);
                 prop_assert_eq!(hash.of(&key), hash.of(&Key::of(&tuple)));
+                prop_assert_eq!(Key::of_answers(&tuple), Key::of(&tuple.reversed()));
+                for protocol in [Protocol::ICMP, Protocol::ICMPV6] {
+                    let query = Tuple { protocol, ..tuple };
+                    prop_assert_eq!(Key::of_answers(&query), Key::of(&query.reversed()));
+                }
             }
         }
     }

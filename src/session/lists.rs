@@ -55,18 +55,24 @@ impl Lists {
     }
 
     /// Appends a place that is in no list.
+    #[inline]
     pub(super) fn push(&mut self, list: usize, place: u32) {
+        let Some(ends) = self.ends.get_mut(list) else {
+            return;
+        };
         let link = Link {
-            before: self.ends.get(list).map_or(NONE, |ends| ends.last),
+            before: ends.last,
             after: NONE,
         };
-        let index = place as usize;
-        self.links.fill(index, link);
-        if let Some(own) = self.links.get_mut(index) {
-            *own = link;
+        ends.last = place;
+        match self.links.get_mut(link.before as usize) {
+            Some(before) => before.after = place,
+            None => ends.first = place,
         }
-        self.set_after(list, link.before, place);
-        self.set_before(list, NONE, place);
+        match self.links.get_mut(place as usize) {
+            Some(own) => *own = link,
+            None => self.links.fill(place as usize, link),
+        }
     }
 
     /// Takes a place out of its list.

@@ -4,15 +4,14 @@
 //! sessions of a kind have in common is their [`Course`]. Outside of this room a
 //! session is a [`Session`], made anew whenever one is asked for.
 
-use hashbrown::HashMap;
-
 use super::census::Standing;
 use super::course::{Course, Courses};
+use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
-use super::key::Key;
-use super::line::{Aside, Carried, Line, Marks, PackedKey, Tracking};
+use super::key::{Key, KeyHash};
+use super::line::{Aside, Carried, Line, Marks, Tracking};
 use super::probing::Probing;
-use super::record::{Counter, Session, Update};
+use super::record::{Counter, Origin, Session, Update};
 use super::shelf::Shelf;
 use super::state::SessionId;
 use super::tcp::{Packed, PassedSyn};
@@ -37,6 +36,18 @@ pub(super) struct Opened<'a> {
     pub(super) asides: &'a Shelf<Aside, 12>,
 }
 
+/// A session as it begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun<'a> {
+    pub(super) id: SessionId,
+    pub(super) origin: &'a Origin,
+    pub(super) keys: &'a PerDirection<Key>,
+    pub(super) now: Timestamp,
+    /// What its first packet does to it.
+    pub(super) first: &'a Update,
+    pub(super) standing: Standing,
+}
+
 /// All sessions by their slots.
 #[derive(Debug)]
 pub(super) struct Store {
@@ -44,7 +55,7 @@ pub(super) struct Store {
     asides: Shelf<Aside, 12>,
     free: Vec<u32>,
     wides: Wides,
-    rare: HashMap<u32, Rare, TupleHash>,
+    rare: GrowingMap<u32, Rare>,
     courses: Courses,
     length: usize,
 }
@@ -56,7 +67,7 @@ impl Store {
             asides: Shelf::new(),
             free: Vec::new(),
             wides: Wides::new(),
-            rare: HashMap::with_hasher(hash),
+            rare: GrowingMap::new(hash),
             courses: Courses::new(hash),
             length: 0,
         }
@@ -115,6 +126,12 @@ impl Store {
         Some(self.line(slot)?.key(direction, &self.wides))
     }
 
+    /// The hash of a session's key in this direction.
+    #[inline]
+    pub(super) fn hash_of(&self, slot: u32, direction: Direction, hash: &KeyHash) -> Option<u64> {
+        Some(hash.of(&self.line(slot)?.key(direction, &self.wides)))
+    }
+
     /// All slots that have a session.
     pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
         let used = self.lines.iter().zip(0..).filter(|(line, _)| line.id != 0);
@@ -157,78 +174,83 @@ impl Store {
         })
     }
 
-    /// Keeps a session that nothing has passed of yet; gives its slot.
-    pub(super) fn insert(&mut self, session: &Session) -> u32 {
-        let origin = &session.origin;
-        let keys = PerDirection {
-            original: Key::of(&origin.tuples.original),
-            reply: Key::of(&origin.tuples.reply),
+    /// Keeps a session that begins with its first packet; gives its slot.
+    pub(super) fn insert(&mut self, begun: &Begun<'_>) -> u32 {
+        let Begun {
+            id,
+            origin,
+            keys,
+            now,
+            first,
+            standing,
+        } = *begun;
+        let (tracking, passed_syn) = tracking(&first.tracked);
+        let mut line = Line {
+            keys: PerDirection::default(),
+            id: id.0,
+            deadline: first.deadline,
+            course: self.courses.number(origin),
+            wide: WideId::default(),
+            octets: PerDirection::default(),
+            packets: PerDirection::default(),
+            protocol: origin.tuples.original.protocol.0,
+            heard: first.heard,
+            standing,
+            marks: Marks::default(),
+            tracking,
         };
-        let mut marks = Marks::default();
         let mut wides = Wide::default();
-        let mut packed = PerDirection::<PackedKey>::default();
         for direction in Direction::BOTH {
             let key = &keys[direction];
-            packed[direction].ports = key.ports;
+            let packed = &mut line.keys[direction];
+            packed.ports = key.ports;
             match key.addresses {
-                Addresses::V4(addresses) => packed[direction].addresses = addresses.to_le_bytes(),
+                Addresses::V4(addresses) => packed.addresses = addresses.to_le_bytes(),
                 Addresses::V6(words) => {
-                    marks.set(Marks::WIDE[direction]);
+                    line.marks.set(Marks::WIDE[direction]);
                     wides.0[direction] = words;
                 }
             }
         }
-        let wide = match marks == Marks::default() {
-            true => WideId::default(),
-            false => self.wides.keep(wides),
-        };
-        let (tracking, passed_syn) = tracking(&session.tracked);
-        let line = Line {
-            keys: packed,
-            id: session.id.0,
-            deadline: session.deadline,
-            course: self.courses.number(origin),
-            wide,
-            octets: PerDirection::default(),
-            packets: PerDirection::default(),
-            protocol: origin.tuples.original.protocol.0,
-            heard: session.heard,
-            standing: session.standing,
-            marks,
-            tracking,
-        };
-        let aside = Aside {
-            began: session.began,
+        if line.marks != Marks::default() {
+            line.wide = self.wides.keep(wides);
+        }
+        let mut aside = Aside {
+            began: now,
             octets: PerDirection::default(),
             packets: PerDirection::default(),
         };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                let places = (
-                    self.lines.get_mut(slot as usize),
-                    self.asides.get_mut(slot as usize),
-                );
-                if let (Some(own), Some(beside)) = places {
-                    (*own, *beside) = (line, aside);
-                }
-                slot
-            }
-            None => {
-                self.asides.push(aside);
-                // The index counts slots in 31 bits.
-                u32::try_from(self.lines.push(line)).unwrap_or(u32::MAX)
-            }
-        };
+        if let Some(carried) = line.count(first.direction, first.bytes) {
+            aside.carry(first.direction, carried);
+        }
+        let slot = self.place(line, aside);
         self.length += 1;
-        self.set_rare(
-            slot,
-            Rare {
+        if origin.parent.is_some() || passed_syn.is_some() {
+            let rare = Rare {
                 parent: origin.parent,
-                probing: session.probing,
+                probing: None,
                 passed_syn,
-            },
-        );
+            };
+            self.set_rare(slot, rare);
+        }
         slot
+    }
+
+    /// Puts a line where there is none.
+    fn place(&mut self, line: Line, aside: Aside) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            let places = (
+                self.lines.get_mut(slot as usize),
+                self.asides.get_mut(slot as usize),
+            );
+            if let (Some(own), Some(beside)) = places {
+                (*own, *beside) = (line, aside);
+            }
+            return slot;
+        }
+        self.asides.push(aside);
+        // The index counts slots in 31 bits.
+        u32::try_from(self.lines.push(line)).unwrap_or(u32::MAX)
     }
 
     fn set_rare(&mut self, slot: u32, rare: Rare) {

@@ -40,8 +40,16 @@ pub(crate) struct PassedOn {
     pub(crate) state: State,
     pub(crate) egress: ZoneId,
     pub(crate) leaving: Leaving,
-    /// Until when the session lives now, where that is sooner than it was.
-    pub(crate) sooner: Option<Timestamp>,
+    pub(crate) lives: Lives,
+}
+
+/// How long a session lives now that its packet has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lives {
+    /// As long as before, or longer.
+    On,
+    /// Less long: there is something that it waits for.
+    Shorter,
 }
 
 /// Where a packet's session is likely to be: its key says whether it is.
@@ -172,12 +180,15 @@ impl Sessions {
             state,
             egress,
             leaving: line.leaving(direction, plain.family, wides),
-            sooner: (deadline < before).then_some(deadline),
+            lives: match deadline < before {
+                true => Lives::Shorter,
+                false => Lives::On,
+            },
         };
         if let Some(carried) = line.count(direction, usize::from(plain.length)) {
             self.store.carry(slot, direction, carried);
         }
-        if let Some(deadline) = passed.sooner {
+        if passed.lives == Lives::Shorter {
             self.wheel.bring_forward(slot, passed.session, deadline);
         }
         Some(passed)

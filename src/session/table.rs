@@ -9,11 +9,13 @@ use super::hash::TupleHash;
 use super::index::{Entry, Index};
 use super::key::{Key, KeyHash};
 use super::mappings::{Mappings, On};
+use super::newcomer::Latest;
 use super::note::Note;
+use super::prefetch::prefetch;
 use super::probing::Probing;
 use super::record::{Origin, Session, Update};
 use super::state::{Handle, SessionId};
-use super::store::Store;
+use super::store::{Begun, Store};
 use super::wheel::Wheel;
 use crate::net::{Direction, PerDirection, Rate, Terms, Timestamp, Tuple};
 
@@ -24,8 +26,10 @@ pub struct Sessions {
     pub(super) index: Index,
     pub(super) hash: KeyHash,
     pub(super) wheel: Wheel<SessionId>,
-    census: Census,
+    pub(super) census: Census,
     mappings: Mappings,
+    /// How the session came that began last.
+    pub(super) latest: Latest,
     expectations: Expectations,
     /// How often each source has begun sessions lately.
     source_rates: Buckets<IpAddr>,
@@ -52,6 +56,7 @@ impl Sessions {
             wheel: Wheel::new(hash),
             census: Census::new(hash),
             mappings: Mappings::new(hash, terms),
+            latest: Latest::default(),
             expectations: Expectations::new(hash),
             source_rates: Buckets::new(hash),
             last_id: 0,
@@ -65,12 +70,33 @@ impl Sessions {
         Some((handle, self.store.get(handle.slot)?, direction))
     }
 
+    /// The same, where the hash of the tuple is known.
+    pub(crate) fn lookup_hashed(
+        &self,
+        tuple: &Tuple,
+        hash: u64,
+    ) -> Option<(Handle, Session, Direction)> {
+        let (handle, direction) = self.find_key(&Key::of(tuple), hash)?;
+        Some((handle, self.store.get(handle.slot)?, direction))
+    }
+
     /// Whose packet one of this tuple is, and which way it goes.
     #[must_use]
     pub fn find(&self, tuple: &Tuple) -> Option<(Handle, Direction)> {
         let key = Key::of(tuple);
-        let is_it = |entry: Entry| self.store.has(entry.slot, entry.direction, &key);
-        let Entry { slot, direction } = self.index.find(self.hash.of(&key), is_it)?;
+        self.find_key(&key, self.hash.of(&key))
+    }
+
+    /// Whose the answers are to packets that leave like this.
+    #[must_use]
+    pub fn find_answers(&self, leaves: &Tuple) -> Option<(Handle, Direction)> {
+        let key = Key::of_answers(leaves);
+        self.find_key(&key, self.hash.of(&key))
+    }
+
+    fn find_key(&self, key: &Key, hash: u64) -> Option<(Handle, Direction)> {
+        let is_it = |entry: Entry| self.store.has(entry.slot, entry.direction, key);
+        let Entry { slot, direction } = self.index.find(hash, is_it)?;
         Some((self.at_slot(slot)?, direction))
     }
 
@@ -78,7 +104,14 @@ impl Sessions {
     /// that is expected.
     #[must_use]
     pub fn is_taken(&self, tuple: &Tuple) -> bool {
-        self.find(tuple).is_some() || self.expectations.is_taken(&ExpectedTuple::of(tuple))
+        self.find(tuple).is_some() || self.is_expected(tuple)
+    }
+
+    /// Whether packets of this tuple are those of a session that is expected.
+    #[must_use]
+    pub fn is_expected(&self, tuple: &Tuple) -> bool {
+        let expectations = &self.expectations;
+        !expectations.is_empty() && expectations.is_taken(&ExpectedTuple::of(tuple))
     }
 
     /// Whether the session of this handle lives.
@@ -141,7 +174,7 @@ impl Sessions {
     /// Stores a session that begins at `now` with a packet that does `first` to
     /// it. The caller has seen that neither
     /// of its tuples [is taken](Self::is_taken).
-    pub fn insert(&mut self, origin: Origin, now: Timestamp, first: &Update) -> Handle {
+    pub fn insert(&mut self, origin: &Origin, now: Timestamp, first: &Update) -> Handle {
         debug_assert!(
             Direction::BOTH
                 .iter()
@@ -151,34 +184,42 @@ impl Sessions {
         let id = self.next_id();
         self.last_id = id.0;
         let standing = Standing::of(first.tracked.state(), first.heard);
-        let slot = self.store.insert(&Session {
+        let keys = PerDirection {
+            original: Key::of(&origin.tuples.original),
+            reply: Key::of(&origin.tuples.reply),
+        };
+        let slot = self.store.insert(&Begun {
             id,
             origin,
-            tracked: first.tracked,
-            heard: first.heard,
-            began: now,
-            deadline: first.deadline,
-            probing: None,
-            counters: PerDirection::default(),
+            keys: &keys,
+            now,
+            first,
             standing,
         });
+        for direction in Direction::BOTH {
+            self.enter_index(&keys[direction], Entry { slot, direction });
+        }
+        self.latest = Latest::of(&keys);
+        self.wheel.arm(slot, id, first.deadline);
+        self.census.enter(slot, standing, origin);
+        self.mappings.enter(origin, now, On::Session);
+        Handle { id, slot }
+    }
+
+    fn enter_index(&mut self, key: &Key, entry: Entry) {
         let Self {
             store, index, hash, ..
         } = self;
-        for direction in Direction::BOTH {
-            let hash_of = |entry: Entry| {
-                let key = store.key(entry.slot, entry.direction);
-                key.map_or(0, |key| hash.of(&key))
-            };
-            let entry = Entry { slot, direction };
-            index.insert(hash.of(&Key::of(&origin.tuples[direction])), entry, hash_of);
-        }
-        let handle = Handle { id, slot };
-        self.wheel.arm(slot, id, first.deadline);
-        self.census.enter(slot, standing, &origin);
-        self.mappings.enter(&origin, now, On::Session);
-        self.update(handle, first);
-        handle
+        let hash_of = |entry: Entry| {
+            let hash = store.hash_of(entry.slot, entry.direction, hash);
+            hash.unwrap_or_default()
+        };
+        let fetch = |entry: Entry| {
+            if let Some(line) = store.line_at(entry.slot) {
+                prefetch(line);
+            }
+        };
+        index.insert(hash.of(key), entry, hash_of, fetch);
     }
 
     /// Holds what a session claims of public endpoints before it is
@@ -376,7 +417,7 @@ mod tests {
 
     fn begin(table: &mut Sessions, port: u16, deadline: u64) -> Handle {
         table.insert(
-            origin(port),
+            &origin(port),
             at(0),
             &packet(Direction::Original, at(deadline)),
         )

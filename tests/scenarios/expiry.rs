@@ -1,6 +1,6 @@
 //! The end of a session that nobody uses: what its ends are told, or asked.
 
-use spigate::engine::{Event, Reason};
+use spigate::engine::{Event, Output, Reason};
 use spigate::net::Timestamp;
 
 use super::dialogue::{Dialogue, End};
@@ -399,4 +399,63 @@ fn waiting_for_a_turn_in_one_step_or_in_many_ends_alike() {
     };
     let many: Vec<_> = (0..=400).map(|n| f64::from(n) / 100.0).collect();
     assert_eq!(all(&[4.0]), all(&many));
+}
+
+/// A shell sleeps until the moment that it is told; if nothing moved on then, it would
+/// never sleep again.
+#[test]
+fn whoever_wakes_when_told_is_told_a_later_moment() {
+    let mut lab = Lab::new(OFFICE);
+    for (number, server) in [SERVER, FTP, "198.51.100.9:443"].into_iter().enumerate() {
+        // Moments that lie unevenly between the wheel's ticks.
+        let at = number as f64 * 1.234_567;
+        let _ = lab.at(at).from(LAN).send(tcp(CLIENT, server).syn());
+        let _ = lab.at(at).from(LAN).send(udp(CLIENT, server).data("?"));
+    }
+    assert_sleeps_well(&mut lab);
+}
+
+/// A session that lived for days waits for an acknowledgement, and lives for minutes.
+#[test]
+fn so_is_who_sleeps_while_a_session_comes_to_live_for_less_long() {
+    let mut lab = Lab::new(OFFICE);
+    let established = |lab: &mut Lab| {
+        let opens = tcp(CLIENT, SERVER).window(40_000);
+        let answers = tcp(SERVER, "203.0.113.2:51000").window(40_000);
+        let _ = lab.at(0.1).from(LAN).send(opens.clone().syn().seq(999));
+        let _ = lab
+            .at(0.2)
+            .from(WAN)
+            .send(answers.syn().seq(4999).ack(1000));
+        let _ = lab
+            .at(0.3)
+            .from(LAN)
+            .send(opens.clone().seq(1000).ack(5000));
+        opens.seq(1000).ack(5000)
+    };
+    let speaks = established(&mut lab).data("are you there?");
+    let later = lab
+        .engine
+        .now()
+        .after(std::time::Duration::from_secs(4_000));
+    lab.engine.expire(later, &mut Output::default());
+    let _ = lab.at(4_000.5).from(LAN).send(speaks);
+    assert!(
+        lab.engine.counters().in_full_swing() > 0,
+        "by the short way"
+    );
+    assert_sleeps_well(&mut lab);
+}
+
+/// Whoever wakes when the engine says so is told a later moment, until nothing is left.
+fn assert_sleeps_well(lab: &mut Lab) {
+    let mut woken = 0;
+    let mut out = Output::default();
+    while let Some(next) = lab.engine.next_deadline() {
+        lab.engine.expire(next, &mut out);
+        assert_ne!(lab.engine.next_deadline(), Some(next), "woken for nothing");
+        woken += 1;
+    }
+    assert!(woken < 100, "{woken}");
+    assert_eq!(lab.engine.sessions().len(), 0);
 }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use super::super::{Engine, Reason};
-use crate::nat::{Search, SourceNat};
+use crate::nat::{SourceNat, Wish};
 use crate::net::{Endpoint, Port, RowId, Tuple, ZoneId};
 use crate::session::{Handle, Usage};
 
@@ -50,24 +50,31 @@ pub(super) enum Sharing {
 /// A public endpoint that is looked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
-    pub(super) search: Search<'a>,
+    pub(super) wish: Wish<'a>,
     pub(super) sharing: Sharing,
     pub(super) known_in: ZoneId,
     pub(super) aside: Aside,
 }
 
 impl Engine {
-    /// One of all that the row's ports allow.
-    pub(super) fn endpoint(&self, wanted: &Wanted<'_>) -> Option<Tuple> {
-        let Wanted { search, .. } = wanted;
-        if let Some(kept) = search.kept()
+    /// One of all that the row's ports allow; `start` is asked where the search
+    /// begins, if there is one.
+    pub(super) fn endpoint(
+        &self,
+        wanted: &Wanted<'_>,
+        start: impl FnOnce() -> u64,
+    ) -> Option<Tuple> {
+        let wish = wanted.wish;
+        if let Some(kept) = wish.kept()
             && self.is_free(wanted, &kept)
         {
             return Some(kept);
         }
-        let range = search.range()?;
-        self.unused(wanted, &range, search.start_in(&range))
-            .or_else(|| self.shared_by_others(wanted, range))
+        let range = wish.range()?;
+        let start = start();
+        let first = wish.from(start).start_in(&range);
+        self.unused(wanted, &range, first)
+            .or_else(|| self.shared_by_others(wanted, start, range))
     }
 
     /// One of the ranges and blocks that the client has by this row, or of a
@@ -75,12 +82,13 @@ impl Engine {
     pub(super) fn endpoint_of_client(
         &self,
         wanted: &Wanted<'_>,
+        start: u64,
         (id, row): (RowId, &SourceNat),
         client: IpAddr,
     ) -> Result<Tuple, Reason> {
-        let Wanted { search, .. } = wanted;
+        let wish = wanted.wish;
         let blocks = self.sessions.mappings().blocks();
-        let address = search.wanted.source.address;
+        let address = wish.wanted.source.address;
         let leases = blocks.leases(id, client).iter();
         let leases = leases.filter(|lease| lease.address == address);
         let leased = leases.clone().filter_map(|lease| {
@@ -89,19 +97,19 @@ impl Engine {
         });
         let own = row.own_ports(client, address);
         let has = || own.clone().into_iter().chain(leased.clone());
-        if let Some(kept) = search.kept()
+        if let Some(kept) = wish.kept()
             && has().any(|range| range.contains(&kept.source.port.0))
             && self.is_free(wanted, &kept)
         {
             return Ok(kept);
         }
-        if let Some(found) = has().find_map(|range| self.drawn(wanted, &range)) {
+        if let Some(found) = has().find_map(|range| self.drawn(wanted, start, &range)) {
             return Ok(found);
         }
         let short = match row.terms.blocks {
             Some(layout) if leases.count() < usize::from(row.blocks_per_client) => {
-                let block = blocks.free_block((id, address), &layout, search.start);
-                let drawn = block.and_then(|block| self.drawn(wanted, &layout.ports(block)));
+                let block = blocks.free_block((id, address), &layout, start);
+                let drawn = block.and_then(|block| self.drawn(wanted, start, &layout.ports(block)));
                 match drawn {
                     Some(found) => return Ok(found),
                     None => Reason::NatPortsExhausted,
@@ -111,17 +119,16 @@ impl Engine {
             None => Reason::NatPortsExhausted,
         };
         has()
-            .find_map(|range| self.shared_by_others(wanted, range))
+            .find_map(|range| self.shared_by_others(wanted, start, range))
             .ok_or(short)
     }
 
     /// One that nobody has at all, drawn from this range.
-    fn drawn(&self, wanted: &Wanted<'_>, range: &RangeInclusive<u16>) -> Option<Tuple> {
-        let Search {
+    fn drawn(&self, wanted: &Wanted<'_>, start: u64, range: &RangeInclusive<u16>) -> Option<Tuple> {
+        let Wish {
             wanted: leaves,
             choice,
-            start,
-        } = wanted.search;
+        } = wanted.wish;
         let place = (leaves.protocol, leaves.source.address);
         let parity = choice.parity_of(&leaves);
         let mappings = self.sessions.mappings();
@@ -136,13 +143,13 @@ impl Engine {
         range: &RangeInclusive<u16>,
         mut start: u16,
     ) -> Option<Tuple> {
-        let leaves = wanted.search.wanted;
+        let leaves = wanted.wish.wanted;
         let place = (leaves.protocol, leaves.source.address);
-        let parity = wanted.search.choice.parity_of(&leaves);
+        let parity = wanted.wish.choice.parity_of(&leaves);
         let mappings = self.sessions.mappings();
         for _ in 0..PASSED_OVER {
             let port = mappings.unused_port(place, range, start, parity)?;
-            let found = wanted.search.with(port);
+            let found = wanted.wish.with(port);
             let reply = found.reversed();
             let last = match self.reserved_to(&reply, wanted.known_in) {
                 Some(last) => last,
@@ -159,26 +166,48 @@ impl Engine {
     }
 
     /// One that others have towards other servers.
-    fn shared_by_others(&self, wanted: &Wanted<'_>, range: RangeInclusive<u16>) -> Option<Tuple> {
+    fn shared_by_others(
+        &self,
+        wanted: &Wanted<'_>,
+        start: u64,
+        range: RangeInclusive<u16>,
+    ) -> Option<Tuple> {
         if wanted.sharing == Sharing::Own {
             return None;
         }
-        let mut each = wanted.search.each(range);
+        let mut each = wanted.wish.from(start).each(range);
         each.find(|candidate| self.is_free(wanted, candidate))
     }
 
     /// Whether it may be had.
     fn is_free(&self, wanted: &Wanted<'_>, candidate: &Tuple) -> bool {
-        let reply = candidate.reversed();
         let mappings = self.sessions.mappings();
-        let is_open = match mappings.usage(candidate.protocol, candidate.source) {
-            Usage::Free => true,
-            Usage::Shared => wanted.sharing == Sharing::Towards,
-            Usage::Mapped(_) | Usage::Resting => false,
+        let (protocol, public) = (candidate.protocol, candidate.source);
+        let is_open = match wanted.sharing {
+            Sharing::Towards => mappings.may_be_shared(protocol, public),
+            Sharing::Own => matches!(mappings.usage(protocol, public), Usage::Free),
+        };
+        let is_reserved = || {
+            let reply = candidate.reversed();
+            self.reserved_to(&reply, wanted.known_in).is_some()
         };
         is_open
-            && !self.is_taken(&reply, wanted.aside)
-            && self.reserved_to(&reply, wanted.known_in).is_none()
+            && !self.has_its_answers_taken(candidate, wanted.aside)
+            && (self.policy.nat.reserves_nothing() || !is_reserved())
+    }
+
+    /// Whether the answers to what leaves like this are somebody's.
+    fn has_its_answers_taken(&self, leaves: &Tuple, aside: Aside) -> bool {
+        if aside.leads_to.is_some() {
+            return self.is_taken(&leaves.reversed(), aside);
+        }
+        match self.sessions.find_answers(leaves) {
+            Some((handle, _)) => Some(handle) != aside.replaces,
+            None => {
+                !self.sessions.expectations().is_empty()
+                    && self.sessions.is_expected(&leaves.reversed())
+            }
+        }
     }
 
     /// The last port of the range of reserved ones that the public endpoint of
@@ -193,7 +222,7 @@ impl Engine {
         let reply = aside.answers(reply);
         match self.sessions.find(&reply) {
             Some((handle, _)) => Some(handle) != aside.replaces,
-            None => self.sessions.is_taken(&reply),
+            None => self.sessions.is_expected(&reply),
         }
     }
 }

@@ -31,10 +31,12 @@ impl Engine {
         replaces: Option<Handle>,
         why: &mut impl Observer,
     ) -> Decision {
-        let mapping = self.mapping_for(tuple);
-        mapping
-            .and_then(|mapping| self.decide_mapped(case, tuple, mapping, replaces, why))
-            .unwrap_or_else(|| self.decide_new(case, tuple, replaces, why))
+        if let Some(mapping) = self.mapping_for(tuple)
+            && let Some(decision) = self.decide_mapped(case, tuple, mapping, replaces, why)
+        {
+            return decision;
+        }
+        self.decide_new(case, tuple, replaces, why)
     }
 
     /// A connection that nobody announced: destination NAT, route, rules,
@@ -66,7 +68,7 @@ impl Engine {
             translated.map(|found| (found.row, found.tuple)),
         ));
         let inward = translated.map_or(*tuple, |found| found.tuple);
-        let refusal = match (translated, self.refusal(from, case.headers)) {
+        let refusal = || match (translated, self.refusal(from, case.headers)) {
             (Some(_), Answer::Refusal(complaint)) => Answer::RefusalAsAddressed(complaint),
             (_, usual) => usual,
         };
@@ -97,10 +99,10 @@ impl Engine {
             Err(refused) if self.is_unsolicited(case, tuple, &asking) => {
                 return self.decide_unsolicited(case, tuple, refused, why);
             }
-            Err(refused) => return refused_by_rule(case, refused, refusal),
+            Err(refused) => return refused_by_rule(case, refused, refusal()),
         };
         let Place::Zone(egress) = to else {
-            return self.decide_local(case, permit, refusal);
+            return self.decide_local(case, permit, refusal());
         };
 
         let aside = Aside {
@@ -256,11 +258,12 @@ impl Engine {
     }
 
     /// The decision to open a session, if there is room for it.
+    #[inline]
     pub(super) fn open(
         &self,
         case: &Case<'_>,
         judgement: Judgement,
-        opening: Opening,
+        mut opening: Opening,
         why: &mut impl Observer,
     ) -> Decision {
         let limits = &self.policy.limits;
@@ -285,7 +288,7 @@ impl Engine {
             now: case.now,
             of_rule,
         };
-        let evicts = match self.sessions.room_for(&newcomer, limits) {
+        opening.evicts = match self.sessions.room_for(&newcomer, limits) {
             Ok(evicts) => evicts,
             Err(limit) => {
                 why.step(Step::NoRoom(limit));
@@ -298,7 +301,7 @@ impl Engine {
                 return told(case, dropped, self.policy.no_room);
             }
         };
-        if let Some(victim) = evicts.and_then(|handle| self.sessions.get(handle)) {
+        if let Some(victim) = opening.evicts.and_then(|handle| self.sessions.get(handle)) {
             why.step(Step::Evicts(victim.id, victim.standing()));
         }
         let session = Some(self.sessions.next_id());
@@ -308,7 +311,6 @@ impl Engine {
             session,
             ..judgement
         };
-        let opening = Opening { evicts, ..opening };
         Decision::new(judgement, Plan::Open(*case.headers, opening))
     }
 
@@ -323,6 +325,7 @@ impl Engine {
     }
 
     /// What the first packet of a session does to it.
+    #[inline]
     pub(super) fn first(&self, case: &Case<'_>, tracked: Tracked, origin: &Origin) -> Update {
         Update {
             direction: Direction::Original,

@@ -9,7 +9,7 @@ use super::super::{Engine, Reason};
 use super::endpoint::{Aside, Sharing, Wanted};
 use super::lease::Found;
 use crate::nat::{
-    Inward, Outward, Pooling, PortChoice, Search, SourceChoice, SourceNat, SourceTarget,
+    Inward, Outward, Pooling, PortChoice, SourceChoice, SourceNat, SourceTarget, Wish,
 };
 use crate::net::{Asking, Dependence, Endpoint, Family, NatRow, RowId, Tuple, ZoneId};
 use crate::session::{Behaviour, Claim, Mappings};
@@ -146,8 +146,8 @@ impl Engine {
         by: Option<(RowId, &SourceNat)>,
         (known_in, aside): (ZoneId, Aside),
     ) -> Result<Tuple, Reason> {
-        let (sharing, start) = match claim {
-            Claim::Shared(_) => (Sharing::Towards, self.hash.of(&(arrives, wanted))),
+        let sharing = match claim {
+            Claim::Shared(_) => Sharing::Towards,
             Claim::Mapped(behaviour, _, row) => {
                 let mappings = self.sessions.mappings();
                 let socket = (wanted.protocol, socket);
@@ -161,26 +161,32 @@ impl Engine {
                     let is_free = !self.is_taken(&own.reversed(), aside);
                     return is_free.then_some(own).ok_or(Reason::NatPortsExhausted);
                 }
-                (Sharing::Own, self.hash.of(&(arrives, wanted.source)))
+                Sharing::Own
             }
         };
+        let start = || match sharing {
+            Sharing::Towards => self.hash.of(&(arrives, wanted)),
+            Sharing::Own => self.hash.of(&(arrives, wanted.source)),
+        };
         let usual = PortChoice::default();
-        let search = Search {
+        let wish = Wish {
             wanted,
             choice: by.map_or(&usual, |(_, row)| &row.ports),
-            start,
         };
         let wanted = Wanted {
-            search,
+            wish,
             sharing,
             known_in,
             aside,
         };
         match by {
             Some((id, row)) if row.has_ranges() => {
-                self.endpoint_of_client(&wanted, (id, row), socket.address)
+                self.endpoint_of_client(&wanted, start(), (id, row), socket.address)
             }
-            _ => self.endpoint(&wanted).ok_or(Reason::NatPortsExhausted),
+            _ => {
+                let found = self.endpoint(&wanted, start);
+                found.ok_or(Reason::NatPortsExhausted)
+            }
         }
     }
 
@@ -268,13 +274,12 @@ impl Engine {
         wanted: Tuple,
         aside: Aside,
     ) -> Result<Tuple, Reason> {
-        let search = Search {
+        let wish = Wish {
             wanted,
             choice: &PortChoice::default(),
-            start: self.hash.of(&(arrives, wanted)),
         };
-        search
-            .first_free(|reply| self.is_taken(reply, aside))
+        let start = || self.hash.of(&(arrives, wanted));
+        wish.first_free(start, |reply| self.is_taken(reply, aside))
             .ok_or(Reason::NatPortsExhausted)
     }
 }

@@ -10,19 +10,13 @@ use super::plan::{Admission, Decision, Opening};
 use super::{Case, invalid, nothing, ttl_expired};
 use crate::net::{Asking, NatRows, PerDirection, Place, Tuple};
 use crate::rules::RuleId;
-use crate::session::{Claim, Handle, Mapping, Origin, Usage, begin};
+use crate::session::{Claim, Handle, Mapping, Origin, begin};
 
 impl Engine {
     /// The mapping whose public endpoint this packet is addressed to.
     pub(super) fn mapping_for(&self, tuple: &Tuple) -> Option<&Mapping> {
-        match self
-            .sessions
-            .mappings()
-            .usage(tuple.protocol, tuple.destination)
-        {
-            Usage::Mapped(mapping) => Some(mapping),
-            Usage::Free | Usage::Shared | Usage::Resting => None,
-        }
+        let mappings = self.sessions.mappings();
+        mappings.of_endpoint(tuple.protocol, tuple.destination)
     }
 
     /// A connection to a mapping: let in by its filter, under the rule that let

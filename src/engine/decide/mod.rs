@@ -28,6 +28,7 @@ pub(super) use self::refuse::is_a_hosts;
 use self::refuse::{refused_for_options, refused_unseen};
 use super::observer::{Observer, Step};
 use super::rates::AnswerKind;
+use super::swing::Glance;
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
 use crate::alg::Note;
 use crate::net::{IcmpErrors, Timestamp, ZoneId};
@@ -40,6 +41,8 @@ struct Case<'a> {
     arrival: Arrival,
     frame: &'a [u8],
     headers: &'a Headers,
+    /// The hash of its tuple, where that is known.
+    hash: Option<u64>,
 }
 
 /// Whether tracking may look at a packet whose addresses and ports could be
@@ -47,15 +50,16 @@ struct Case<'a> {
 type Sound = Result<(), Reason>;
 
 impl Engine {
-    /// What is to happen to this packet: the path, in order. Only reads.
+    /// What is to happen to this packet: the path, in order. Only reads. What is known
+    /// of it already is not read again.
     pub(in crate::engine) fn decide(
         &self,
         now: Timestamp,
         arrival: Arrival,
-        frame: &[u8],
+        (frame, known): (&[u8], Option<&Glance>),
         why: &mut impl Observer,
     ) -> Decision {
-        let mut decision = self.decide_by_steps(now, arrival, frame, why);
+        let mut decision = self.decide_by_steps(now, arrival, (frame, known), why);
         self.withhold((now, arrival.zone), &mut decision.plan, why);
         why.step(Step::Decided(&decision.judgement));
         decision
@@ -91,10 +95,10 @@ impl Engine {
         &self,
         now: Timestamp,
         arrival: Arrival,
-        frame: &[u8],
+        (frame, known): (&[u8], Option<&Glance>),
         why: &mut impl Observer,
     ) -> Decision {
-        let (headers, sound) = match self.read(arrival, frame, why) {
+        let (headers, sound) = match self.read(arrival, (frame, known), why) {
             Ok(read) => read,
             Err((ct, reason)) => return dropped(ct, reason),
         };
@@ -103,6 +107,7 @@ impl Engine {
             arrival,
             frame,
             headers: &headers,
+            hash: known.and_then(|known| known.hash),
         };
         if let Some(piece) = Piece::read(frame, &headers) {
             return self.decide_piece(&case, &piece, why);
@@ -115,12 +120,15 @@ impl Engine {
     fn read(
         &self,
         arrival: Arrival,
-        frame: &[u8],
+        (frame, known): (&[u8], Option<&Glance>),
         why: &mut impl Observer,
     ) -> Result<(Headers, Sound), (CtState, Reason)> {
-        let (headers, sound) = self
-            .parse(arrival, frame)
-            .map_err(|reason| (CtState::Invalid, reason))?;
+        let (headers, sound) = match known.and_then(|known| headers_of(arrival, known, frame)) {
+            Some(read) => read,
+            None => self
+                .parse(arrival, frame)
+                .map_err(|reason| (CtState::Invalid, reason))?,
+        };
         why.step(Step::Read(&headers));
         if let Some(reason) = refused_unseen(&self.policy, frame, &headers) {
             return Err((CtState::Untracked, reason));
@@ -145,14 +153,26 @@ impl Engine {
         longest: usize,
         why: &mut impl Observer,
     ) -> Decision {
-        if let Some(refused) = refused_for_options(case) {
-            return refused;
+        match refused_for_options(case) {
+            Some(refused) => refused,
+            None => self.decide_readable(case, sound, longest, why),
         }
-        let decision = match sound {
+    }
+
+    fn decide_readable(
+        &self,
+        case: &Case<'_>,
+        sound: Sound,
+        longest: usize,
+        why: &mut impl Observer,
+    ) -> Decision {
+        // A decision is large: it is written where it is wanted, and changed there.
+        let mut decision = match sound {
             Ok(()) => self.track(case, why),
             Err(reason) => self.decide_invalid(case, invalid(reason), why),
         };
-        self.fitting(case, decision, longest)
+        self.refuse_too_long(case, &mut decision, longest);
+        decision
     }
 
     fn track(&self, case: &Case<'_>, why: &mut impl Observer) -> Decision {
@@ -167,7 +187,11 @@ impl Engine {
                 _ => self.decide_invalid(case, invalid(Reason::NoSession), why),
             };
         };
-        if let Some((handle, session, direction)) = self.sessions.lookup(&tuple) {
+        let found = match case.hash {
+            Some(hash) => self.sessions.lookup_hashed(&tuple, hash),
+            None => self.sessions.lookup(&tuple),
+        };
+        if let Some((handle, session, direction)) = found {
             return self.decide_existing(case, &tuple, (handle, &session, direction), why);
         }
         if let Some((expectation, parent)) = self.expectation_for(case.arrival, &tuple) {
@@ -184,10 +208,7 @@ impl Engine {
             BadPacket::IpChecksum | BadPacket::TransportChecksum => Reason::BadChecksum,
         };
         let headers = Headers::read(frame, arrival.extent == Extent::Cut).map_err(reason)?;
-        let headers = match arrival.checksum {
-            Checksum::Complete => headers,
-            Checksum::Partial => headers.with_partial_checksum(),
-        };
+        let headers = as_it_came(headers, arrival);
         if self.options.checksums == Checksums::Verify {
             let is_allowed = |tuple| self.policy.services.may_be_unsummed(&tuple);
             match headers.verify_checksums(frame) {
@@ -208,6 +229,25 @@ impl Engine {
             _ => Ok(()),
         };
         Ok((headers, sound))
+    }
+}
+
+/// The headers of a packet whose checksums were verified at a glance.
+#[inline]
+fn headers_of(arrival: Arrival, known: &Glance, frame: &[u8]) -> Option<(Headers, Sound)> {
+    let headers = as_it_came(Headers::of_plain(&known.plain, frame)?, arrival);
+    let sound = match headers.transport {
+        Transport::Tcp(tcp) if !tcp.flags.are_valid() => Err(Reason::TcpBadFlags),
+        _ => Ok(()),
+    };
+    Some((headers, sound))
+}
+
+#[inline]
+fn as_it_came(headers: Headers, arrival: Arrival) -> Headers {
+    match arrival.checksum {
+        Checksum::Complete => headers,
+        Checksum::Partial => headers.with_partial_checksum(),
     }
 }
 

@@ -59,7 +59,7 @@ impl Engine {
                     judgement,
                     plan,
                     shortage,
-                } = match self.read(arrival, &whole, why) {
+                } = match self.read(arrival, (&whole, None), why) {
                     Err((ct, reason)) => dropped(ct, reason),
                     // Pieces within pieces: no honest sender makes them.
                     Ok((headers, _)) if headers.fragment != Fragment::No => {
@@ -70,6 +70,7 @@ impl Engine {
                             arrival,
                             frame: &whole,
                             headers: &headers,
+                            hash: None,
                             ..*case
                         };
                         self.decide_whole(&case, sound, cuts.largest, why)
@@ -90,17 +91,17 @@ impl Engine {
         }
     }
 
-    /// The decision, unless that would send what is too long for the link and
-    /// may not be cut. `longest` is what the link would have to take in one.
-    pub(super) fn fitting(&self, case: &Case<'_>, decision: Decision, longest: usize) -> Decision {
+    /// Refuses what would be too long for the link and may not be cut. `longest` is what
+    /// the link would have to take in one.
+    pub(super) fn refuse_too_long(&self, case: &Case<'_>, decision: &mut Decision, longest: usize) {
         let Verdict::Forward(zone) = decision.judgement.verdict else {
-            return decision;
+            return;
         };
         let Some(mtu) = self.mtu(zone) else {
-            return decision;
+            return;
         };
         if longest <= usize::from(mtu) || packet::cutting(case.frame) == Cutting::Allowed {
-            return decision;
+            return;
         }
         let state = match &decision.plan {
             Plan::Pass(_, pass) => self.sessions.get(pass.handle).as_ref().map(Session::state),
@@ -113,7 +114,7 @@ impl Engine {
             state,
             ..decision.judgement
         };
-        answered(case, refused, Answer::Error(Complaint::TooBig(mtu)))
+        *decision = answered(case, refused, Answer::Error(Complaint::TooBig(mtu)));
     }
 }
 

@@ -24,6 +24,11 @@ pub(in crate::engine) struct Decision {
 }
 
 impl Decision {
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "else the plan, which is large, is moved once more"
+    )]
     pub(in crate::engine) fn new(judgement: Judgement, plan: Plan) -> Self {
         Self {
             judgement,
@@ -66,6 +71,11 @@ pub(in crate::engine) enum Plan {
 }
 
 impl Plan {
+    /// Whether a session begins, and nothing else comes of it that time ends.
+    pub(in crate::engine) fn begins_alone(&self) -> bool {
+        matches!(self, Self::Open(_, opening) if opening.control.is_none())
+    }
+
     /// What stands in the transport's checksum field of the packet that it is about,
     /// where that packet goes on or is quoted.
     pub(in crate::engine) fn checksum(&self) -> Checksum {

@@ -1,14 +1,12 @@
 //! Sessions take the public endpoints that they claim, and let go of them.
 
-use hashbrown::hash_map::Entry;
-
 use super::super::accounts::{Public, add, take};
 use super::super::blocks::Lease;
 use super::super::note::Change;
-use super::super::port_map::PortMap;
 use super::super::record::Origin;
+use super::public_address::Place;
 use super::resting::Rest;
-use super::{Behaviour, Claim, Held, Holder, Mapping, Mappings, On, Permission};
+use super::{Behaviour, Claim, Held, Holder, Mapping, Mappings, On, Permission, public_of};
 use crate::net::{Direction, RowId, Terms, Timestamp, ZoneId};
 
 impl Mappings {
@@ -18,10 +16,16 @@ impl Mappings {
             let Some(claim) = origin.claims[end] else {
                 continue;
             };
+            if let Claim::Shared(row) = claim
+                && self.keeps_no_account(row)
+            {
+                self.share(public_of(origin, end));
+                continue;
+            }
             let held = Held::of(origin, end);
             let is_new = match claim {
                 Claim::Shared(row) => {
-                    self.share(&held);
+                    self.share(held.public);
                     row.is_some_and(|row| self.counts(row) && self.take_share(row, &held))
                 }
                 Claim::Mapped(behaviour, known_in, row) => {
@@ -46,12 +50,18 @@ impl Mappings {
             let Some(claim) = origin.claims[end] else {
                 continue;
             };
+            if let Claim::Shared(row) = claim
+                && self.keeps_no_account(row)
+            {
+                self.let_go(public_of(origin, end), at);
+                continue;
+            }
             let held = Held::of(origin, end);
             if let Claim::Mapped(behaviour, ..) = claim
                 && end == Direction::Original
             {
                 let contact = (held.public, behaviour.filtering.far(held.far));
-                take(&mut self.contacts, contact);
+                take(&mut self.contacts, &contact);
             }
             let row = claim.row();
             if let Some(row) = row.filter(|_| on == On::Session) {
@@ -59,13 +69,13 @@ impl Mappings {
             }
             let is_last = match claim {
                 Claim::Shared(row) => {
-                    self.let_go(&held, at);
+                    self.let_go(held.public, at);
                     row.is_some_and(|row| {
                         let client = held.inside.address;
                         self.counts(row) && self.accounts.give_back_share(row, client, held.public)
                     })
                 }
-                Claim::Mapped(..) => self.let_go(&held, at),
+                Claim::Mapped(..) => self.let_go(held.public, at),
             };
             if let Some(row) = row {
                 if is_last {
@@ -91,20 +101,34 @@ impl Mappings {
         self.terms(row).is_some_and(Terms::counts)
     }
 
-    pub(super) fn share(&mut self, held: &Held) {
-        match self.public.entry(held.public) {
-            Entry::Vacant(entry) => {
-                entry.insert(Holder::Shared(1));
-                self.take_port(held.public);
+    /// Whether nothing is counted, leased or written down of what is shared by this row.
+    fn keeps_no_account(&self, row: Option<RowId>) -> bool {
+        let terms = row.and_then(|row| self.terms(row));
+        terms.is_none_or(Terms::keep_no_account)
+    }
+
+    fn share(&mut self, public: Public) {
+        match self.public.get_mut(&public) {
+            Some(Holder::Mapped(mapping)) => mapping.holders += 1,
+            Some(Holder::Resting) => {
+                self.public.remove(&public);
+                self.at_rest -= 1;
+                self.free_port(public);
+                self.share_port(public);
             }
-            Entry::Occupied(mut entry) => match entry.get_mut() {
-                Holder::Shared(holders) => *holders += 1,
-                Holder::Mapped(mapping) => mapping.holders += 1,
-                Holder::Resting => {
-                    entry.insert(Holder::Shared(1));
-                    self.at_rest -= 1;
-                }
-            },
+            None => self.share_port(public),
+        }
+    }
+
+    /// One session more shares a public endpoint that is nobody's own.
+    fn share_port(&mut self, (protocol, public): Public) {
+        let place = Place::new(protocol, public.address);
+        let Some(address) = self.addresses.taken(place) else {
+            return;
+        };
+        if address.share(public.port.0) == 1 {
+            address.take(public.port.0);
+            self.shared += 1;
         }
     }
 
@@ -138,27 +162,26 @@ impl Mappings {
             row,
             holders: 1,
         };
-        let is_new = match self.public.entry(held.public) {
-            Entry::Vacant(entry) => {
-                entry.insert(Holder::Mapped(begun));
+        let is_shared = self.is_shared(held.public);
+        let is_new = match self.public.get_mut(&held.public) {
+            Some(Holder::Mapped(mapping)) => {
+                mapping.holders += 1;
+                false
+            }
+            Some(holder @ Holder::Resting) => {
+                *holder = Holder::Mapped(begun);
+                self.at_rest -= 1;
+                true
+            }
+            None if is_shared => {
+                self.share_port(held.public);
+                false
+            }
+            None => {
+                self.public.insert(held.public, Holder::Mapped(begun));
                 self.take_port(held.public);
                 true
             }
-            Entry::Occupied(mut entry) => match entry.get_mut() {
-                Holder::Mapped(mapping) => {
-                    mapping.holders += 1;
-                    false
-                }
-                Holder::Shared(holders) => {
-                    *holders += 1;
-                    false
-                }
-                Holder::Resting => {
-                    entry.insert(Holder::Mapped(begun));
-                    self.at_rest -= 1;
-                    true
-                }
-            },
         };
         if is_new {
             if self.counts(row) {
@@ -175,44 +198,53 @@ impl Mappings {
     }
 
     /// Whether nobody has it any more.
-    pub(super) fn let_go(&mut self, held: &Held, at: Timestamp) -> bool {
-        let Entry::Occupied(mut entry) = self.public.entry(held.public) else {
-            debug_assert!(false, "a public endpoint that nobody took");
-            return false;
-        };
-        let holders = match entry.get_mut() {
-            Holder::Shared(holders) => holders,
-            Holder::Mapped(mapping) => &mut mapping.holders,
-            Holder::Resting => {
+    fn let_go(&mut self, public: Public, at: Timestamp) -> bool {
+        let mapping = match self.public.get_mut(&public) {
+            None => return self.let_go_of_shared(public),
+            Some(Holder::Mapped(mapping)) => mapping,
+            Some(Holder::Resting) => {
                 debug_assert!(false, "a public endpoint at rest was let go of");
                 return false;
             }
         };
-        *holders = holders.saturating_sub(1);
-        if *holders > 0 {
+        mapping.holders = mapping.holders.saturating_sub(1);
+        if mapping.holders > 0 {
             return false;
         }
-        let last = entry.remove();
-        if let Holder::Mapped(mapping) = last {
-            let Mapping {
-                protocol,
-                inside,
-                known_in,
-                far,
-                row,
-                ..
-            } = mapping;
-            self.sockets.remove(&(protocol, inside, row, known_in, far));
-            if self.counts(row) {
-                self.accounts.let_go(row, inside.address, protocol);
-            }
-            if self.may_rest(&mapping) && self.rest(row, Rest::Port(held.public), at) {
-                self.public.insert(held.public, Holder::Resting);
-                self.at_rest += 1;
-                return true;
-            }
+        let last = *mapping;
+        let Mapping {
+            protocol,
+            inside,
+            known_in,
+            far,
+            row,
+            ..
+        } = last;
+        self.sockets.remove(&(protocol, inside, row, known_in, far));
+        if self.counts(row) {
+            self.accounts.let_go(row, inside.address, protocol);
         }
-        self.free_port(held.public);
+        if self.may_rest(&last) && self.rest(row, Rest::Port(public), at) {
+            self.public.insert(public, Holder::Resting);
+            self.at_rest += 1;
+            return true;
+        }
+        self.public.remove(&public);
+        self.free_port(public);
+        true
+    }
+
+    /// Whether no session shares it any more.
+    fn let_go_of_shared(&mut self, (protocol, public): Public) -> bool {
+        let Some(address) = self.addresses.get_mut(Place::new(protocol, public.address)) else {
+            debug_assert!(false, "a public endpoint that nobody took");
+            return false;
+        };
+        if address.let_go(public.port.0) > 0 {
+            return false;
+        }
+        self.shared -= 1;
+        self.free_port((protocol, public));
         true
     }
 
@@ -221,25 +253,24 @@ impl Mappings {
         self.accounts.take_share(row, client, held.public)
     }
 
-    pub(super) fn take_port(&mut self, (protocol, public): Public) {
-        let map = self.ports.entry((protocol, public.address));
-        map.or_insert_with(PortMap::new).take(public.port.0);
-    }
-
-    pub(super) fn free_port(&mut self, (protocol, public): Public) {
-        if let Entry::Occupied(mut entry) = self.ports.entry((protocol, public.address)) {
-            entry.get_mut().free(public.port.0);
-            if entry.get().is_empty() {
-                entry.remove();
-            }
+    fn take_port(&mut self, (protocol, public): Public) {
+        let place = Place::new(protocol, public.address);
+        if let Some(address) = self.addresses.taken(place) {
+            address.take(public.port.0);
         }
     }
 
+    pub(super) fn free_port(&mut self, (protocol, public): Public) {
+        let place = Place::new(protocol, public.address);
+        self.addresses.free_port(place, public.port.0);
+    }
+
     pub(super) fn enter_block(&mut self, row: RowId, held: &Held) {
+        let Some(lease) = self.lease_of(row, held.public) else {
+            return;
+        };
         let client = held.inside.address;
-        if let Some(lease) = self.lease_of(row, held.public)
-            && self.blocks.enter(row, client, lease)
-        {
+        if self.blocks.enter(row, client, lease) {
             self.note_block(row, client, lease, Change::Began);
         }
     }

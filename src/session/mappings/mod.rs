@@ -9,20 +9,23 @@
 
 mod holding;
 mod notes;
+mod public_address;
+mod public_addresses;
 mod resting;
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use hashbrown::HashMap;
-
+use self::public_address::Place;
+use self::public_addresses::PublicAddresses;
 use self::resting::Rest;
 use super::accounts::{Accounts, Public, Tally};
 use super::blocks::Blocks;
+use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
 use super::note::Note;
 use super::port_map::PortMap;
+use super::queue::Queue;
 use super::record::Origin;
 use crate::net::{
     Dependence, Direction, Endpoint, Far, LifetimeId, NatRow, Port, Protocol, Rate, RowId,
@@ -115,9 +118,9 @@ pub enum Usage<'m> {
 /// and to whom.
 type Socket = (Protocol, Endpoint, RowId, ZoneId, Far);
 
+/// Who has a public endpoint that is not shared.
 #[derive(Debug)]
 enum Holder {
-    Shared(u32),
     Mapped(Mapping),
     Resting,
 }
@@ -136,20 +139,24 @@ pub struct Holding {
 /// All of them.
 #[derive(Debug)]
 pub struct Mappings {
-    public: HashMap<Public, Holder, TupleHash>,
-    sockets: HashMap<Socket, Endpoint, TupleHash>,
-    /// Which ports of each address anybody has.
-    ports: HashMap<(Protocol, IpAddr), PortMap, TupleHash>,
+    /// The ports of each public address: those that are shared, with how many share
+    /// them, and those that are not.
+    addresses: PublicAddresses,
+    /// How many public endpoints are shared.
+    shared: usize,
+    /// Those that are not.
+    public: GrowingMap<Public, Holder>,
+    sockets: GrowingMap<Socket, Endpoint>,
     /// How many sessions each mapping's client has begun to whom its filter
     /// asks about.
-    contacts: HashMap<(Public, Far), u32, TupleHash>,
+    contacts: GrowingMap<(Public, Far), u32>,
     accounts: Accounts,
     blocks: Blocks,
     /// The terms of each row, by its place.
     terms: Box<[Terms]>,
     /// What rests by the terms of each row that says so, in the order in which
     /// it will be free.
-    resting: Vec<(RowId, VecDeque<(Timestamp, Rest)>)>,
+    resting: Vec<(RowId, Queue<(Timestamp, Rest)>)>,
     /// How many of the public endpoints rest.
     at_rest: usize,
     /// What is to be written down, and was not fetched yet.
@@ -186,7 +193,7 @@ impl Held {
             None => answers.source,
         };
         Self {
-            public: (arrives.protocol, answers.target()),
+            public: public_of(origin, end),
             inside: arrives.source,
             far,
             home: origin.egress[!end],
@@ -194,17 +201,24 @@ impl Held {
     }
 }
 
+/// The public endpoint by which one end of a session is known.
+fn public_of(origin: &Origin, end: Direction) -> Public {
+    let answers = &origin.tuples[!end];
+    (answers.protocol, answers.target())
+}
+
 impl Mappings {
     pub(super) fn new(hash: TupleHash, terms: Vec<Terms>) -> Self {
         let rows = terms.iter().enumerate();
         let resting = rows
             .filter(|(_, terms)| terms.hold_down.is_some())
-            .filter_map(|(place, _)| Some((RowId::of_place(place)?, VecDeque::new())));
+            .filter_map(|(place, _)| Some((RowId::of_place(place)?, Queue::new())));
         Self {
-            public: HashMap::with_hasher(hash),
-            sockets: HashMap::with_hasher(hash),
-            ports: HashMap::with_hasher(hash),
-            contacts: HashMap::with_hasher(hash),
+            addresses: PublicAddresses::new(hash),
+            shared: 0,
+            public: GrowingMap::new(hash),
+            sockets: GrowingMap::new(hash),
+            contacts: GrowingMap::new(hash),
             accounts: Accounts::new(hash),
             blocks: Blocks::new(hash),
             resting: resting.collect(),
@@ -218,11 +232,39 @@ impl Mappings {
     #[must_use]
     pub fn usage(&self, protocol: Protocol, public: Endpoint) -> Usage<'_> {
         match self.public.get(&(protocol, public)) {
-            None => Usage::Free,
-            Some(Holder::Shared(_)) => Usage::Shared,
             Some(Holder::Mapped(mapping)) => Usage::Mapped(mapping),
             Some(Holder::Resting) => Usage::Resting,
+            None if self.is_shared((protocol, public)) => Usage::Shared,
+            None => Usage::Free,
         }
+    }
+
+    /// Whether this endpoint is no one socket's own, nor at rest.
+    #[must_use]
+    pub fn may_be_shared(&self, protocol: Protocol, public: Endpoint) -> bool {
+        !self.public.contains_key(&(protocol, public))
+    }
+
+    /// Has brought near by how many sessions this endpoint is shared.
+    #[inline]
+    pub(super) fn fetch_shared(&self, protocol: Protocol, public: u32, port: u16) {
+        if let Some(address) = self.addresses.get(Place::V4(protocol.0, public)) {
+            address.fetch(port);
+        }
+    }
+
+    /// The mapping of this endpoint, if it has one.
+    #[must_use]
+    pub fn of_endpoint(&self, protocol: Protocol, public: Endpoint) -> Option<&Mapping> {
+        match self.public.get(&(protocol, public))? {
+            Holder::Mapped(mapping) => Some(mapping),
+            Holder::Resting => None,
+        }
+    }
+
+    fn is_shared(&self, (protocol, public): Public) -> bool {
+        let address = self.addresses.get(Place::new(protocol, public.address));
+        address.is_some_and(|address| address.shared_by(public.port.0) > 0)
     }
 
     /// The mapping that a row has given this socket already for what it has to say
@@ -236,10 +278,7 @@ impl Mappings {
         far: Endpoint,
     ) -> Option<&Mapping> {
         let key = (protocol, socket, row, known_in, mapping.far(far));
-        match self.public.get(&(protocol, *self.sockets.get(&key)?))? {
-            Holder::Mapped(mapping) => Some(mapping),
-            Holder::Shared(_) | Holder::Resting => None,
-        }
+        self.of_endpoint(protocol, *self.sockets.get(&key)?)
     }
 
     /// Any port of this address that nobody has at all, as `draw` says.
@@ -252,8 +291,8 @@ impl Mappings {
         parity: Option<u16>,
     ) -> Option<Port> {
         let mask = mask_of(parity);
-        match self.ports.get(&(protocol, address)) {
-            Some(map) => map.drawn_free(range, draw, mask).map(Port),
+        match self.addresses.get(Place::new(protocol, address)) {
+            Some(own) => own.ports().drawn_free(range, draw, mask).map(Port),
             None => PortMap::new().drawn_free(range, draw, mask).map(Port),
         }
     }
@@ -269,8 +308,8 @@ impl Mappings {
         parity: Option<u16>,
     ) -> Option<Port> {
         let mask = mask_of(parity);
-        match self.ports.get(&(protocol, address)) {
-            Some(map) => map.first_free(range, start, mask).map(Port),
+        match self.addresses.get(Place::new(protocol, address)) {
+            Some(own) => own.ports().first_free(range, start, mask).map(Port),
             None => PortMap::new().first_free(range, start, mask).map(Port),
         }
     }
@@ -295,7 +334,7 @@ impl Mappings {
             .values()
             .filter_map(|holder| match holder {
                 Holder::Mapped(mapping) => Some(mapping),
-                Holder::Shared(_) | Holder::Resting => None,
+                Holder::Resting => None,
             })
             .collect();
         all.sort_by_key(|mapping| (mapping.protocol, mapping.outside));
@@ -305,7 +344,7 @@ impl Mappings {
     /// How many public endpoints somebody has.
     #[must_use]
     pub fn in_use(&self) -> usize {
-        self.public.len() - self.at_rest
+        self.shared + self.public.len() - self.at_rest
     }
 
     /// How many nobody has any more, and nobody may have yet.
@@ -347,8 +386,8 @@ impl Mappings {
             {
                 mapping.holders
             }
-            Some(Holder::Shared(_)) => self.accounts.shares(row, client, public),
-            Some(Holder::Mapped(_) | Holder::Resting) | None => 0,
+            Some(Holder::Mapped(_) | Holder::Resting) => 0,
+            None => self.accounts.shares(row, client, public),
         }
     }
 

@@ -1,7 +1,5 @@
 //! What somebody has let go of, and nobody may have yet (RFC 6888 REQ-8).
 
-use hashbrown::hash_map::Entry;
-
 use super::super::accounts::Public;
 use super::super::blocks::Lease;
 use super::{Holder, Mapping, Mappings};
@@ -65,10 +63,8 @@ impl Mappings {
         match what {
             Rest::Block(lease) => self.blocks.free(row, lease),
             Rest::Port(public) => {
-                if let Entry::Occupied(entry) = self.public.entry(public)
-                    && matches!(entry.get(), Holder::Resting)
-                {
-                    entry.remove();
+                let rests = |holder: &mut Holder| matches!(holder, Holder::Resting);
+                if self.public.remove_if(&public, rests).is_some() {
                     self.at_rest -= 1;
                     self.free_port(public);
                 }
