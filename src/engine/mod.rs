@@ -25,6 +25,7 @@ mod fragments;
 mod judgement;
 mod observer;
 mod output;
+mod overdue;
 mod policy;
 mod rates;
 mod reason;
@@ -36,6 +37,7 @@ mod voice;
 pub use crate::net::Rate;
 pub use batch::Waiting;
 pub use counters::Counters;
+pub use expiry::Backlog;
 pub use far_end::FarEnd;
 pub use fragments::{FragmentLimits, Patience, Unfinished};
 pub use judgement::{CtState, Judgement, Verdict};
@@ -60,7 +62,7 @@ use self::swing::Known;
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
 use crate::packet::Checksum;
-use crate::session::{Session, SessionId, Sessions, TupleHash};
+use crate::session::{Budget, Session, SessionId, Sessions, TupleHash};
 
 /// How an engine is set up besides its policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -134,6 +136,8 @@ pub struct Engine {
     mtus: Box<[u16]>,
     /// Before this moment nothing is due.
     quiet_until: Timestamp,
+    /// What packets have yet to do of what is due.
+    savings: Budget,
     /// Where a control segment's new payload is put together.
     payload: Vec<u8>,
 }
@@ -145,7 +149,8 @@ impl Engine {
         let hash = TupleHash::from_seed(options.seed);
         let counters = Counters::new(&policy);
         let terms = policy.nat.source.iter().map(|row| row.terms.clone());
-        let sessions = Sessions::with_terms(options.seed, terms.collect());
+        let mut sessions = Sessions::with_terms(options.seed, terms.collect());
+        sessions.set_lifetimes(&policy.lifetimes);
         let mtus = policy
             .zones
             .iter()
@@ -167,6 +172,7 @@ impl Engine {
             now,
             mtus,
             quiet_until: Timestamp::EPOCH,
+            savings: overdue::AT_FIRST,
             payload: Vec::new(),
         }
     }
@@ -197,8 +203,8 @@ impl Engine {
 
     /// One packet, from its IP header on. A forwarded packet is rewritten in
     /// `frame`, where it leaves in pieces the first of them; the others and what the gateway itself sends and what happened to sessions
-    /// goes to `out`; every step is told to `why`. Everything due by `now`
-    /// happens first.
+    /// goes to `out`; every step is told to `why`. What is due by `now` happens
+    /// first; where that is much, what this packet meets of it, and a little more.
     pub fn packet(
         &mut self,
         now: Timestamp,
@@ -224,7 +230,7 @@ impl Engine {
     ) -> Judgement {
         self.now = self.now.max(now);
         let now = self.now;
-        if now >= self.quiet_until {
+        if self.is_behind() {
             self.catch_up(out);
         }
         if let Some(known) = known
@@ -234,12 +240,6 @@ impl Engine {
             return judgement;
         }
         self.whole_way(now, arrival, frame, out, why)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn catch_up(&mut self, out: &mut Output) {
-        self.expire(self.now, out);
     }
 
     /// The way of all packets.
@@ -253,8 +253,15 @@ impl Engine {
         why: &mut impl Observer,
     ) -> Judgement {
         self.sessions.keep_up(now);
-        let decision = self.decide(now, arrival, frame, why);
+        let settled = self
+            .is_behind()
+            .then(|| self.settle(now, arrival, frame, out));
+        let decision = match settled {
+            Some(decision) if !why.listens() => decision,
+            _ => self.decide(now, arrival, frame, why),
+        };
         let judgement = decision.judgement;
+        self.pay_for(&decision.plan);
         self.counters.count(&judgement);
         let is_dropped = matches!(decision.plan, Plan::Nothing);
         self.commit(now, arrival, frame, decision, out);
@@ -292,7 +299,8 @@ impl Engine {
         judgement
     }
 
-    /// What would happen to this packet now, step by step; nothing changes.
+    /// What would happen to this packet now, step by step; nothing changes. All that is
+    /// due has ended by then.
     pub fn explain(&self, arrival: Arrival, frame: &[u8], why: &mut impl Observer) -> Judgement {
         self.decide(self.now, arrival, frame, why).judgement
     }

@@ -125,6 +125,19 @@ impl HeldSyns {
         }
     }
 
+    /// Whether the SYN that came with this tuple has been held for as long as it may be.
+    pub(super) fn is_late(&self, tuple: &Tuple, now: Timestamp) -> bool {
+        !self.held.is_empty() && self.held.get(tuple).is_some_and(|held| held.at <= now)
+    }
+
+    /// Takes it out then. Its place is free when its turn comes.
+    pub(super) fn take_late(&mut self, tuple: &Tuple, now: Timestamp) -> Option<Held> {
+        match self.is_late(tuple, now) {
+            true => self.held.remove(tuple),
+            false => None,
+        }
+    }
+
     /// When the next place is free.
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         self.due.front().map(|(at, _)| *at)

@@ -11,6 +11,7 @@ use super::course::{Course, Courses};
 use super::hash::TupleHash;
 use super::key::{Key, Wide};
 use super::line::{Aside, Carried, Line, Marks, PackedKey, Tracking};
+use super::prefetch::prefetch;
 use super::probing::Probing;
 use super::record::{Counter, Session, Update};
 use super::shelf::Shelf;
@@ -76,6 +77,31 @@ impl Store {
     /// When a session began.
     pub(super) fn began(&self, slot: u32) -> Option<Timestamp> {
         Some(self.asides.get(slot as usize)?.began)
+    }
+
+    /// The control session that announced this one.
+    pub(super) fn parent(&self, slot: u32) -> Option<SessionId> {
+        let line = self.line(slot)?;
+        match line.marks.has(Marks::RARE) {
+            true => self.rare.get(&slot)?.parent,
+            false => None,
+        }
+    }
+
+    /// What the session of this line has in common with others.
+    pub(super) fn course(&self, line: &Line) -> Option<&Course> {
+        self.courses.get(line.course)
+    }
+
+    /// Has the line in a slot brought near, and what is aside of it.
+    pub(super) fn bring_near(&self, slot: u32) {
+        if let Some(line) = self.lines.get(slot as usize) {
+            prefetch(line);
+            prefetch(line.second());
+        }
+        if let Some(aside) = self.asides.get(slot as usize) {
+            prefetch(aside);
+        }
     }
 
     /// The line of a session, to be changed, with its course.

@@ -131,7 +131,8 @@ impl Sessions {
             return None;
         }
         let (line, course) = self.store.line_mut(slot)?;
-        if !line.swings(direction)
+        if line.deadline <= now
+            || !line.swings(direction)
             || course.alg.is_some()
             || course.egress[!direction] != passing.zone
             || !fits(course.egress[direction])

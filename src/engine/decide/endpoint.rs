@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use super::super::{Engine, Reason};
 use crate::nat::{Search, SourceNat};
 use crate::net::{Endpoint, Port, RowId, Tuple, ZoneId};
-use crate::session::{Handle, Usage};
+use crate::session::{ExpectedTuple, Handle, Usage};
 
 /// How many ports that the map calls free are passed over in search of one that
 /// is not reserved or somebody's otherwise.
@@ -192,8 +192,11 @@ impl Engine {
     pub(super) fn is_taken(&self, reply: &Tuple, aside: Aside) -> bool {
         let reply = aside.answers(reply);
         match self.sessions.find(&reply) {
-            Some((handle, _)) => Some(handle) != aside.replaces,
-            None => self.sessions.is_taken(&reply),
+            Some((handle, _)) => Some(handle) != aside.replaces && !self.is_finished(handle),
+            None => {
+                let parent = self.sessions.expected_by(&ExpectedTuple::of(&reply));
+                parent.is_some_and(|parent| !self.is_finished(parent))
+            }
         }
     }
 }
