@@ -28,6 +28,11 @@ use yard::traffic::{Kind, Traffic};
 /// Octets of each packet.
 const LENGTH: usize = 64;
 
+/// So long before the others end those sessions begin that live on; and they live for
+/// longer than this after what they say next, which nobody acknowledges.
+const BEFORE: Duration = Duration::from_secs(10);
+const AND_AFTER: Duration = Duration::from_secs(20);
+
 /// Sessions that live on.
 const LIVING: u32 = 1 << 16;
 
@@ -61,11 +66,13 @@ fn main() {
         );
         println!(
             "  calls                         {:>9}",
-            figure(|one| one.calls)
+            figure(|one| one.calls.len() as f64)
         );
         println!(
-            "  longest call                  {:>9.3} ms",
-            figure(|one| one.longest) / 1e6
+            "  a call                        {:>9.3} ms, one of a hundred {:.3} ms, longest {:.3} ms",
+            figure(|one| one.call(2)) / 1e6,
+            figure(|one| one.call(100)) / 1e6,
+            figure(|one| one.call(u32::MAX)) / 1e6
         );
         let print = |what, of: fn(&RunningOut) -> &Beside| {
             let mut ratios: Vec<_> = all.iter().map(|one| of(one).ratio()).collect();
@@ -89,12 +96,18 @@ fn main() {
 struct RunningOut {
     /// Nanoseconds a session.
     nanos: f64,
-    /// Calls until all have ended.
-    calls: f64,
-    /// Nanoseconds of the longest.
-    longest: f64,
+    /// Nanoseconds of the calls until all have ended, the longest last.
+    calls: Vec<f64>,
     packet: Beside,
     begin: Beside,
+}
+
+impl RunningOut {
+    /// What one call of so many takes longer than, or as long as.
+    fn call(&self, of: u32) -> f64 {
+        let place = self.calls.len() - 1 - self.calls.len() / of as usize;
+        self.calls[place]
+    }
 }
 
 /// The same before sessions run out, and while they do.
@@ -124,11 +137,11 @@ fn run_out(kind: Kind, sessions: u32) -> RunningOut {
         begun: sessions + LIVING,
     };
     table.traffic.establish(&mut gate, sessions, |_, _| {});
-    gate.now = gate.now.after(lifetime / 2);
+    gate.now = gate.now.after(lifetime - BEFORE);
     table.traffic.establish(&mut gate, LIVING, |_, _| {});
     let packet_before = table.packets(&mut gate);
     let begin_before = table.begins(&mut gate);
-    gate.now = gate.now.after(lifetime * 11 / 20);
+    gate.now = gate.now.after(AND_AFTER);
     let packet = Beside {
         before: packet_before,
         meanwhile: table.packets(&mut gate),
@@ -139,25 +152,22 @@ fn run_out(kind: Kind, sessions: u32) -> RunningOut {
     };
     let before = gate.engine.sessions().len();
     assert!(before > sessions as usize / 2, "most are still there");
-    let (mut spent, mut longest, mut calls) = (Duration::ZERO, Duration::ZERO, 0_u32);
+    let mut calls = Vec::new();
     loop {
         let start = Instant::now();
         let left = gate.engine.expire(gate.now, &mut gate.out);
-        let call = start.elapsed();
+        calls.push(start.elapsed().as_nanos() as f64);
         gate.out.clear();
-        spent += call;
-        longest = longest.max(call);
-        calls += 1;
         if !left.is_left() {
             break;
         }
     }
     let ended = before - gate.engine.sessions().len();
     assert!(ended > sessions as usize / 2, "they ran out");
+    calls.sort_by(f64::total_cmp);
     RunningOut {
-        nanos: spent.as_nanos() as f64 / ended as f64,
-        calls: f64::from(calls),
-        longest: longest.as_nanos() as f64,
+        nanos: calls.iter().sum::<f64>() / ended as f64,
+        calls,
         packet,
         begin,
     }
