@@ -128,9 +128,14 @@ impl Engine {
                 let late = self.fragments.take_late(&key, now);
                 self.give_up_datagram(late, out);
             }
+            // Their senders are told by a rate: those before it come first. There are no
+            // more than may be held.
             Overdue::HeldSyn(tuple) => {
-                let held = self.held_syns.take_late(&tuple, now);
-                self.give_up_syn(held, out);
+                while self.held_syns.is_late(&tuple, now)
+                    && let Some(held) = self.held_syns.pop_due(now)
+                {
+                    self.give_up_syn(held, out);
+                }
             }
             Overdue::FirstSyn => {
                 let held = self.held_syns.pop_due(now).flatten();

@@ -130,14 +130,6 @@ impl HeldSyns {
         !self.held.is_empty() && self.held.get(tuple).is_some_and(|held| held.at <= now)
     }
 
-    /// Takes it out then. Its place is free when its turn comes.
-    pub(super) fn take_late(&mut self, tuple: &Tuple, now: Timestamp) -> Option<Held> {
-        match self.is_late(tuple, now) {
-            true => self.held.remove(tuple),
-            false => None,
-        }
-    }
-
     /// When the next place is free.
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         self.due.front().map(|(at, _)| *at)
