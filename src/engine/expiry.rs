@@ -14,7 +14,6 @@
 use std::time::Duration;
 
 use super::fragments::Late;
-use super::overdue::AT_FIRST;
 use super::unsolicited::Held;
 use super::{Ending, Engine, Event, Made, Output, Unfinished};
 use crate::nat::SourceTarget;
@@ -92,8 +91,7 @@ impl Engine {
                         self.give_up_syn(held, out);
                     } else if until == self.now {
                         self.sessions.keep_up(self.now);
-                        self.quiet_until = self.quiet();
-                        self.savings = AT_FIRST;
+                        self.look_ahead();
                         return Backlog::Nothing;
                     }
                 }

@@ -266,15 +266,18 @@ impl Engine {
         let is_dropped = matches!(decision.plan, Plan::Nothing);
         self.commit(now, arrival, frame, decision, out);
         if !is_dropped {
-            self.quiet_until = self.quiet();
+            self.look_ahead();
         }
         judgement
     }
 
-    /// Until when nothing is due.
-    fn quiet(&self) -> Timestamp {
-        self.next_deadline()
-            .unwrap_or(Timestamp::from_nanos(u64::MAX))
+    /// Learns until when nothing is due.
+    fn look_ahead(&mut self) {
+        let never = Timestamp::from_nanos(u64::MAX);
+        self.quiet_until = self.next_deadline().unwrap_or(never);
+        if !self.is_behind() {
+            self.savings = overdue::AT_FIRST;
+        }
     }
 
     /// The reader of a control session; `None` for all others.

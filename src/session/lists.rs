@@ -71,6 +71,12 @@ impl Lists {
         }
     }
 
+    /// Takes out all that comes before this place; all there is where there is none.
+    pub(super) fn begin_with(&mut self, list: usize, first: Option<u32>) {
+        self.set_after(list, NONE, first.unwrap_or(NONE));
+        self.set_before(list, first.unwrap_or(NONE), NONE);
+    }
+
     /// All of a list, first to last.
     pub(super) fn iter(&self, list: usize) -> impl Iterator<Item = u32> {
         std::iter::successors(self.first(list), |place| self.after(*place))
@@ -152,5 +158,12 @@ mod tests {
         assert_eq!(lists.iter(1).collect::<Vec<_>>(), [3, 0, 2]);
         let ends = [3, 0, 2].map(|place| lists.is_at_end(1, place));
         assert_eq!(ends, [true, false, true]);
+        lists.begin_with(1, Some(2));
+        assert_eq!(lists.iter(1).collect::<Vec<_>>(), [2]);
+        lists.push(0, 3);
+        lists.push(1, 0);
+        assert_eq!(lists.iter(1).collect::<Vec<_>>(), [2, 0]);
+        lists.begin_with(1, None);
+        assert_eq!((lists.first(1), lists.first(0)), (None, Some(3)));
     }
 }

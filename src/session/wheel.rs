@@ -277,13 +277,12 @@ impl<K: Ord + Copy> Wheel<K> {
             next = self.buckets.after(place);
             count += 1;
         }
+        self.buckets.begin_with(OPENED, next);
         for place in some.into_iter().take(count) {
-            self.buckets.unlink(OPENED, place);
-            if let Some(own) = self.ticks.get_mut(place as usize) {
-                *own = NOWHERE;
-            }
             if let Some((at, key)) = owners.look(place) {
                 self.sort_in(place, key, at);
+            } else if let Some(own) = self.ticks.get_mut(place as usize) {
+                *own = NOWHERE;
             }
         }
         self.settle();
