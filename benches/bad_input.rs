@@ -212,11 +212,7 @@ impl Running {
             Self::Ends => {
                 gate.now = gate.now.after(OVER);
                 let start = Instant::now();
-                for _ in 0..2 * SESSIONS {
-                    if gate.engine.sessions().is_empty() {
-                        break;
-                    }
-                    gate.engine.expire(gate.now, &mut gate.out);
+                while gate.engine.expire(gate.now, &mut gate.out).is_left() {
                     gate.out.clear();
                 }
                 let spent = start.elapsed().as_nanos() as f64;

@@ -204,7 +204,7 @@ source = [{{ id = "masq", from = "lan", to = "wan", {row} }}]
 
     fn pass(&mut self, time: Duration) {
         self.now = self.now.after(time);
-        self.engine.expire(self.now, &mut self.out);
+        while self.engine.expire(self.now, &mut self.out).is_left() {}
         self.out.clear();
     }
 

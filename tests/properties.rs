@@ -23,6 +23,8 @@ mod packets;
 #[allow(dead_code)]
 mod seen;
 
+#[path = "properties/any_backlog.rs"]
+mod any_backlog;
 #[path = "properties/any_cutting.rs"]
 mod any_cutting;
 #[path = "properties/any_packet.rs"]

@@ -167,9 +167,14 @@ impl Traffic {
 
     /// So many packets of established sessions are next.
     pub(crate) fn fill(&mut self, stream: &mut Stream, count: usize) {
+        self.fill_from(stream, count, 0);
+    }
+
+    /// The same, of sessions from this one on.
+    pub(crate) fn fill_from(&mut self, stream: &mut Stream, count: usize, first: u32) {
         stream.clear();
         for _ in 0..count {
-            let n = self.any_session();
+            let n = first + self.random.below(self.sessions.len() as u32 - first);
             let side = match self.random.next() >> 63 {
                 0 => Side::Inside,
                 _ => Side::Outside,

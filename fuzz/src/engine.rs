@@ -113,7 +113,7 @@ fn live_through(
             Event::Wait(pause) => {
                 now = now.after(*pause);
                 out.clear();
-                engine.expire(now, &mut out);
+                while engine.expire(now, &mut out).is_left() {}
                 for made in &out.made {
                     check_sent(made.zone, &made.bytes, &[], None);
                 }

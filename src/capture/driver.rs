@@ -171,7 +171,7 @@ pub fn replay<S: Sink>(
         frame.clear();
         arrived.clear();
         // What follows looks at sessions: those that are over must be gone.
-        engine.expire(packet.time, &mut out);
+        while engine.expire(packet.time, &mut out).is_left() {}
         let (entered, extent) = match strip_link(packet.link, &packet.data, packet.original_length)
         {
             Err(_) => (Err(Reason::NotIp), Extent::Whole),

@@ -1,10 +1,7 @@
 //! Classic pcap: a file header, then records. Micro- and nanoseconds, both
 //! byte orders, and Kuznetzov's "modified" record header.
 
-use pcap_parser::{
-    LegacyPcapBlock, PcapError, PcapHeader, nom::IResult, parse_pcap_frame, parse_pcap_frame_be,
-    parse_pcap_frame_modified, parse_pcap_header,
-};
+use pcap_parser::{PcapHeader, parse_pcap_header};
 
 use crate::net::Timestamp;
 
@@ -15,7 +12,8 @@ use super::source::Source;
 
 const FILE_HEADER: u32 = 24;
 
-type RecordParser = fn(&[u8]) -> IResult<&[u8], LegacyPcapBlock<'_>, PcapError<&[u8]>>;
+/// The room that is made for a record before any of it is there.
+const ROOM: u32 = 64 << 10;
 
 /// A pcap file after its header.
 #[derive(Debug)]
@@ -25,7 +23,6 @@ pub(super) struct Pcap {
     /// How the record header looks.
     record_header: u32,
     big_endian: bool,
-    parse: RecordParser,
     buffer: Vec<u8>,
 }
 
@@ -55,12 +52,9 @@ impl Pcap {
         if !link.may_hold_ip() {
             return Err(source.error(Fault::UnknownLink(link)));
         }
-        let (record_header, parse): (_, RecordParser) = if header.is_modified_format() {
-            (24, parse_pcap_frame_modified)
-        } else if header.is_bigendian() {
-            (16, parse_pcap_frame_be)
-        } else {
-            (16, parse_pcap_frame)
+        let record_header = match header.is_modified_format() {
+            true => 24,
+            false => 16,
         };
         Ok(Self {
             link,
@@ -71,7 +65,6 @@ impl Pcap {
             },
             record_header,
             big_endian: header.is_bigendian(),
-            parse,
             buffer,
         })
     }
@@ -93,16 +86,13 @@ impl Pcap {
             says: u64::from(says),
             has: u64::from(has),
         };
-        let captured = match self.buffer.get(8..12) {
-            Some(&[a, b, c, d]) if has == self.record_header => {
-                if self.big_endian {
-                    u32::from_be_bytes([a, b, c, d])
-                } else {
-                    u32::from_le_bytes([a, b, c, d])
-                }
-            }
-            _ => return Err(source.error(cut(Part::RecordHeader, self.record_header, has))),
+        let words = (self.word(0), self.word(4), self.word(8), self.word(12));
+        let (Some(seconds), Some(fraction), Some(captured), Some(original_length)) = words else {
+            return Err(source.error(cut(Part::RecordHeader, self.record_header, has)));
         };
+        if has < self.record_header {
+            return Err(source.error(cut(Part::RecordHeader, self.record_header, has)));
+        }
         if captured > MAX_RECORD {
             return Err(source.error(Fault::TooLong {
                 part: Part::Record,
@@ -110,17 +100,28 @@ impl Pcap {
                 says: u64::from(captured),
             }));
         }
-        let has = source.read(captured, &mut self.buffer)?;
-        match (self.parse)(&self.buffer) {
-            Ok((_, record)) => Ok(Some(CapturedPacket {
-                time: self.time(record.ts_sec, record.ts_usec),
-                link: self.link,
-                data: record.data.to_vec(),
-                original_length: record.origlen,
-                offset: at,
-            })),
-            Err(_) => Err(source.error(cut(Part::Record, captured, has))),
+        // The file may say more than it has: no more room than a part of it has.
+        let mut data = Vec::with_capacity(captured.min(ROOM) as usize);
+        let has = source.read(captured, &mut data)?;
+        if has < captured {
+            return Err(source.error(cut(Part::Record, captured, has)));
         }
+        Ok(Some(CapturedPacket {
+            time: self.time(seconds, fraction),
+            link: self.link,
+            data,
+            original_length,
+            offset: at,
+        }))
+    }
+
+    /// A word of the record header in the buffer.
+    fn word(&self, at: usize) -> Option<u32> {
+        let octets = self.buffer.get(at..)?.first_chunk()?;
+        Some(match self.big_endian {
+            true => u32::from_be_bytes(*octets),
+            false => u32::from_le_bytes(*octets),
+        })
     }
 
     /// A fraction beyond one second, which only a damaged file has, is added as it is.

@@ -10,6 +10,9 @@ use super::compression::Compression;
 use super::error::{CaptureError, Fault};
 use super::link::LinkType;
 
+/// What is written is put together in parts as large as this.
+const BUFFER: usize = 256 << 10;
+
 /// What libpcap and its users take for "not limited".
 const SNAP_LENGTH: u32 = 262_144;
 
@@ -63,7 +66,7 @@ impl<W: Write> PcapWriter<W> {
         let mut writer = Self {
             name: name.into(),
             resolution,
-            to: BufWriter::new(stream),
+            to: BufWriter::with_capacity(BUFFER, stream),
         };
         let written = writer.header();
         writer.done(written)?;

@@ -35,7 +35,7 @@ impl Engine {
         for batch in batch.chunks_mut(AHEAD) {
             let mut glances = [Glance::NONE; AHEAD];
             if !why.listens() {
-                self.look_ahead(batch, &mut glances);
+                self.glance_at_all(batch, &mut glances);
             }
             let mut judged = [Judgement::PENDING; AHEAD];
             let (mut batch, mut glances) = (batch, &glances[..]);
@@ -92,7 +92,7 @@ impl Engine {
 
     /// Looks at packets, and has brought near where their sessions are.
     #[inline(never)]
-    fn look_ahead(&self, batch: &[Waiting], glances: &mut [Glance; AHEAD]) {
+    fn glance_at_all(&self, batch: &[Waiting], glances: &mut [Glance; AHEAD]) {
         let mut beginnings: [Option<Beginning<'_>>; AHEAD] = [None; AHEAD];
         for ((glance, beginning), waiting) in glances.iter_mut().zip(&mut beginnings).zip(batch) {
             self.glance(waiting.arrival, &waiting.frame, glance);

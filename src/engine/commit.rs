@@ -107,7 +107,7 @@ impl Engine {
         out: &mut Output,
     ) {
         match plan {
-            Plan::Nothing | Plan::Gathered(_) => {}
+            Plan::Nothing | Plan::Gathered(_) | Plan::Late(_) => {}
             Plan::Keep(key, piece) => {
                 let counters = &mut self.counters;
                 let limits = &self.policy.fragments;
@@ -333,6 +333,14 @@ impl Engine {
             evicts,
             by,
         } = *opening;
+        // Ends of what is over, and had no turn yet.
+        if self.is_behind() {
+            for tuple in [&origin.tuples.original, &origin.tuples.reply] {
+                if let Some(over) = self.sessions.find_due(tuple) {
+                    self.end_due(over, out);
+                }
+            }
+        }
         // A mapping that lives by the session which makes room lives on.
         let makes_room = replaces.is_some() || evicts.is_some();
         if makes_room {
@@ -393,6 +401,7 @@ impl Engine {
         if let Some(kind) = origin.alg {
             let mut control = Control::new(kind, headers);
             control.synchronize(direction, headers, frame);
+            control.handle = Some(handle);
             self.controls.insert(handle.id(), control);
         }
         for tuple in [&origin.tuples.original, &origin.tuples.reply] {
@@ -440,7 +449,11 @@ impl Engine {
     ) {
         for change in step.changes.drain(..) {
             match change {
-                HoleChange::Expect(expected) => self.sessions.expect(expected.of(handle)),
+                HoleChange::Expect(expected) => {
+                    let expectation = expected.of(handle);
+                    self.end_overdue_hole(&expectation.tuple, out);
+                    self.sessions.expect(expectation);
+                }
                 HoleChange::Admit(tuple) => self.sessions.admit(&tuple),
                 HoleChange::Withdraw(tuple) => {
                     self.sessions.unexpect(&tuple);

@@ -28,6 +28,8 @@ pub(super) struct Control {
     pub(super) holes: Vec<ExpectedTuple>,
     /// Those that have come: while one runs, the control session lives.
     pub(super) children: Vec<Handle>,
+    /// The session whose reader it is, once that is in the table.
+    pub(super) handle: Option<Handle>,
 }
 
 /// What a segment says besides its payload, as it came.
@@ -108,6 +110,7 @@ impl Control {
             mss: PerDirection::default(),
             holes: Vec::new(),
             children: Vec::new(),
+            handle: None,
         }
     }
 

@@ -112,7 +112,7 @@ impl<'a> EngineDesk<'a> {
         );
         let is_expected = match self.holes.contains(tuple) {
             true => !self.gives_way(tuple, announcement),
-            false => sessions.expectations().is_taken(tuple),
+            false => sessions.expected_by(tuple).is_some(),
         };
         is_expected
             || sessions.find(&likely).is_some()

@@ -13,11 +13,15 @@
 
 use std::time::Duration;
 
+use super::fragments::Late;
+use super::unsolicited::Held;
 use super::{Ending, Engine, Event, Made, Output, Unfinished};
 use crate::nat::SourceTarget;
 use crate::net::{Direction, RowId, Timestamp};
 use crate::packet::{self, Speech};
-use crate::session::{Handle, OnExpiry, Probing, Session, State, TcpState, Tracked, Turn};
+use crate::session::{
+    Budget, Due, Expectation, Handle, OnExpiry, Probing, Session, State, TcpState, Tracked, Turn,
+};
 
 /// How often the ends of an idle session are asked before it is given up: one
 /// keep-alive may be lost (RFC 1122 section 4.2.3.6), and its answer too.
@@ -26,15 +30,47 @@ const ROUNDS: u8 = 3;
 /// How often the parameters of deterministic rows are written down.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// What one call of [`Engine::expire`] does at most.
+const A_CALL: Budget = Budget::new(256 * Budget::AN_END);
+
+/// Whether all that is due has happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Backlog {
+    /// All has.
+    Nothing,
+    /// There may be more: [`Engine::expire`] is to be called again.
+    Left,
+}
+
+impl Backlog {
+    /// Whether there may be more.
+    #[must_use]
+    pub fn is_left(self) -> bool {
+        self == Self::Left
+    }
+}
+
 impl Engine {
-    /// Everything that is due by `now`, in the order in which it was due.
-    pub fn expire(&mut self, now: Timestamp, out: &mut Output) {
+    /// What is due by `now`, in the order in which it was due: some hundreds of sessions
+    /// at most. Whether more is left, which waits for the next call; until then it
+    /// is over all the same.
+    pub fn expire(&mut self, now: Timestamp, out: &mut Output) -> Backlog {
         self.now = self.now.max(now);
-        if self.now < self.quiet_until {
-            return self.sessions.keep_up(self.now);
+        if !self.is_behind() {
+            self.sessions.keep_up(self.now);
+            return Backlog::Nothing;
         }
+        self.work_off(&mut { A_CALL }, out)
+    }
+
+    /// What is due by now, in order, as far as the budget goes.
+    pub(super) fn work_off(&mut self, budget: &mut Budget, out: &mut Output) -> Backlog {
+        self.sessions.keep_up(self.now);
         self.tell_parameters(out);
         loop {
+            if budget.left() < Budget::AN_END {
+                return Backlog::Left;
+            }
             // Sessions only up to the next announcement: a control session that
             // ends takes what it announced with it, but not what ended before.
             let next_unmet = self.sessions.expectations().next_deadline();
@@ -43,37 +79,53 @@ impl Engine {
             let until = next_unfinished.map_or(until, |unfinished| unfinished.min(until));
             let next_unanswered = self.held_syns.next_deadline();
             let until = next_unanswered.map_or(until, |unanswered| unanswered.min(until));
-            if let Some(handle) = self.sessions.pop_due(until) {
-                self.run_out(handle, out);
-            } else if let Some(unmet) = self.sessions.pop_unmet(until) {
-                let parent = self.controls.get_mut(&unmet.parent.id());
-                if let Some(parent) = parent {
-                    parent.holes.retain(|own| *own != unmet.tuple);
+            match self.sessions.pop_due(until, budget) {
+                Due::Session(handle) => self.run_out(handle, out),
+                Due::Unknown => return Backlog::Left,
+                Due::Nothing => {
+                    if let Some(unmet) = self.sessions.pop_unmet(until) {
+                        self.give_up_hole(unmet, out);
+                    } else if let Some(late) = self.fragments.pop_due(until) {
+                        self.give_up_datagram(late, out);
+                    } else if let Some(held) = self.held_syns.pop_due(until) {
+                        self.give_up_syn(held, out);
+                    } else if until == self.now {
+                        self.sessions.keep_up(self.now);
+                        self.look_ahead();
+                        return Backlog::Nothing;
+                    }
                 }
-                out.events.push(Event::Unmet(unmet));
-            } else if let Some(unfinished) = self.fragments.pop_due(until) {
-                if let Some(late) = unfinished {
-                    self.counters.count_unfinished(&late.unfinished);
-                    let told = self.tell_of(&late);
-                    out.events.push(Event::Unfinished(Unfinished {
-                        packets: usize::from(told.is_some()),
-                        ..late.unfinished
-                    }));
-                    out.made.extend(told);
-                }
-            } else if let Some(due) = self.held_syns.pop_due(until) {
-                if let Some(held) = due {
-                    let (unanswered, told) = self.tell_unsolicited(&held);
-                    out.events.push(Event::Unanswered(unanswered));
-                    out.made.extend(told);
-                }
-            } else if until == self.now {
-                self.sessions.keep_up(self.now);
-                self.quiet_until = self.quiet();
-                return;
             }
-            // Else the note of an announcement that was met before: it is gone now.
+            budget.charge(Budget::AN_END);
         }
+    }
+
+    /// Nobody has met an announcement.
+    pub(super) fn give_up_hole(&mut self, unmet: Expectation, out: &mut Output) {
+        if let Some(parent) = self.controls.get_mut(&unmet.parent.id()) {
+            parent.holes.retain(|own| *own != unmet.tuple);
+        }
+        out.events.push(Event::Unmet(unmet));
+    }
+
+    /// A datagram has not become whole; `None`: it was spoiled before.
+    pub(super) fn give_up_datagram(&mut self, late: Option<Late>, out: &mut Output) {
+        let Some(late) = late else { return };
+        self.counters.count_unfinished(&late.unfinished);
+        let told = self.tell_of(&late);
+        out.events.push(Event::Unfinished(Unfinished {
+            packets: usize::from(told.is_some()),
+            ..late.unfinished
+        }));
+        out.made.extend(told);
+    }
+
+    /// A SYN was held for as long as it may be; `None`: it was forgotten before.
+    pub(super) fn give_up_syn(&mut self, held: Option<Held>, out: &mut Output) {
+        let Some(held) = held else { return };
+        let (unanswered, told) = self.tell_unsolicited(&held);
+        out.events.push(Event::Unanswered(unanswered));
+        out.made.extend(told);
     }
 
     /// When [`expire`](Self::expire) next has work. It may find none: a
@@ -91,7 +143,10 @@ impl Engine {
     }
 
     /// A session's time is up: it ends, or its ends are asked.
-    fn run_out(&mut self, handle: Handle, out: &mut Output) {
+    pub(super) fn run_out(&mut self, handle: Handle, out: &mut Output) {
+        if let Some(session) = self.sessions.remove_over(handle) {
+            return self.tell_end(session, Vec::new(), out);
+        }
         let Some(session) = self.sessions.get(handle) else {
             return;
         };
@@ -138,9 +193,14 @@ impl Engine {
             self.sessions.prolong(handle, until, Some(next));
             return;
         }
-        let Some(session) = self.end(handle, at) else {
-            return;
-        };
+        if let Some(session) = self.end(handle, at) {
+            self.tell_end(session, made, out);
+        }
+    }
+
+    /// Tells of a session that has run out, at its deadline.
+    fn tell_end(&mut self, session: Session, made: Vec<Made>, out: &mut Output) {
+        let at = session.deadline;
         out.events.push(Event::Ended {
             at,
             session,
@@ -178,7 +238,7 @@ impl Engine {
 
     /// Until when a control session lives though nothing is said in it: while a
     /// transfer that it announced runs, its ends have nothing to say.
-    fn until_of_children(&self, session: &Session) -> Option<Timestamp> {
+    pub(super) fn until_of_children(&self, session: &Session) -> Option<Timestamp> {
         if session.state() != State::Tcp(TcpState::Established) {
             return None;
         }

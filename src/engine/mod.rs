@@ -25,6 +25,7 @@ mod fragments;
 mod judgement;
 mod observer;
 mod output;
+mod overdue;
 mod policy;
 mod rates;
 mod reason;
@@ -36,6 +37,7 @@ mod voice;
 pub use crate::net::Rate;
 pub use batch::Waiting;
 pub use counters::Counters;
+pub use expiry::Backlog;
 pub use far_end::FarEnd;
 pub use fragments::{FragmentLimits, Patience, Unfinished};
 pub use judgement::{CtState, Judgement, Verdict};
@@ -58,7 +60,7 @@ use self::swing::Glance;
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
 use crate::packet::Checksum;
-use crate::session::{GrowingMap, Session, SessionId, Sessions, TupleHash};
+use crate::session::{Budget, GrowingMap, Session, SessionId, Sessions, TupleHash};
 
 /// How an engine is set up besides its policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -132,6 +134,8 @@ pub struct Engine {
     mtus: Box<[u16]>,
     /// Before this moment nothing is due.
     quiet_until: Timestamp,
+    /// What packets have yet to do of what is due.
+    savings: Budget,
     /// Where a control segment's new payload is put together.
     payload: Vec<u8>,
 }
@@ -143,7 +147,8 @@ impl Engine {
         let hash = TupleHash::from_seed(options.seed);
         let counters = Counters::new(&policy);
         let terms = policy.nat.source.iter().map(|row| row.terms.clone());
-        let sessions = Sessions::with_terms(options.seed, terms.collect());
+        let mut sessions = Sessions::with_terms(options.seed, terms.collect());
+        sessions.set_lifetimes(&policy.lifetimes);
         let mtus = policy
             .zones
             .iter()
@@ -165,6 +170,7 @@ impl Engine {
             now,
             mtus,
             quiet_until: Timestamp::EPOCH,
+            savings: overdue::AT_FIRST,
             payload: Vec::new(),
         }
     }
@@ -195,8 +201,8 @@ impl Engine {
 
     /// One packet, from its IP header on. A forwarded packet is rewritten in
     /// `frame`, where it leaves in pieces the first of them; the others and what the gateway itself sends and what happened to sessions
-    /// goes to `out`; every step is told to `why`. Everything due by `now`
-    /// happens first.
+    /// goes to `out`; every step is told to `why`. What is due by `now` happens
+    /// first; where that is much, what this packet meets of it, and a little more.
     pub fn packet(
         &mut self,
         now: Timestamp,
@@ -221,20 +227,14 @@ impl Engine {
         self.whole_way(now, arrival, (frame, known), out, why)
     }
 
-    /// Time has come to `now`, and what is due happens.
+    /// Time has come to `now`; a packet does its share of what is due.
     #[inline]
     fn time(&mut self, now: Timestamp, out: &mut Output) -> Timestamp {
         self.now = self.now.max(now);
-        if self.now >= self.quiet_until {
+        if self.is_behind() {
             self.catch_up(out);
         }
         self.now
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn catch_up(&mut self, out: &mut Output) {
-        self.expire(self.now, out);
     }
 
     /// The way of all packets.
@@ -248,8 +248,15 @@ impl Engine {
         why: &mut impl Observer,
     ) -> Judgement {
         self.sessions.keep_up(now);
-        let mut decision = self.decide(now, arrival, (frame, known), why);
+        let settled = self
+            .is_behind()
+            .then(|| self.settle(now, arrival, (frame, known), out));
+        let mut decision = match settled {
+            Some(decision) if !why.listens() => decision,
+            _ => self.decide(now, arrival, (frame, known), why),
+        };
         let judgement = decision.judgement;
+        self.pay_for(&decision.plan);
         self.counters.count(&judgement);
         let is_dropped = matches!(decision.plan, Plan::Nothing);
         let begins_alone = decision.plan.begins_alone();
@@ -260,14 +267,17 @@ impl Engine {
             let sessions = self.sessions.next_deadline();
             self.quiet_until = sessions.map_or(self.quiet_until, |at| self.quiet_until.min(at));
         } else if !is_dropped {
-            self.quiet_until = self.quiet();
+            self.look_ahead();
         }
         judgement
     }
 
-    /// Until when nothing is due.
-    fn quiet(&self) -> Timestamp {
-        self.next_deadline().unwrap_or(Timestamp::NEVER)
+    /// Learns until when nothing is due.
+    fn look_ahead(&mut self) {
+        self.quiet_until = self.next_deadline().unwrap_or(Timestamp::NEVER);
+        if !self.is_behind() {
+            self.savings = overdue::AT_FIRST;
+        }
     }
 
     /// The reader of a control session; `None` for all others.
@@ -292,7 +302,8 @@ impl Engine {
         judgement
     }
 
-    /// What would happen to this packet now, step by step; nothing changes.
+    /// What would happen to this packet now, step by step; nothing changes. All that is
+    /// due has ended by then.
     pub fn explain(&self, arrival: Arrival, frame: &[u8], why: &mut impl Observer) -> Judgement {
         self.decide(self.now, arrival, (frame, None), why).judgement
     }

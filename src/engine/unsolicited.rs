@@ -125,6 +125,11 @@ impl HeldSyns {
         }
     }
 
+    /// Whether the SYN that came with this tuple has been held for as long as it may be.
+    pub(super) fn is_late(&self, tuple: &Tuple, now: Timestamp) -> bool {
+        !self.held.is_empty() && self.held.get(tuple).is_some_and(|held| held.at <= now)
+    }
+
     /// When the next place is free.
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         self.due.front().map(|(at, _)| *at)

@@ -189,6 +189,7 @@ impl Forwarder {
         };
         let now = self.clock.now();
         if deadline <= now {
+            // What is left after that comes behind the packets that wait by now.
             self.engine.expire(now, &mut self.out);
             self.deliver(now, ports);
         }

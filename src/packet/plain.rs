@@ -149,6 +149,11 @@ impl Plain {
             return None;
         }
         let header = header_of(Protocol(*next_header), transport)?;
+        let is_udp = Protocol(*next_header) == Protocol::UDP;
+        if is_udp && transport.get(6..8) == Some(&[0, 0]) {
+            // RFC 8200 section 8.1: there has to be a checksum, but where somebody says not.
+            return None;
+        }
         let ports = u32::from_le_bytes(*transport.first_chunk::<4>()?);
         *self = Self {
             family: Family::V6,

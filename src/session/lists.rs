@@ -46,12 +46,40 @@ impl Lists {
         (first != NONE).then_some(first)
     }
 
+    /// What comes after a place in its list.
+    pub(super) fn after(&self, place: u32) -> Option<u32> {
+        let after = self.links.get(place as usize)?.after;
+        (after != NONE).then_some(after)
+    }
+
+    /// Whether a place is the first or the last of this list.
+    pub(super) fn is_at_end(&self, list: usize, place: u32) -> bool {
+        let ends = self.ends.get(list);
+        ends.is_some_and(|ends| ends.first == place || ends.last == place)
+    }
+
+    /// All that is in the list `from` is in the list `to`, which was empty.
+    pub(super) fn hand_over(&mut self, from: usize, to: usize) {
+        let empty = Ends {
+            first: NONE,
+            last: NONE,
+        };
+        let all = self.ends.get_mut(from);
+        let all = all.map(|ends| std::mem::replace(ends, empty));
+        if let (Some(own), Some(all)) = (self.ends.get_mut(to), all) {
+            *own = all;
+        }
+    }
+
+    /// Takes out all that comes before this place; all there is where there is none.
+    pub(super) fn begin_with(&mut self, list: usize, first: Option<u32>) {
+        self.set_after(list, NONE, first.unwrap_or(NONE));
+        self.set_before(list, first.unwrap_or(NONE), NONE);
+    }
+
     /// All of a list, first to last.
     pub(super) fn iter(&self, list: usize) -> impl Iterator<Item = u32> {
-        std::iter::successors(self.first(list), |place| {
-            let after = self.links.get(*place as usize)?.after;
-            (after != NONE).then_some(after)
-        })
+        std::iter::successors(self.first(list), |place| self.after(*place))
     }
 
     /// Appends a place that is in no list.
@@ -123,5 +151,25 @@ mod tests {
         lists.unlink(1, 3);
         lists.unlink(1, 2);
         assert_eq!((lists.first(0), lists.first(1)), (Some(1), None));
+    }
+
+    #[test]
+    fn a_list_is_handed_over_as_it_is() {
+        let mut lists = Lists::new(2);
+        for place in [3, 0, 2] {
+            lists.push(0, place);
+        }
+        lists.hand_over(0, 1);
+        assert_eq!(lists.first(0), None);
+        assert_eq!(lists.iter(1).collect::<Vec<_>>(), [3, 0, 2]);
+        let ends = [3, 0, 2].map(|place| lists.is_at_end(1, place));
+        assert_eq!(ends, [true, false, true]);
+        lists.begin_with(1, Some(2));
+        assert_eq!(lists.iter(1).collect::<Vec<_>>(), [2]);
+        lists.push(0, 3);
+        lists.push(1, 0);
+        assert_eq!(lists.iter(1).collect::<Vec<_>>(), [2, 0]);
+        lists.begin_with(1, None);
+        assert_eq!((lists.first(1), lists.first(0)), (None, Some(3)));
     }
 }

@@ -10,6 +10,7 @@ use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
 use super::key::{Key, KeyHash};
 use super::line::{Aside, Carried, Line, Marks, Tracking};
+use super::prefetch::prefetch;
 use super::probing::Probing;
 use super::record::{Counter, Origin, Session, Update};
 use super::shelf::Shelf;
@@ -87,6 +88,31 @@ impl Store {
     #[inline]
     pub(super) fn line(&self, slot: u32) -> Option<&Line> {
         self.lines.get(slot as usize).filter(|line| line.id != 0)
+    }
+
+    /// The control session that announced this one.
+    pub(super) fn parent(&self, slot: u32) -> Option<SessionId> {
+        let line = self.line(slot)?;
+        match line.marks.has(Marks::RARE) {
+            true => self.rare.get(&slot)?.parent,
+            false => None,
+        }
+    }
+
+    /// What the session of this line has in common with others.
+    pub(super) fn course(&self, line: &Line) -> Option<&Course> {
+        self.courses.get(line.course)
+    }
+
+    /// Has the line in a slot brought near, and what is aside of it.
+    pub(super) fn bring_near(&self, slot: u32) {
+        if let Some(line) = self.lines.get(slot as usize) {
+            prefetch(line);
+            prefetch(line.second());
+        }
+        if let Some(aside) = self.asides.get(slot as usize) {
+            prefetch(aside);
+        }
     }
 
     /// The line in a slot, to be changed, with what belongs to it.

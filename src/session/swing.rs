@@ -134,7 +134,8 @@ impl Sessions {
             asides,
         } = self.store.open(slot)?;
         let egress = course.egress[direction];
-        if !line.swings(direction, plain.family)
+        if line.deadline <= now
+            || !line.swings(direction, plain.family)
             || course.egress[!direction] != passing.zone
             || !fits(egress)
         {

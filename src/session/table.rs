@@ -3,11 +3,14 @@
 use std::net::IpAddr;
 
 use super::accounts::Buckets;
+use super::budget::Budget;
 use super::census::{Census, Standing};
 use super::expectation::{Expectation, Expectations, ExpectedTuple};
 use super::hash::TupleHash;
 use super::index::{Entry, Index};
 use super::key::{Key, KeyHash};
+use super::lifetime::{Lifetimes, OnExpiry};
+use super::line::{Line, Tracking};
 use super::mappings::{Mappings, On};
 use super::newcomer::Latest;
 use super::note::Note;
@@ -16,8 +19,8 @@ use super::probing::Probing;
 use super::record::{Origin, Session, Update};
 use super::state::{Handle, SessionId};
 use super::store::{Begun, Store};
-use super::wheel::Wheel;
-use crate::net::{Direction, PerDirection, Rate, Terms, Timestamp, Tuple};
+use super::wheel::{Next, Owners, Wheel};
+use crate::net::{Direction, LifetimeId, PerDirection, Rate, Terms, Timestamp, Tuple};
 
 /// All sessions, and the data sessions that are expected.
 #[derive(Debug)]
@@ -34,7 +37,27 @@ pub struct Sessions {
     /// How often each source has begun sessions lately.
     source_rates: Buckets<IpAddr>,
     last_id: u64,
+    /// The moment that time has come to: whose deadline is not after it is over.
+    now: Timestamp,
+    /// Those whose TCP sessions may live on after their deadline, to speak to their ends.
+    speaking: Vec<LifetimeId>,
 }
+
+/// Which session is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// This one is.
+    Session(Handle),
+    /// None is.
+    Nothing,
+    /// It is not known yet whether one is: the budget is spent.
+    Unknown,
+}
+
+/// How long before a session's turn to end its line is asked for, and where the index
+/// has it.
+const LINE_AHEAD: usize = 12;
+const INDEX_AHEAD: usize = 6;
 
 impl Sessions {
     /// An empty table under the hash function of `seed`, in which every row of
@@ -60,13 +83,24 @@ impl Sessions {
             expectations: Expectations::new(hash),
             source_rates: Buckets::new(hash),
             last_id: 0,
+            now: Timestamp::EPOCH,
+            speaking: Vec::new(),
         }
     }
 
-    /// The session that a packet of this tuple belongs to, and its direction.
+    /// Has sessions live and end as these lifetimes say.
+    pub fn set_lifetimes(&mut self, lifetimes: &Lifetimes) {
+        let speaking = lifetimes
+            .iter()
+            .filter(|(_, lifetime)| lifetime.on_expiry != OnExpiry::Silent);
+        self.speaking = speaking.map(|(id, _)| id).collect();
+    }
+
+    /// The session that a packet of this tuple belongs to, and its direction; also
+    /// one whose deadline has passed, and whose turn to end has not come.
     #[must_use]
     pub fn lookup(&self, tuple: &Tuple) -> Option<(Handle, Session, Direction)> {
-        let (handle, direction) = self.find(tuple)?;
+        let (handle, direction) = self.entry(tuple)?;
         Some((handle, self.store.get(handle.slot)?, direction))
     }
 
@@ -80,18 +114,32 @@ impl Sessions {
         Some((handle, self.store.get(handle.slot)?, direction))
     }
 
-    /// Whose packet one of this tuple is, and which way it goes.
+    /// Whose packet one of this tuple is, and which way it goes. What is over is nobody.
     #[must_use]
     pub fn find(&self, tuple: &Tuple) -> Option<(Handle, Direction)> {
+        let found = self.entry(tuple)?;
+        (!self.is_over(found.0.slot)).then_some(found)
+    }
+
+    /// The session that still stands under this tuple though its deadline has passed:
+    /// it ends before another takes its place.
+    #[must_use]
+    pub fn find_due(&self, tuple: &Tuple) -> Option<Handle> {
+        let (handle, _) = self.entry(tuple)?;
+        self.is_due(handle).then_some(handle)
+    }
+
+    fn entry(&self, tuple: &Tuple) -> Option<(Handle, Direction)> {
         let key = Key::of(tuple);
         self.find_key(&key, self.hash.of(&key))
     }
 
-    /// Whose the answers are to packets that leave like this.
+    /// Whose the answers are to packets that leave like this. What is over is nobody.
     #[must_use]
     pub fn find_answers(&self, leaves: &Tuple) -> Option<(Handle, Direction)> {
         let key = Key::of_answers(leaves);
-        self.find_key(&key, self.hash.of(&key))
+        let found = self.find_key(&key, self.hash.of(&key))?;
+        (!self.is_over(found.0.slot)).then_some(found)
     }
 
     fn find_key(&self, key: &Key, hash: u64) -> Option<(Handle, Direction)> {
@@ -100,18 +148,67 @@ impl Sessions {
         Some((self.at_slot(slot)?, direction))
     }
 
+    /// Whether the session in this slot has nothing before it but its end. Of one that
+    /// may yet be prolonged that is known only when its turn has come.
+    fn is_over(&self, slot: u32) -> bool {
+        let line = self.store.line(slot);
+        line.is_some_and(|line| line.deadline <= self.now && !self.line_may_go_on(line))
+    }
+
+    /// Whether this session may live on when its deadline has passed: to speak to its
+    /// ends, or for its data sessions.
+    #[must_use]
+    pub fn may_go_on(&self, handle: Handle) -> bool {
+        let line = self.store.line(handle.slot);
+        line.is_some_and(|line| line.number() == handle.id && self.line_may_go_on(line))
+    }
+
+    /// Whether it may speak to its ends then.
+    #[must_use]
+    pub fn may_speak(&self, handle: Handle) -> bool {
+        let line = self.store.line(handle.slot);
+        line.is_some_and(|line| line.number() == handle.id && self.line_may_speak(line))
+    }
+
+    fn line_may_go_on(&self, line: &Line) -> bool {
+        let course = self.store.course(line);
+        course.is_none_or(|course| course.alg.is_some()) || self.line_may_speak(line)
+    }
+
+    fn line_may_speak(&self, line: &Line) -> bool {
+        let lifetime = self.store.course(line).map(|course| course.lifetime);
+        matches!(line.tracking, Tracking::Tcp(_))
+            && lifetime.is_none_or(|lifetime| self.speaking.contains(&lifetime))
+    }
+
+    /// The control session that announced this one.
+    #[must_use]
+    pub fn parent_of(&self, handle: Handle) -> Option<SessionId> {
+        match self.lives(handle) {
+            true => self.store.parent(handle.slot),
+            false => None,
+        }
+    }
+
+    /// Whether the deadline of this session has passed.
+    #[must_use]
+    pub fn is_due(&self, handle: Handle) -> bool {
+        let line = self.store.line(handle.slot);
+        line.is_some_and(|line| line.number() == handle.id && line.deadline <= self.now)
+    }
+
     /// Whether packets of this tuple have an owner already: a session, or one
     /// that is expected.
     #[must_use]
     pub fn is_taken(&self, tuple: &Tuple) -> bool {
-        self.find(tuple).is_some() || self.is_expected(tuple)
+        self.find(tuple).is_some() || self.expected_by(&ExpectedTuple::of(tuple)).is_some()
     }
 
-    /// Whether packets of this tuple are those of a session that is expected.
+    /// Who expects a data session of this tuple.
     #[must_use]
-    pub fn is_expected(&self, tuple: &Tuple) -> bool {
-        let expectations = &self.expectations;
-        !expectations.is_empty() && expectations.is_taken(&ExpectedTuple::of(tuple))
+    pub fn expected_by(&self, tuple: &ExpectedTuple) -> Option<Handle> {
+        let expectation = self.expectations.get(tuple)?;
+        (expectation.deadline > self.now).then_some(expectation.parent)
     }
 
     /// Whether the session of this handle lives.
@@ -178,7 +275,7 @@ impl Sessions {
         debug_assert!(
             Direction::BOTH
                 .iter()
-                .all(|d| self.find(&origin.tuples[*d]).is_none()),
+                .all(|d| self.entry(&origin.tuples[*d]).is_none()),
             "a tuple belongs to one session"
         );
         let id = self.next_id();
@@ -241,6 +338,7 @@ impl Sessions {
 
     /// Time has come to `now`: what has rested long enough may be had again.
     pub fn keep_up(&mut self, now: Timestamp) {
+        self.now = self.now.max(now);
         self.wheel.keep_up(now);
         self.mappings.awaken(now);
     }
@@ -290,6 +388,15 @@ impl Sessions {
         Some(session)
     }
 
+    /// Takes out a session that is over, and has nothing before it but its end.
+    pub fn remove_over(&mut self, handle: Handle) -> Option<Session> {
+        let deadline = self.store.line(handle.slot)?.deadline;
+        match self.is_over(handle.slot) {
+            true => self.remove(handle, deadline),
+            false => None,
+        }
+    }
+
     /// Lets a session live until `deadline` though no packet of it has passed.
     pub fn prolong(&mut self, handle: Handle, deadline: Timestamp, probing: Option<Probing>) {
         if !self.lives(handle) {
@@ -302,32 +409,53 @@ impl Sessions {
     /// Takes out the next session whose time ran out by `now`, in the order in
     /// which they were due.
     pub fn pop_expired(&mut self, now: Timestamp) -> Option<(Handle, Session)> {
-        let handle = self.pop_due(now)?;
-        self.remove(handle, now).map(|session| (handle, session))
+        match self.pop_due(now, &mut Budget::unlimited()) {
+            Due::Session(handle) => self.remove(handle, now).map(|session| (handle, session)),
+            Due::Nothing | Due::Unknown => None,
+        }
     }
 
     /// The next session whose time ran out by `now`, in the order in which they
     /// were due. It is told once: the caller [removes](Self::remove) or
     /// [prolongs](Self::prolong) it.
-    pub fn pop_due(&mut self, now: Timestamp) -> Option<Handle> {
-        let store = &self.store;
-        let look = |slot| {
-            let line = store.line(slot)?;
-            Some((line.deadline, line.id()?))
-        };
-        while let Some((slot, at)) = self.wheel.pop_due(now, look) {
-            let Some((deadline, id)) = look(slot) else {
+    pub fn pop_due(&mut self, now: Timestamp, budget: &mut Budget) -> Due {
+        loop {
+            let (slot, at) = match self.wheel.pop_due(now, &self.store, budget) {
+                Next::Due(slot, at) => (slot, at),
+                Next::Nothing => return Due::Nothing,
+                Next::Unknown => return Due::Unknown,
+            };
+            self.fetch_coming();
+            let Some((deadline, id)) = self.store.look(slot) else {
                 debug_assert!(false, "a deadline of nobody");
                 continue;
             };
             if deadline > at {
                 // It went on. Even if it is due by now: others may be due before.
                 self.wheel.arm(slot, id, deadline);
+                if !budget.spend(1) {
+                    return Due::Unknown;
+                }
                 continue;
             }
-            return Some(Handle { id, slot });
+            return Due::Session(Handle { id, slot });
         }
-        None
+    }
+
+    /// Asks memory for what those sessions need that end next.
+    fn fetch_coming(&self) {
+        if let Some(slot) = self.wheel.coming(LINE_AHEAD) {
+            self.store.fetch(slot);
+        }
+        if let Some(slot) = self.wheel.coming(INDEX_AHEAD) {
+            for direction in Direction::BOTH {
+                let key = self.store.key(slot, direction);
+                let first = key.and_then(|key| self.index.beginning(self.hash.of(&key)));
+                if let Some(bucket) = first {
+                    prefetch(bucket);
+                }
+            }
+        }
     }
 
     /// When a session or an expectation may next be due.
@@ -366,10 +494,21 @@ impl Sessions {
     }
 }
 
+impl Owners<SessionId> for Store {
+    fn look(&self, slot: u32) -> Option<(Timestamp, SessionId)> {
+        let line = self.line(slot)?;
+        Some((line.deadline, line.id()?))
+    }
+
+    fn fetch(&self, slot: u32) {
+        self.bring_near(slot);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{LifetimeId, NatRows, Protocol, Timestamp, ZoneId};
+    use crate::net::{NatRows, Protocol, Timestamp, ZoneId};
     use crate::session::state::FlowState;
     use crate::session::tcp::Heard;
     use crate::session::tracker::Tracked;

@@ -113,7 +113,7 @@ rules = [{{ id = "web", from = "wan", to = "dmz", action = "allow" }}]
     #[allow(dead_code, reason = "the bench waits for nothing")]
     pub(crate) fn wait(&mut self, seconds: u64) {
         self.now = self.now.after(Duration::from_secs(seconds));
-        self.engine.expire(self.now, &mut self.out);
+        while self.engine.expire(self.now, &mut self.out).is_left() {}
         self.out.clear();
     }
 

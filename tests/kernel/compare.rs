@@ -93,7 +93,11 @@ impl Ours {
     /// It is so long since the start.
     fn is_after(&mut self, time: Duration) {
         self.now = self.now.max(START.after(time));
-        self.engine.expire(self.now, &mut Output::default());
+        while self
+            .engine
+            .expire(self.now, &mut Output::default())
+            .is_left()
+        {}
     }
 
     fn zone(&self, zone: Zone) -> ZoneId {

@@ -372,7 +372,7 @@ impl World {
 
     fn expire(&mut self) {
         let mut out = Output::default();
-        self.engine.expire(self.now, &mut out);
+        while self.engine.expire(self.now, &mut out).is_left() {}
         let counted: usize = out.events.iter().map(spigate::engine::Event::packets).sum();
         assert_eq!(counted, out.made.len(), "packets of no event");
         for made in out.made {

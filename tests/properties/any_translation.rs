@@ -308,7 +308,7 @@ impl World {
     fn wait(&mut self, time: Duration) {
         self.now = self.now.after(time);
         let mut out = Output::default();
-        self.engine.expire(self.now, &mut out);
+        while self.engine.expire(self.now, &mut out).is_left() {}
         self.note(&out);
         check(&self.engine);
     }

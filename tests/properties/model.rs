@@ -209,7 +209,7 @@ impl Both {
                 let pause = std::time::Duration::from_millis(s * 1000 + ms);
                 self.now = self.now.after(pause);
                 let mut out = Output::default();
-                self.engine.expire(self.now, &mut out);
+                while self.engine.expire(self.now, &mut out).is_left() {}
             }
             Event::Client(key) => match (key.kind, self.flow(key)) {
                 (_, Err(Unsure)) => {}

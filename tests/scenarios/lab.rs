@@ -88,7 +88,7 @@ impl Lab {
     /// Lets time pass; tells what ended, and what the gateway sent.
     pub(crate) fn let_pass(&mut self, seconds: f64) -> Passed {
         let mut out = Output::default();
-        self.engine.expire(moment(seconds), &mut out);
+        while self.engine.expire(moment(seconds), &mut out).is_left() {}
         let counted: usize = out.events.iter().map(Event::packets).sum();
         assert_eq!(counted, out.made.len(), "packets of no event");
         let made = out.made.iter();
@@ -192,7 +192,7 @@ impl From<'_> {
         };
         let frame = packet.frame();
         let mut out = Output::default();
-        lab.engine.expire(now, &mut out);
+        while lab.engine.expire(now, &mut out).is_left() {}
         let before = lab.snapshot();
         let foretold = lab.engine.explain(arrival, &frame, &mut Silent);
         assert_eq!(lab.snapshot(), before, "explaining changed something");

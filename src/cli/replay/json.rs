@@ -1,4 +1,7 @@
 //! `--json`: one object per packet, in the order of the input.
+//!
+//! What left stands last in its object, and is written behind what serde has written:
+//! octets as text need nobody to look for quotes in them.
 
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -20,6 +23,15 @@ pub(super) struct JsonLines<'a, W: Write> {
     bytes: bool,
     /// The session that the packet to come has begun.
     begun: Option<Handle>,
+    /// Where a line is put together.
+    line: Vec<u8>,
+}
+
+/// Whether an object says so where nothing left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IfNothingLeft {
+    Said,
+    Omitted,
 }
 
 #[derive(Serialize)]
@@ -45,46 +57,32 @@ struct PacketLine<'a> {
     cut: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     readdressed: Option<bool>,
-    out: Vec<OutLine<'a>>,
 }
 
 #[derive(Serialize)]
-struct OutLine<'a> {
-    zone: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<String>,
-}
-
-#[derive(Serialize)]
-struct TimerLine<'a> {
+struct TimerLine {
     timer: &'static str,
     time: String,
     session: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    out: Vec<OutLine<'a>>,
 }
 
 #[derive(Serialize)]
-struct UnfinishedLine<'a> {
+struct UnfinishedLine {
     timer: &'static str,
     time: String,
     source: IpAddr,
     destination: IpAddr,
     pieces: usize,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    out: Vec<OutLine<'a>>,
 }
 
 #[derive(Serialize)]
-struct UnansweredLine<'a> {
+struct UnansweredLine {
     timer: &'static str,
     time: String,
     source: String,
     destination: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    out: Vec<OutLine<'a>>,
 }
 
 impl<'a, W: Write> JsonLines<'a, W> {
@@ -93,6 +91,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
             to,
             bytes,
             begun: None,
+            line: Vec::new(),
         }
     }
 
@@ -100,10 +99,8 @@ impl<'a, W: Write> JsonLines<'a, W> {
         let policy = engine.policy();
         let judgement = &report.judgement;
         let rule = judgement.rule.and_then(|rule| policy.rules.get(rule));
-        let out = report.sent().map(|(zone, bytes, _)| OutLine {
-            zone: policy.zones.name(zone),
-            bytes: self.bytes.then(|| hex::encode(bytes)),
-        });
+        let out = report.sent();
+        let out = out.map(|(zone, bytes, _)| (policy.zones.name(zone), bytes));
         let begun = self.begun.take();
         let begun = begun.and_then(|handle| engine.sessions().get(handle));
         let line = PacketLine {
@@ -120,9 +117,8 @@ impl<'a, W: Write> JsonLines<'a, W> {
             nat: begun.and_then(|session| NatObject::of(&session, policy)),
             cut: (report.extent == Extent::Cut).then_some(true),
             readdressed: (report.readdressed == Readdressed::Yes).then_some(true),
-            out: out.collect(),
         };
-        self.write(&line)
+        self.write_with(&line, out, IfNothingLeft::Said)
     }
 
     /// Writes what time alone has done; that sessions begin, are replaced or make
@@ -134,11 +130,9 @@ impl<'a, W: Write> JsonLines<'a, W> {
         made: &[Made],
     ) -> io::Result<()> {
         let zones = &engine.policy().zones;
-        let out = made.iter().map(|Made { zone, bytes }| OutLine {
-            zone: zones.name(*zone),
-            bytes: self.bytes.then(|| hex::encode(bytes)),
-        });
-        let out = out.collect();
+        let out = made
+            .iter()
+            .map(|Made { zone, bytes }| (zones.name(*zone), bytes.as_slice()));
         let line = match event {
             Event::Began(handle) => {
                 self.begun = Some(*handle);
@@ -154,23 +148,23 @@ impl<'a, W: Write> JsonLines<'a, W> {
                 return Ok(());
             }
             Event::Unfinished(unfinished) => {
-                return self.write(&UnfinishedLine {
+                let line = UnfinishedLine {
                     timer: unfinished.reason.name(),
                     time: unfinished.at.to_string(),
                     source: unfinished.source,
                     destination: unfinished.destination,
                     pieces: unfinished.pieces,
-                    out,
-                });
+                };
+                return self.write_with(&line, out, IfNothingLeft::Omitted);
             }
             Event::Unanswered(unanswered) => {
-                return self.write(&UnansweredLine {
+                let line = UnansweredLine {
                     timer: "syn-unanswered",
                     time: unanswered.at.to_string(),
                     source: unanswered.tuple.source.to_string(),
                     destination: unanswered.tuple.destination.to_string(),
-                    out,
-                });
+                };
+                return self.write_with(&line, out, IfNothingLeft::Omitted);
             }
             Event::Ended {
                 at,
@@ -182,14 +176,12 @@ impl<'a, W: Write> JsonLines<'a, W> {
                 time: at.to_string(),
                 session: session.id.0,
                 state: Some(session.state().name()),
-                out,
             },
             Event::Probed { at, session, .. } => TimerLine {
                 timer: "session-probed",
                 time: at.to_string(),
                 session: session.0,
                 state: None,
-                out,
             },
             Event::Noted { .. } | Event::Parameters { .. } | Event::Short { .. } => {
                 return match Record::of(event, engine.policy()) {
@@ -202,10 +194,9 @@ impl<'a, W: Write> JsonLines<'a, W> {
                 time: expectation.deadline.to_string(),
                 session: expectation.parent.id().0,
                 state: None,
-                out,
             },
         };
-        self.write(&line)
+        self.write_with(&line, out, IfNothingLeft::Omitted)
     }
 
     /// Writes what is live at the end, and how often each row decided.
@@ -231,8 +222,50 @@ impl<'a, W: Write> JsonLines<'a, W> {
         })
     }
 
-    fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut *self.to, line)?;
-        self.to.write_all(b"\n")
+    fn write(&mut self, object: &impl Serialize) -> io::Result<()> {
+        self.write_with(object, std::iter::empty(), IfNothingLeft::Omitted)
+    }
+
+    /// Writes an object, and in it what left: by which zone, and what.
+    fn write_with<'o>(
+        &mut self,
+        object: &impl Serialize,
+        out: impl Iterator<Item = (&'o str, &'o [u8])>,
+        if_nothing_left: IfNothingLeft,
+    ) -> io::Result<()> {
+        let Self { to, line, .. } = self;
+        line.clear();
+        serde_json::to_writer(&mut *line, object)?;
+        let mut out = out.peekable();
+        if out.peek().is_some() || if_nothing_left == IfNothingLeft::Said {
+            line.pop(); // the object's brace
+            line.extend_from_slice(b",\"out\":[");
+            while let Some((zone, bytes)) = out.next() {
+                line.extend_from_slice(b"{\"zone\":");
+                serde_json::to_writer(&mut *line, zone)?;
+                if self.bytes {
+                    line.extend_from_slice(b",\"bytes\":\"");
+                    put_hex(line, bytes);
+                    line.push(b'"');
+                }
+                line.push(b'}');
+                if out.peek().is_some() {
+                    line.push(b',');
+                }
+            }
+            line.extend_from_slice(b"]}");
+        }
+        line.push(b'\n');
+        to.write_all(line)
+    }
+}
+
+/// Appends octets as text, two digits each.
+fn put_hex(line: &mut Vec<u8>, bytes: &[u8]) {
+    let start = line.len();
+    line.resize(start + 2 * bytes.len(), b'0');
+    if let Some(digits) = line.get_mut(start..) {
+        let fits = hex::encode_to_slice(bytes, digits);
+        debug_assert!(fits.is_ok(), "two digits an octet");
     }
 }

@@ -31,6 +31,9 @@ use crate::engine::{Checksums, Engine, Options};
 use crate::journal::Journal;
 use crate::net::Timestamp;
 
+/// What is written is put together in parts as large as this.
+const BUFFER: usize = 256 << 10;
+
 /// Runs the command.
 pub(super) fn run(args: &Replay, out: &mut impl Write, err: &mut impl Write) -> Exit {
     let Some(compiled) = load_rules(&args.rules, err) else {
@@ -100,7 +103,7 @@ fn replay(
     };
     let policy = Arc::new(compiled.policy.clone());
     let mut engine = Engine::new(policy, options, Timestamp::EPOCH);
-    let mut buffered = io::BufWriter::new(&mut *out);
+    let mut buffered = io::BufWriter::with_capacity(BUFFER, &mut *out);
     let mut sinks = Sinks {
         json: args.json.then(|| JsonLines::new(&mut buffered, args.bytes)),
         files: zone_files,

@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use super::super::{Engine, Reason};
 use crate::nat::{SourceNat, Wish};
 use crate::net::{Endpoint, Port, RowId, Tuple, ZoneId};
-use crate::session::{Handle, Usage};
+use crate::session::{ExpectedTuple, Handle, Usage};
 
 /// How many ports that the map calls free are passed over in search of one that
 /// is not reserved or somebody's otherwise.
@@ -202,12 +202,18 @@ impl Engine {
             return self.is_taken(&leaves.reversed(), aside);
         }
         match self.sessions.find_answers(leaves) {
-            Some((handle, _)) => Some(handle) != aside.replaces,
-            None => {
-                !self.sessions.expectations().is_empty()
-                    && self.sessions.is_expected(&leaves.reversed())
-            }
+            Some((handle, _)) => Some(handle) != aside.replaces && !self.is_finished(handle),
+            None => self.is_announced(&leaves.reversed()),
         }
+    }
+
+    /// Whether a data session of this tuple is expected.
+    fn is_announced(&self, reply: &Tuple) -> bool {
+        if self.sessions.expectations().is_empty() {
+            return false;
+        }
+        let parent = self.sessions.expected_by(&ExpectedTuple::of(reply));
+        parent.is_some_and(|parent| !self.is_finished(parent))
     }
 
     /// The last port of the range of reserved ones that the public endpoint of
@@ -221,8 +227,8 @@ impl Engine {
     pub(super) fn is_taken(&self, reply: &Tuple, aside: Aside) -> bool {
         let reply = aside.answers(reply);
         match self.sessions.find(&reply) {
-            Some((handle, _)) => Some(handle) != aside.replaces,
-            None => self.sessions.is_expected(&reply),
+            Some((handle, _)) => Some(handle) != aside.replaces && !self.is_finished(handle),
+            None => self.is_announced(&reply),
         }
     }
 }

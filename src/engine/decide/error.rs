@@ -16,12 +16,16 @@ impl Engine {
             // It comes from the packet's way, so it must be for the packet's sender.
             .filter(|quoted| quoted.tuple.source.address == case.headers.destination)
             .and_then(|quoted| {
-                let (_, session, direction) = self.sessions.lookup(&quoted.tuple.reversed())?;
-                Some((quoted, session, direction))
+                let (handle, session, direction) =
+                    self.sessions.lookup(&quoted.tuple.reversed())?;
+                Some((quoted, handle, session, direction))
             });
-        let Some((quoted, session, direction)) = found else {
+        let Some((quoted, handle, session, direction)) = found else {
             return self.decide_invalid(case, invalid(Reason::IcmpUnrelated), why);
         };
+        if let Some(late) = self.late_session(handle) {
+            return late;
+        }
         why.step(Step::AboutSession(session.id, direction));
         let origin = &session.origin;
         let judgement = |verdict, reason| Judgement {

@@ -33,6 +33,10 @@ impl Engine {
         };
         let known = case.headers.tuple();
         let known = known.and_then(|tuple| self.sessions.lookup(&tuple));
+        let late = known.as_ref().map(|(handle, ..)| *handle);
+        if let Some(late) = late.and_then(|handle| self.late_session(handle)) {
+            return late;
+        }
         let known = known
             .as_ref()
             .map(|(_, session, direction)| (session, *direction));

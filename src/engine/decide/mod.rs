@@ -21,7 +21,7 @@ mod refuse;
 mod unsolicited;
 
 pub(super) use plan::{
-    Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Pass, Plan,
+    Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Overdue, Pass, Plan,
 };
 
 pub(super) use self::refuse::is_a_hosts;
@@ -31,8 +31,9 @@ use super::rates::AnswerKind;
 use super::swing::Glance;
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
 use crate::alg::Note;
-use crate::net::{IcmpErrors, Timestamp, ZoneId};
+use crate::net::{IcmpErrors, Timestamp, Tuple, ZoneId};
 use crate::packet::{BadPacket, Checksum, Complaint, Headers, Piece, Transport};
+use crate::session::Handle;
 
 /// A packet under decision.
 #[derive(Clone, Copy)]
@@ -192,13 +193,42 @@ impl Engine {
             None => self.sessions.lookup(&tuple),
         };
         if let Some((handle, session, direction)) = found {
+            if let Some(late) = self.late_session(handle) {
+                return late;
+            }
             return self.decide_existing(case, &tuple, (handle, &session, direction), why);
+        }
+        if let Some(late) = self.late_expectation(case.now, &tuple) {
+            return late;
         }
         if let Some((expectation, parent)) = self.expectation_for(case.arrival, &tuple) {
             return self.decide_expected(case, &tuple, expectation, &parent, why);
         }
         why.step(Step::NoSession);
         self.decide_fresh(case, &tuple, None, why)
+    }
+
+    /// Nothing is decided yet where this session is over, or the control session that
+    /// lives by it has yet to be told so.
+    fn late_session(&self, handle: Handle) -> Option<Decision> {
+        if !self.is_behind() {
+            return None;
+        }
+        let parent = self.due_parent(handle);
+        let due = parent.or_else(|| self.sessions.is_due(handle).then_some(handle));
+        due.map(|handle| late(Overdue::Session(handle)))
+    }
+
+    /// The same for an announcement that this packet meets.
+    fn late_expectation(&self, now: Timestamp, tuple: &Tuple) -> Option<Decision> {
+        if !self.is_behind() {
+            return None;
+        }
+        let expectation = self.sessions.expectations().matching(tuple)?;
+        let parent = Some(expectation.parent).filter(|parent| self.sessions.is_due(*parent));
+        let is_late = expectation.deadline <= now;
+        let announced = || is_late.then_some(Overdue::Expectation(expectation.tuple));
+        parent.map(Overdue::Session).or_else(announced).map(late)
     }
 
     fn parse(&self, arrival: Arrival, frame: &[u8]) -> Result<(Headers, Sound), Reason> {
@@ -281,6 +311,14 @@ fn invalid(reason: Reason) -> Judgement {
         session: None,
         state: None,
         check: None,
+    }
+}
+
+/// It is decided about when this has ended.
+fn late(overdue: Overdue) -> Decision {
+    Decision {
+        plan: Plan::Late(overdue),
+        ..dropped(CtState::Invalid, Reason::NoSession)
     }
 }
 

@@ -3,8 +3,8 @@
 use super::super::fragments::{Fate, Key};
 use super::super::observer::{Observer, Step};
 use super::super::{Arrival, CtState, Engine, Judgement, Reason, Verdict};
-use super::plan::{Answer, Decision, Gathered, Plan};
-use super::{Case, answered, dropped};
+use super::plan::{Answer, Decision, Gathered, Overdue, Plan};
+use super::{Case, answered, dropped, late};
 use crate::packet::{self, BadPiece, Checksum, Complaint, Cutting, Fragment, Piece};
 use crate::session::Session;
 
@@ -37,6 +37,9 @@ impl Engine {
             plan,
             shortage: None,
         };
+        if self.fragments.is_late(&key, case.now) {
+            return late(Overdue::Datagram(key));
+        }
         match self
             .fragments
             .judge(&self.policy.fragments, &key, piece, case.frame)

@@ -43,6 +43,8 @@ impl Decision {
 pub(in crate::engine) enum Plan {
     /// Nothing: the packet is dropped in silence.
     Nothing,
+    /// Nothing: what it would meet is over, and ends first.
+    Late(Overdue),
     /// Nothing, but an ALG has something to tell of this session.
     Told(Option<SessionId>, Vec<Note>),
     /// The gateway answers.
@@ -87,6 +89,7 @@ impl Plan {
             | Self::LetBy(headers, _)
             | Self::HoldSyn(headers) => headers.checksum,
             Self::Nothing
+            | Self::Late(_)
             | Self::Told(..)
             | Self::Withheld(_)
             | Self::Answered(_)
@@ -95,6 +98,17 @@ impl Plan {
             | Self::Gathered(_) => Checksum::Complete,
         }
     }
+}
+
+/// Something whose deadline has passed, and that had no turn yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Overdue {
+    Session(Handle),
+    Expectation(ExpectedTuple),
+    Datagram(Key),
+    HeldSyn(Tuple),
+    /// The held SYN that is due first: no place is free.
+    FirstSyn,
 }
 
 /// A datagram that is whole, and what is to be done with it.

@@ -2,8 +2,8 @@
 
 use super::super::observer::{Observer, Step};
 use super::super::{Engine, Holding, Judgement, Reason, UnsolicitedSyn, Verdict};
-use super::plan::{Decision, Plan};
-use super::{Case, nothing};
+use super::plan::{Decision, Overdue, Plan};
+use super::{Case, late, nothing};
 use crate::net::{Asking, Place, TcpFlags, Tuple};
 
 impl Engine {
@@ -56,6 +56,13 @@ impl Engine {
             ..dropped
         };
         let holding = self.held_syns.judge(tuple);
+        if holding == Holding::GoesOn && self.held_syns.is_late(tuple, case.now) {
+            return late(Overdue::HeldSyn(*tuple));
+        }
+        let first = self.held_syns.next_deadline();
+        if holding == Holding::Full && first.is_some_and(|first| first <= case.now) {
+            return late(Overdue::FirstSyn);
+        }
         why.step(Step::Unsolicited(holding));
         match holding {
             Holding::Begins => Decision::new(held, Plan::HoldSyn(*case.headers)),

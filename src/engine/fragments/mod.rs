@@ -276,6 +276,27 @@ impl Fragments {
         }))
     }
 
+    /// Whether the time of this datagram is over.
+    pub(super) fn is_late(&self, key: &Key, now: Timestamp) -> bool {
+        let datagram = self.datagrams.get(key);
+        datagram.is_some_and(|datagram| datagram.deadline <= now)
+    }
+
+    /// Gives it up then. `None` for one that was spoiled before.
+    pub(super) fn take_late(&mut self, key: &Key, now: Timestamp) -> Option<Late> {
+        if !self.is_late(key, now) {
+            return None;
+        }
+        let datagram = self.remove(key)?;
+        let at = datagram.deadline;
+        let unfinished = datagram.unfinished(key, at, Reason::FragmentTimeout)?;
+        Some(Late {
+            unfinished,
+            zone: key.zone,
+            datagram,
+        })
+    }
+
     fn make_room(
         &mut self,
         limits: &FragmentLimits,

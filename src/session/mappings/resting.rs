@@ -5,6 +5,9 @@ use super::super::blocks::Lease;
 use super::{Holder, Mapping, Mappings};
 use crate::net::{Dependence, Protocol, Rests, RowId, Timestamp};
 
+/// How many of a row's are had again at a time.
+const AT_A_TIME: usize = 256;
+
 /// What somebody has let go of, and nobody may have yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rest {
@@ -44,10 +47,14 @@ impl Mappings {
         true
     }
 
-    /// What has rested long enough by `now` may be had again.
+    /// What has rested long enough by `now` may be had again: of each row so many at a
+    /// time, the others with the next packet.
     pub(in crate::session) fn awaken(&mut self, now: Timestamp) {
         for place in 0..self.resting.len() {
-            while let Some((row, what)) = self.rested(place, now) {
+            for _ in 0..AT_A_TIME {
+                let Some((row, what)) = self.rested(place, now) else {
+                    break;
+                };
                 self.awake(row, what);
             }
         }
