@@ -6,23 +6,20 @@
 //! directory --> part: a small hash table
 //! ```
 //!
-//! A part that is full is split in two by the next bit of the hash (extendible
-//! hashing, as in the [index](super::index)): what one call may cost is bounded by the
-//! length of a part, however many there are. Memory is that of one table with as many
-//! entries: all parts fill alike.
+//! A part that is full is split in two (see [`Directory`]): what one call may cost is
+//! bounded by the length of a part, however many there are. Memory is that of one table
+//! with as many entries: all parts fill alike.
 
 use std::hash::{BuildHasher, Hash};
 
 use hashbrown::HashTable;
 
+use super::directory::{Depth, Directory};
 use super::hash::TupleHash;
 
 /// A part with so many entries is split before it takes another: seven eighths of
 /// 512, which is what its table has room for.
 const ENOUGH: usize = 448;
-/// Whoever knows the key can choose hashes that no number of bits tells apart: a
-/// part is not split further than this, relative to how many there are, and grows.
-const SPARSE: u32 = 6;
 /// The table of a part tells its entries apart by the highest seven bits of the hash
 /// and by its lowest ones; parts are told apart by those between.
 const TAG: u32 = 7;
@@ -31,15 +28,14 @@ const TAG: u32 = 7;
 struct Part<K, V> {
     entries: HashTable<(K, V)>,
     /// By how many bits of the hash its entries are alike.
-    depth: u32,
+    depth: Depth,
 }
 
 /// A hash map that grows by parts.
 #[derive(Debug)]
 pub(crate) struct GrowingMap<K, V> {
     hash: TupleHash,
-    directory: Vec<u32>,
-    depth: u32,
+    directory: Directory,
     parts: Vec<Part<K, V>>,
     length: usize,
 }
@@ -48,8 +44,7 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
     pub(crate) fn new(hash: TupleHash) -> Self {
         Self {
             hash,
-            directory: Vec::new(),
-            depth: 0,
+            directory: Directory::new(),
             parts: Vec::new(),
             length: 0,
         }
@@ -79,7 +74,7 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
             return None; // the common case of many maps costs no hash
         }
         let hash = self.hash.hash_one(key);
-        let part = self.parts.get(self.part_of(hash)?)?;
+        let part = self.parts.get(self.part_of(hash))?;
         let entry = part.entries.find(hash, |(own, _)| own == key)?;
         Some(&entry.1)
     }
@@ -91,7 +86,7 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
             return None;
         }
         let hash = self.hash.hash_one(key);
-        let part = self.part_of(hash)?;
+        let part = self.part_of(hash);
         let part = self.parts.get_mut(part)?;
         let entry = part.entries.find_mut(hash, |(own, _)| own == key)?;
         Some(&mut entry.1)
@@ -112,8 +107,8 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
         change: impl FnOnce(&mut V) -> R,
     ) -> R {
         let hash = self.hash.hash_one(&key);
-        if let Some(part) = self.part_of(hash)
-            && let Some(part) = self.parts.get_mut(part)
+        let part = self.part_of(hash);
+        if let Some(part) = self.parts.get_mut(part)
             && let Some((_, value)) = part.entries.find_mut(hash, |(own, _)| *own == key)
         {
             return change(value);
@@ -127,8 +122,8 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
     /// Gives this key a value; gives the one that it had.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         let hash = self.hash.hash_one(&key);
-        if let Some(part) = self.part_of(hash)
-            && let Some(part) = self.parts.get_mut(part)
+        let part = self.part_of(hash);
+        if let Some(part) = self.parts.get_mut(part)
             && let Some((_, own)) = part.entries.find_mut(hash, |(own, _)| *own == key)
         {
             return Some(std::mem::replace(own, value));
@@ -149,7 +144,7 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
             return None;
         }
         let hash = self.hash.hash_one(key);
-        let part = self.part_of(hash)?;
+        let part = self.part_of(hash);
         let part = self.parts.get_mut(part)?;
         let mut found = part.entries.find_entry(hash, |(own, _)| own == key).ok()?;
         if !goes(&mut found.get_mut().1) {
@@ -161,32 +156,25 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
     }
 
     #[inline]
-    fn part_of(&self, hash: u64) -> Option<usize> {
-        // Two shifts, since there may be no bit at all.
-        let place = hash << TAG >> 1 >> (63 - self.depth);
-        self.directory
-            .get(place as usize)
-            .map(|part| *part as usize)
+    fn part_of(&self, hash: u64) -> usize {
+        self.directory.part_of(hash << TAG)
     }
 
     /// Adds an entry that is not there.
     fn add(&mut self, hash: u64, key: K, value: V) {
-        if self.directory.is_empty() {
-            self.directory.push(0);
+        if self.parts.is_empty() {
             self.parts.push(Part {
                 entries: HashTable::new(),
-                depth: 0,
+                depth: Depth::default(),
             });
         }
-        while let Some(part) = self.part_of(hash)
-            && self.is_to_split(part)
-        {
+        let mut part = self.part_of(hash);
+        while self.is_to_split(part) {
             self.split(part, hash);
+            part = self.part_of(hash);
         }
         let function = self.hash;
-        if let Some(part) = self.part_of(hash)
-            && let Some(part) = self.parts.get_mut(part)
-        {
+        if let Some(part) = self.parts.get_mut(part) {
             let entries = &mut part.entries;
             entries.insert_unique(hash, (key, value), |(own, _)| function.hash_one(own));
             self.length += 1;
@@ -194,21 +182,20 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
     }
 
     fn is_to_split(&self, part: usize) -> bool {
-        let most = self.parts.len().ilog2() + SPARSE;
-        self.parts
-            .get(part)
-            .is_some_and(|part| part.entries.len() >= ENOUGH && part.depth < most)
+        self.parts.get(part).is_some_and(|part| {
+            part.entries.len() >= ENOUGH && Directory::may_divide(part.depth, self.parts.len())
+        })
     }
 
     /// Makes two of the part that this hash belongs to, by the next bit of the hash.
     #[cold]
     #[inline(never)]
     fn split(&mut self, part: usize, hash: u64) {
-        let number = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
+        let number = self.parts.len();
         let Some(own) = self.parts.get_mut(part) else {
             return;
         };
-        let depth = own.depth + 1;
+        let depth = own.depth.further();
         let room = own.entries.len().min(ENOUGH);
         let mut halves = [
             HashTable::with_capacity(room),
@@ -217,9 +204,9 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
         for (key, value) in std::mem::take(&mut own.entries) {
             let hash = self.hash.hash_one(&key);
             let [lower, upper] = &mut halves;
-            let half = match hash << TAG >> (64 - depth) & 1 {
-                0 => lower,
-                _ => upper,
+            let half = match depth.is_upper(hash << TAG) {
+                false => lower,
+                true => upper,
             };
             half.insert_unique(hash, (key, value), |(own, _)| self.hash.hash_one(own));
         }
@@ -229,16 +216,7 @@ impl<K: Hash + Eq, V> GrowingMap<K, V> {
             entries: upper,
             depth,
         });
-        if depth > self.depth {
-            self.directory = self.directory.iter().flat_map(|own| [*own, *own]).collect();
-            self.depth = depth;
-        }
-        // Its places in the directory stand together; the upper half is the new one's.
-        let half = 1usize << (self.depth - depth);
-        let start = (hash << TAG >> (64 - depth) | 1) as usize * half;
-        if let Some(upper) = self.directory.get_mut(start..start + half) {
-            upper.fill(number);
-        }
+        self.directory.divide(hash << TAG, depth, number);
     }
 }
 

@@ -10,12 +10,12 @@
 //! A look-up compares the twelve tags of a bucket at once, and asks about an entry
 //! only where its tag is right. Where a bucket is full, its entries go to the next;
 //! it counts how many have gone *beyond*, so that a look-up for what is not there
-//! ends where nobody went on. A segment that is nearly full is split in two, by the
-//! next bit of the hash (extendible hashing; Fagin, Nievergelt, Pippenger and
-//! Strong, 1979): that is all that growing costs, however many there are.
+//! ends where nobody went on. A segment that is nearly full is split in two (see
+//! [`Directory`]): that is all that growing costs, however many there are.
 
 use wide::u8x16;
 
+use super::directory::{Depth, Directory};
 use super::shelf::Shelf;
 use crate::net::Direction;
 
@@ -27,9 +27,6 @@ const BUCKETS: usize = 64;
 const ENOUGH: u32 = 672;
 /// While a segment is split, so many buckets ahead of the one whose entries move.
 const AHEAD: usize = 3;
-/// Whoever knows the key can choose hashes that no number of bits tells apart: a
-/// segment is not split further than this, relative to how many there are.
-const SPARSE: u32 = 6;
 
 /// One of a session's two entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +120,7 @@ type Buckets = [Bucket; BUCKETS];
 #[derive(Debug, Default)]
 struct Extent {
     /// By how many bits of the hash its entries are alike.
-    depth: u32,
+    depth: Depth,
     length: u32,
     /// What found no place though the segment could not be split.
     spilt: Vec<(u64, u32)>,
@@ -132,9 +129,7 @@ struct Extent {
 /// The index.
 #[derive(Debug)]
 pub(super) struct Index {
-    directory: Vec<u32>,
-    /// By how many bits of the hash the directory goes.
-    depth: u32,
+    directory: Directory,
     segments: Shelf<Buckets, 6>,
     extents: Vec<Extent>,
 }
@@ -170,26 +165,17 @@ fn bucket_of(hash: u64) -> usize {
 impl Index {
     pub(super) fn new() -> Self {
         Self {
-            directory: Vec::new(),
-            depth: 1,
+            directory: Directory::new(),
             segments: Shelf::new(),
             extents: Vec::new(),
         }
-    }
-
-    #[inline]
-    fn segment_of(&self, hash: u64) -> Option<usize> {
-        let place = hash >> (64 - self.depth);
-        self.directory
-            .get(place as usize)
-            .map(|segment| *segment as usize)
     }
 
     /// The bucket where a search for this hash begins.
     #[inline]
     pub(super) fn beginning(&self, hash: u64) -> Option<&Bucket> {
         self.segments
-            .get(self.segment_of(hash)?)?
+            .get(self.directory.part_of(hash))?
             .get(bucket_of(hash))
     }
 
@@ -197,13 +183,13 @@ impl Index {
     /// is to be added.
     #[inline]
     pub(super) fn extent_line(&self, hash: u64) -> Option<&impl Sized> {
-        self.extents.get(self.segment_of(hash)?)
+        self.extents.get(self.directory.part_of(hash))
     }
 
     /// The entry that has this hash and that `is_it`, if there is one.
     #[inline]
     pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(Entry) -> bool) -> Option<Entry> {
-        let segment = self.segment_of(hash)?;
+        let segment = self.directory.part_of(hash);
         let buckets = self.segments.get(segment)?;
         let (tag, first) = (tag_of(hash), bucket_of(hash));
         for step in 0..BUCKETS {
@@ -234,28 +220,22 @@ impl Index {
         hash_of: impl Fn(Entry) -> u64,
         fetch: impl Fn(Entry),
     ) {
-        if self.directory.is_empty() {
-            // By one bit at least: of none there is no shift.
-            self.directory.extend([0, 0]);
+        if self.extents.is_empty() {
             self.segments.push([EMPTY; BUCKETS]);
             self.extents.push(Extent::default());
         }
-        while let Some(segment) = self.segment_of(hash)
-            && self.is_to_split(segment)
-        {
+        let mut segment = self.directory.part_of(hash);
+        while self.is_to_split(segment) {
             self.split(segment, hash, &hash_of, &fetch);
+            segment = self.directory.part_of(hash);
         }
-        let Some(segment) = self.segment_of(hash) else {
-            return;
-        };
         self.put(segment, hash, entry.packed());
     }
 
     fn is_to_split(&self, segment: usize) -> bool {
-        let most = self.extents.len().ilog2() + SPARSE;
-        self.extents
-            .get(segment)
-            .is_some_and(|extent| extent.length >= ENOUGH && extent.depth < most)
+        self.extents.get(segment).is_some_and(|extent| {
+            extent.length >= ENOUGH && Directory::may_divide(extent.depth, self.extents.len())
+        })
     }
 
     fn put(&mut self, segment: usize, hash: u64, packed: u32) {
@@ -271,9 +251,7 @@ impl Index {
     /// Takes an entry out.
     pub(super) fn remove(&mut self, hash: u64, entry: Entry) {
         let packed = entry.packed();
-        let Some(segment) = self.segment_of(hash) else {
-            return;
-        };
+        let segment = self.directory.part_of(hash);
         let (Some(extent), Some(buckets)) = (
             self.extents.get_mut(segment),
             self.segments.get_mut(segment),
@@ -334,7 +312,7 @@ impl Index {
         ) else {
             return;
         };
-        let depth = extent.depth + 1;
+        let depth = extent.depth.further();
         let half = || Extent {
             depth,
             ..Extent::default()
@@ -343,9 +321,9 @@ impl Index {
         let old = std::mem::replace(buckets, [EMPTY; BUCKETS]);
         let spilt = std::mem::take(&mut extent.spilt);
         let mut others = [EMPTY; BUCKETS];
-        let mut move_to = |hash: u64, packed: u32| match hash >> (64 - depth) & 1 {
-            0 => lower.put(buckets, hash, packed),
-            _ => upper.put(&mut others, hash, packed),
+        let mut move_to = |hash: u64, packed: u32| match depth.is_upper(hash) {
+            false => lower.put(buckets, hash, packed),
+            true => upper.put(&mut others, hash, packed),
         };
         for (place, bucket) in old.iter().enumerate() {
             if let Some(later) = old.get(place + AHEAD) {
@@ -363,17 +341,7 @@ impl Index {
         *extent = lower;
         let other = self.segments.push(others);
         self.extents.push(upper);
-        if depth > self.depth {
-            self.directory = self.directory.iter().flat_map(|own| [*own, *own]).collect();
-            self.depth = depth;
-        }
-        // Its places in the directory stand together; the upper half is the new one's.
-        let half = 1usize << (self.depth - depth);
-        let start = (hash >> (64 - depth) | 1) as usize * half;
-        let number = u32::try_from(other).unwrap_or(u32::MAX);
-        if let Some(upper) = self.directory.get_mut(start..start + half) {
-            upper.fill(number);
-        }
+        self.directory.divide(hash, depth, other);
     }
 }
 

@@ -16,6 +16,7 @@ mod blocks;
 mod budget;
 mod census;
 mod course;
+mod directory;
 mod expectation;
 mod growing_map;
 mod hash;

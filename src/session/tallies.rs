@@ -8,12 +8,12 @@
 //! ```
 //!
 //! An address lies in its place, or in one of those behind it (linear probing); a
-//! part that is fuller than two thirds is split by the next bit of the hash, as in the
-//! [index](super::index).
+//! part that is fuller than two thirds is split (see [`Directory`]).
 
 use std::hash::BuildHasher;
 
 use super::accounts::take;
+use super::directory::{Depth, Directory};
 use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
 use super::prefetch::prefetch;
@@ -22,9 +22,6 @@ use super::shelf::Shelf;
 const PLACES: usize = 512;
 /// A part with so many addresses is split before it takes another.
 const ENOUGH: u16 = 344;
-/// Whoever knows the key can choose addresses that no number of bits tells apart: a
-/// part is not split further than this, relative to how many there are.
-const SPARSE: u32 = 6;
 
 /// An address that has any; count nought: nobody's place.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,7 +45,7 @@ const EMPTY: Part = Part(
 #[derive(Debug, Clone, Copy, Default)]
 struct Extent {
     /// By how many bits of the hash its addresses are alike.
-    depth: u16,
+    depth: Depth,
     length: u16,
 }
 
@@ -56,8 +53,7 @@ struct Extent {
 #[derive(Debug)]
 pub(super) struct Tallies {
     hash: TupleHash,
-    directory: Vec<u32>,
-    depth: u32,
+    directory: Directory,
     parts: Shelf<Part, 4>,
     extents: Vec<Extent>,
     /// What found no place though the part could not be split.
@@ -114,8 +110,7 @@ impl Tallies {
     pub(super) fn new(hash: TupleHash) -> Self {
         Self {
             hash,
-            directory: Vec::new(),
-            depth: 0,
+            directory: Directory::new(),
             parts: Shelf::new(),
             extents: Vec::new(),
             spilt: GrowingMap::new(hash),
@@ -131,7 +126,7 @@ impl Tallies {
     /// How many an address has.
     pub(super) fn of(&self, address: u32) -> u32 {
         let hash = self.hash.hash_one(address);
-        let part = self.part_of(hash).and_then(|part| self.parts.get(part));
+        let part = self.parts.get(self.directory.part_of(hash));
         let place = part.and_then(|part| part.0.get(part.find(hash, address).ok()?));
         let spilt = || self.spilt.get(&address).copied();
         place.map_or_else(|| spilt().unwrap_or_default(), |own| own.count)
@@ -141,7 +136,7 @@ impl Tallies {
     #[inline]
     pub(super) fn fetch(&self, address: u32) {
         let hash = self.hash.hash_one(address);
-        let part = self.part_of(hash).and_then(|part| self.parts.get(part));
+        let part = self.parts.get(self.directory.part_of(hash));
         if let Some(home) = part.and_then(|part| part.0.get(home_of(hash))) {
             prefetch(home);
         }
@@ -154,30 +149,25 @@ impl Tallies {
             *count += 1;
             return;
         }
-        if self.directory.is_empty() {
-            self.directory.push(0);
+        if self.extents.is_empty() {
             self.parts.push(EMPTY);
             self.extents.push(Extent::default());
         }
-        while let Some(part) = self.part_of(hash)
-            && self.is_to_split(part)
-        {
+        let mut part = self.directory.part_of(hash);
+        while self.is_to_split(part) {
             self.split(part, hash);
+            part = self.directory.part_of(hash);
         }
-        if let Some(part) = self.part_of(hash) {
-            self.put(part, hash, Tally { address, count: 1 });
-        }
+        self.put(part, hash, Tally { address, count: 1 });
     }
 
     /// An address has one less.
     pub(super) fn take(&mut self, address: u32) {
         let hash = self.hash.hash_one(address);
-        let Some(number) = self.part_of(hash) else {
-            debug_assert!(false, "more was given back than was taken");
-            return;
-        };
+        let number = self.directory.part_of(hash);
         let (Some(part), Some(extent)) = (self.parts.get_mut(number), self.extents.get_mut(number))
         else {
+            debug_assert!(false, "more was given back than was taken");
             return;
         };
         let Ok(place) = part.find(hash, address) else {
@@ -196,18 +186,8 @@ impl Tallies {
     }
 
     #[inline]
-    fn part_of(&self, hash: u64) -> Option<usize> {
-        // Two shifts, since there may be no bit at all.
-        let place = hash >> 1 >> (63 - self.depth);
-        self.directory
-            .get(place as usize)
-            .map(|part| *part as usize)
-    }
-
-    #[inline]
     fn count_mut(&mut self, hash: u64, address: u32) -> Option<&mut u32> {
-        let part = self.part_of(hash)?;
-        let part = self.parts.get_mut(part)?;
+        let part = self.parts.get_mut(self.directory.part_of(hash))?;
         match part.find(hash, address) {
             Ok(place) => Some(&mut part.0.get_mut(place)?.count),
             Err(_) => self.spilt.get_mut(&address),
@@ -233,10 +213,9 @@ impl Tallies {
     }
 
     fn is_to_split(&self, part: usize) -> bool {
-        let most = self.extents.len().ilog2() + SPARSE;
-        self.extents
-            .get(part)
-            .is_some_and(|extent| extent.length >= ENOUGH && u32::from(extent.depth) < most)
+        self.extents.get(part).is_some_and(|extent| {
+            extent.length >= ENOUGH && Directory::may_divide(extent.depth, self.extents.len())
+        })
     }
 
     /// Makes two of the part that this hash belongs to, by the next bit of the hash.
@@ -248,27 +227,17 @@ impl Tallies {
             return;
         };
         let old = std::mem::replace(places, EMPTY);
-        let depth = u32::from(extent.depth) + 1;
-        extent.depth += 1;
+        let depth = extent.depth.further();
+        extent.depth = depth;
         self.length -= usize::from(std::mem::take(&mut extent.length));
         let extent = *extent;
         let other = self.parts.push(EMPTY);
         self.extents.push(extent);
-        if depth > self.depth {
-            self.directory = self.directory.iter().flat_map(|own| [*own, *own]).collect();
-            self.depth = depth;
-        }
-        // Its places in the directory stand together; the upper half is the new one's.
-        let half = 1usize << (self.depth - depth);
-        let start = (hash >> (64 - depth) | 1) as usize * half;
-        let number = u32::try_from(other).unwrap_or(u32::MAX);
-        if let Some(upper) = self.directory.get_mut(start..start + half) {
-            upper.fill(number);
-        }
+        self.directory.divide(hash, depth, other);
         for tally in old.0.iter().filter(|tally| tally.count > 0) {
             let hash = self.hash.hash_one(tally.address);
-            let upper = hash >> (64 - depth) & 1 == 1;
-            self.put(if upper { other } else { part }, hash, *tally);
+            let own = if depth.is_upper(hash) { other } else { part };
+            self.put(own, hash, *tally);
         }
     }
 }
