@@ -177,7 +177,7 @@ impl Engine {
 
     /// The policy in force.
     #[must_use]
-    pub fn policy(&self) -> &Policy {
+    pub fn policy(&self) -> &Arc<Policy> {
         &self.policy
     }
 

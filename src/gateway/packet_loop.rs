@@ -6,11 +6,14 @@
 //! for anything but packets, deadlines and the stop signal, and to let a device
 //! that errs stop the traffic of the others. Only a device that is gone ends it.
 //!
-//! Per packet there is one read, one write, one look at the clock; no
+//! Packets of a device are read until it has no more, worked on together and
+//! written: one read and one write for each, one look at the clock for all; no
 //! allocation, no lock, no log line.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read, write};
 use tracing::debug;
@@ -20,13 +23,16 @@ use super::clock::Clock;
 use super::counters::{DeviceCounters, Summary};
 use super::port::{Egress, Port};
 use super::records::Records;
-use crate::engine::{Arrival, Engine, Made, Output, Reason, Silent, Verdict};
+use crate::engine::{
+    Arrival, Engine, Judgement, Made, Output, Policy, Reason, Silent, Verdict, Waiting,
+};
 use crate::net::{Timestamp, ZoneId};
 
 /// The largest packet that IP can describe, and one byte more.
 const LARGEST_PACKET: usize = 64 * 1024;
 /// How many packets of one device are handled before the next device's turn:
-/// enough to spare system calls, few enough that no device waits for long.
+/// enough to spare system calls and to wait for memory together, few enough that no
+/// device waits for long.
 const BURST: usize = 64;
 
 /// The engine with its devices.
@@ -39,13 +45,17 @@ pub(super) struct PacketLoop<F> {
 struct Forwarder {
     engine: Engine,
     clock: Clock,
+    /// Where packets are read to, and worked on.
+    batch: Box<[Waiting]>,
+    out: Output,
+    ways: Ways,
+}
+
+/// What is needed to let go of what the engine gives.
+struct Ways {
+    policy: Arc<Policy>,
     egress: Egress,
     counters: DeviceCounters,
-    /// Where packets are read to.
-    buffer: Box<[u8]>,
-    /// The packet that the engine works on.
-    frame: Vec<u8>,
-    out: Output,
     records: Records,
 }
 
@@ -59,19 +69,26 @@ impl<F: AsFd> PacketLoop<F> {
         mut records: Records,
     ) -> Self {
         records.begin(clock.now());
-        let egress = Egress::of(&ports, &engine.policy().zones);
+        let policy = Arc::clone(engine.policy());
+        let waiting = Waiting {
+            at: clock.now(),
+            arrival: Arrival::whole(ZoneId(0)),
+            frame: Vec::new(),
+        };
         Self {
-            ports,
             forwarder: Forwarder {
                 engine,
                 clock,
-                egress,
-                counters: DeviceCounters::default(),
-                buffer: vec![0; LARGEST_PACKET].into_boxed_slice(),
-                frame: Vec::with_capacity(LARGEST_PACKET),
+                batch: vec![waiting; BURST].into_boxed_slice(),
                 out: Output::default(),
-                records,
+                ways: Ways {
+                    egress: Egress::of(&ports, &policy.zones),
+                    policy,
+                    counters: DeviceCounters::default(),
+                    records,
+                },
             },
+            ports,
         }
     }
 
@@ -83,7 +100,7 @@ impl<F: AsFd> PacketLoop<F> {
     pub(super) fn run(mut self, stop: impl AsFd) -> (Summary, Result<(), GatewayError>) {
         let ended = work(&mut self.forwarder, &self.ports, stop);
         let summary = Summary {
-            devices: self.forwarder.counters,
+            devices: self.forwarder.ways.counters,
             engine: self.forwarder.engine.counters().clone(),
         };
         (summary, ended)
@@ -117,7 +134,7 @@ fn work<F: AsFd>(
             }
         }
         forwarder.expire(ports);
-        forwarder.records.flush();
+        forwarder.ways.records.flush();
         // What lay in the devices by then was still handled, a burst of each.
         if told_to_stop {
             return Ok(());
@@ -142,44 +159,62 @@ impl Forwarder {
         port: &Port<F>,
         ports: &[Port<F>],
     ) -> Result<(), GatewayError> {
-        for _ in 0..BURST {
-            let length = match read(&port.fd, &mut *self.buffer) {
-                Ok(length) => length,
-                Err(Errno::AGAIN) => break,
-                Err(Errno::INTR) => continue,
-                Err(Errno::BADFD | Errno::FAULT | Errno::NODEV) => return Err(gone(port)),
-                Err(_) => {
-                    self.counters.read_errors += 1;
-                    break;
-                }
-            };
-            self.counters.received += 1;
-            self.frame.clear();
-            let packet = self.buffer.get(..length).unwrap_or_default();
-            self.frame.extend_from_slice(packet);
-            self.handle(port, ports);
+        let read = self.read_from(port);
+        let now = self.clock.now();
+        let batch = self.batch.get_mut(..read.packets).unwrap_or_default();
+        for waiting in &mut *batch {
+            waiting.at = now;
         }
-        Ok(())
+        let Self {
+            engine, out, ways, ..
+        } = self;
+        engine.packets(batch, out, &mut Silent, |waiting, judgement, out| {
+            ways.pass_on(waiting, judgement, out, ports);
+            ways.deliver(now, out, ports);
+        });
+        match read.device {
+            Device::Stays => Ok(()),
+            Device::IsGone => Err(gone(port)),
+        }
     }
 
-    /// Has the engine judge the packet in `frame`, and sends what comes of it.
-    fn handle<F: AsFd>(&mut self, port: &Port<F>, ports: &[Port<F>]) {
-        let Some(zone) = port.ingress(&self.engine.policy().zones, &self.frame) else {
-            self.engine.turn_away(Reason::NoZone);
-            return;
-        };
-        let arrival = Arrival::whole(zone);
-        let now = self.clock.now();
-        let judgement =
-            self.engine
-                .packet(now, arrival, &mut self.frame, &mut self.out, &mut Silent);
-        if let Verdict::Forward(zone) = judgement.verdict {
-            let pieces = self.out.more.iter().map(Vec::as_slice);
-            for packet in std::iter::once(self.frame.as_slice()).chain(pieces) {
-                send(&mut self.counters, &self.egress, ports, zone, packet);
+    /// Reads packets until there is none, or the burst is full.
+    fn read_from<F: AsFd>(&mut self, port: &Port<F>) -> Read {
+        let counters = &mut self.ways.counters;
+        let mut packets = 0;
+        while let Some(waiting) = self.batch.get_mut(packets) {
+            waiting.frame.clear();
+            waiting.frame.reserve(LARGEST_PACKET);
+            match read(&port.fd, spare_capacity(&mut waiting.frame)) {
+                Ok(_) => {}
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => continue,
+                Err(Errno::BADFD | Errno::FAULT | Errno::NODEV) => {
+                    return Read {
+                        packets,
+                        device: Device::IsGone,
+                    };
+                }
+                Err(_) => {
+                    counters.read_errors += 1;
+                    break;
+                }
+            }
+            counters.received += 1;
+            match port.ingress(&self.ways.policy.zones, &waiting.frame) {
+                Some(zone) => {
+                    waiting.arrival = Arrival::whole(zone);
+                    packets += 1;
+                }
+                None => {
+                    self.engine.turn_away(Reason::NoZone);
+                }
             }
         }
-        self.deliver(now, ports);
+        Read {
+            packets,
+            device: Device::Stays,
+        }
     }
 
     /// Does what is due, if something is.
@@ -191,42 +226,67 @@ impl Forwarder {
         if deadline <= now {
             // What is left after that comes behind the packets that wait by now.
             self.engine.expire(now, &mut self.out);
-            self.deliver(now, ports);
+            self.ways.deliver(now, &self.out, ports);
+            self.out.clear();
+        }
+    }
+}
+
+/// What a device gave.
+struct Read {
+    /// How many packets are in the batch.
+    packets: usize,
+    device: Device,
+}
+
+/// Whether a device is still there.
+enum Device {
+    Stays,
+    IsGone,
+}
+
+impl Ways {
+    /// Sends a packet on, if that is what was judged.
+    fn pass_on<F: AsFd>(
+        &mut self,
+        waiting: &Waiting,
+        judgement: &Judgement,
+        out: &Output,
+        ports: &[Port<F>],
+    ) {
+        if let Verdict::Forward(zone) = judgement.verdict {
+            let pieces = out.more.iter().map(Vec::as_slice);
+            for packet in std::iter::once(waiting.frame.as_slice()).chain(pieces) {
+                self.send(ports, zone, packet);
+            }
         }
     }
 
     /// Sends what the engine made, and tells of its events.
-    fn deliver<F: AsFd>(&mut self, now: Timestamp, ports: &[Port<F>]) {
-        for Made { zone, bytes } in &self.out.made {
+    fn deliver<F: AsFd>(&mut self, now: Timestamp, out: &Output, ports: &[Port<F>]) {
+        for Made { zone, bytes } in &out.made {
             self.counters.made += 1;
-            send(&mut self.counters, &self.egress, ports, *zone, bytes);
+            self.send(ports, *zone, bytes);
         }
-        for event in &self.out.events {
+        for event in &out.events {
             debug!(%now, ?event, "session");
-            self.records.event(event, self.engine.policy());
+            self.records.event(event, &self.policy);
         }
-        self.out.clear();
     }
-}
 
-/// Writes a packet to the device of `zone`. A refusal is counted: the packet is
-/// lost, as on any wire.
-fn send<F: AsFd>(
-    counters: &mut DeviceCounters,
-    egress: &Egress,
-    ports: &[Port<F>],
-    zone: ZoneId,
-    packet: &[u8],
-) {
-    let Some(port) = egress.port(zone).and_then(|place| ports.get(place)) else {
-        counters.no_device += 1;
-        return;
-    };
-    let written = rustix::io::retry_on_intr(|| write(&port.fd, packet));
-    if written == Ok(packet.len()) {
-        counters.sent += 1;
-    } else {
-        counters.write_errors += 1;
+    /// Writes a packet to the device of `zone`. A refusal is counted: the packet is
+    /// lost, as on any wire.
+    fn send<F: AsFd>(&mut self, ports: &[Port<F>], zone: ZoneId, packet: &[u8]) {
+        let Some(port) = self.egress.port(zone).and_then(|place| ports.get(place)) else {
+            self.counters.no_device += 1;
+            return;
+        };
+        let written = rustix::io::retry_on_intr(|| write(&port.fd, packet));
+        if written == Ok(packet.len()) {
+            self.counters.sent += 1;
+        } else {
+            self.counters.write_errors += 1;
+        }
     }
 }
 
