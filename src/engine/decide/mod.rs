@@ -53,6 +53,9 @@ type Sound = Result<(), Reason>;
 impl Engine {
     /// What is to happen to this packet: the path, in order. Only reads. What is known
     /// of it already is not read again.
+    // Into whoever asks: a decision is large, and is changed where it is wanted.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub(in crate::engine) fn decide(
         &self,
         now: Timestamp,
@@ -92,6 +95,7 @@ impl Engine {
             && matches!(kind, AnswerKind::Error | AnswerKind::TooBig)
     }
 
+    #[inline(never)]
     fn decide_by_steps(
         &self,
         now: Timestamp,
@@ -167,13 +171,25 @@ impl Engine {
         longest: usize,
         why: &mut impl Observer,
     ) -> Decision {
-        // A decision is large: it is written where it is wanted, and changed there.
-        let mut decision = match sound {
+        if longest > usize::from(self.least_mtu) {
+            let mut decision = self.decide_of_any_length(case, sound, why);
+            self.refuse_too_long(case, &mut decision, longest);
+            return decision;
+        }
+        // It fits every link. A decision is large: it is written where it is wanted.
+        self.decide_of_any_length(case, sound, why)
+    }
+
+    fn decide_of_any_length(
+        &self,
+        case: &Case<'_>,
+        sound: Sound,
+        why: &mut impl Observer,
+    ) -> Decision {
+        match sound {
             Ok(()) => self.track(case, why),
             Err(reason) => self.decide_invalid(case, invalid(reason), why),
-        };
-        self.refuse_too_long(case, &mut decision, longest);
-        decision
+        }
     }
 
     fn track(&self, case: &Case<'_>, why: &mut impl Observer) -> Decision {
