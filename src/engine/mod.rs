@@ -254,8 +254,9 @@ impl Engine {
         self.sessions.keep_up(now);
         let mut decision = match self.is_behind() {
             true => self.decide_behind(now, arrival, (frame, known), out, why),
-            false => self.decide(now, arrival, (frame, known), why),
+            false => self.decide_by_steps(now, arrival, (frame, known), why),
         };
+        self.conclude((now, arrival.zone), &mut decision, why);
         let judgement = decision.judgement;
         self.pay_for(&decision.plan);
         self.counters.count(&judgement);
@@ -286,7 +287,7 @@ impl Engine {
     ) -> Decision {
         let settled = self.settle(now, arrival, (frame, known), out);
         match why.listens() {
-            true => self.decide(now, arrival, (frame, known), why),
+            true => self.decide_by_steps(now, arrival, (frame, known), why),
             false => settled,
         }
     }

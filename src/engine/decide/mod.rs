@@ -53,9 +53,6 @@ type Sound = Result<(), Reason>;
 impl Engine {
     /// What is to happen to this packet: the path, in order. Only reads. What is known
     /// of it already is not read again.
-    // Into whoever asks: a decision is large, and is changed where it is wanted.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub(in crate::engine) fn decide(
         &self,
         now: Timestamp,
@@ -64,9 +61,21 @@ impl Engine {
         why: &mut impl Observer,
     ) -> Decision {
         let mut decision = self.decide_by_steps(now, arrival, (frame, known), why);
-        self.withhold((now, arrival.zone), &mut decision.plan, why);
-        why.step(Step::Decided(&decision.judgement));
+        self.conclude((now, arrival.zone), &mut decision, why);
         decision
+    }
+
+    /// What there is to do when a decision stands. It is large, and changed where it is
+    /// kept.
+    #[inline]
+    pub(in crate::engine) fn conclude(
+        &self,
+        (now, zone): (Timestamp, ZoneId),
+        decision: &mut Decision,
+        why: &mut impl Observer,
+    ) {
+        self.withhold((now, zone), &mut decision.plan, why);
+        why.step(Step::Decided(&decision.judgement));
     }
 
     /// Takes back an answer that would be one too many, or that the zone is not
@@ -95,8 +104,9 @@ impl Engine {
             && matches!(kind, AnswerKind::Error | AnswerKind::TooBig)
     }
 
+    /// The same, not concluded yet.
     #[inline(never)]
-    fn decide_by_steps(
+    pub(in crate::engine) fn decide_by_steps(
         &self,
         now: Timestamp,
         arrival: Arrival,
