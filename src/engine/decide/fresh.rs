@@ -180,23 +180,30 @@ impl Engine {
             Ok(evicts) => evicts,
             Err(limit) => return self.without_room(case, allowed, limit),
         };
-        let first = self.first(case, tracked, (tuple.protocol, lifetime));
+        let kind = (tuple.protocol, lifetime);
+        let deadline = self.deadline(case.now, tracked.state(), tracked.first_life(), kind);
         if why.listens() {
-            why.step(Step::Begins(&origin(), first.deadline.since(case.now)));
+            why.step(Step::Begins(&origin(), deadline.since(case.now)));
         }
         let judgement = Judgement {
             session: Some(self.sessions.next_id()),
             ..allowed
         };
-        let opening = Opening {
-            origin: origin(),
-            first,
-            control,
-            replaces,
-            evicts,
-            by,
-        };
-        Decision::new(judgement, Plan::Open(*case.headers, opening))
+        Decision {
+            judgement,
+            plan: Plan::Open(
+                *case.headers,
+                Opening {
+                    origin: origin(),
+                    first: first(case, tracked, deadline),
+                    control,
+                    replaces,
+                    evicts,
+                    by,
+                },
+            ),
+            shortage: None,
+        }
     }
 
     /// Lets the ALG read the datagram that its session begins with.
@@ -378,20 +385,14 @@ impl Engine {
     }
 
     /// What the first packet of a session does to it.
-    #[inline]
     pub(super) fn first(
         &self,
         case: &Case<'_>,
         tracked: Tracked,
         kind: (Protocol, LifetimeId),
     ) -> Update {
-        Update {
-            direction: Direction::Original,
-            tracked,
-            heard: Heard::OneEnd,
-            deadline: self.deadline(case.now, tracked.state(), tracked.first_life(), kind),
-            bytes: case.headers.length,
-        }
+        let deadline = self.deadline(case.now, tracked.state(), tracked.first_life(), kind);
+        first(case, tracked, deadline)
     }
 
     pub(super) fn deadline(
@@ -446,6 +447,18 @@ impl Engine {
                 NonZeroU16::new(narrower.min()?.saturating_sub(headers))
             }
         }
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "else it is moved once more")]
+fn first(case: &Case<'_>, tracked: Tracked, deadline: Timestamp) -> Update {
+    Update {
+        direction: Direction::Original,
+        tracked,
+        heard: Heard::OneEnd,
+        deadline,
+        bytes: case.headers.length,
     }
 }
 
