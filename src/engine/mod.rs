@@ -221,13 +221,13 @@ impl Engine {
         if !why.listens() {
             self.glance_alone(arrival, frame, &mut glance);
         }
-        let known = glance.hash.is_some().then_some(&glance);
-        if let Some(known) = known
-            && let Some(judgement) = self.swing(now, frame, known)
+        if glance.hash.is_some()
+            && let Some(judgement) = self.swing(now, frame, &mut glance)
         {
             out.checksum = arrival.checksum;
             return judgement;
         }
+        let known = glance.hash.is_some().then_some(&glance);
         self.whole_way(now, arrival, (frame, known), out, why)
     }
 
@@ -266,7 +266,7 @@ impl Engine {
         self.commit(now, arrival, (frame, plain), &mut decision, out);
         if begins_alone {
             // Nothing but its deadline has come to those that were there.
-            let sessions = self.sessions.next_deadline();
+            let sessions = self.sessions.next_look();
             self.quiet_until = sessions.map_or(self.quiet_until, |at| self.quiet_until.min(at));
         } else if !is_dropped {
             self.look_ahead();

@@ -28,7 +28,7 @@ pub(super) use self::refuse::is_a_hosts;
 use self::refuse::{refused_for_options, refused_unseen};
 use super::observer::{Observer, Step};
 use super::rates::AnswerKind;
-use super::swing::Glance;
+use super::swing::{Glance, Owner};
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
 use crate::alg::Note;
 use crate::net::{IcmpErrors, Timestamp, Tuple, ZoneId};
@@ -44,6 +44,7 @@ struct Case<'a> {
     headers: &'a Headers,
     /// The hash of its tuple, where that is known.
     hash: Option<u64>,
+    owner: Owner,
 }
 
 /// Whether tracking may look at a packet whose addresses and ports could be
@@ -123,6 +124,7 @@ impl Engine {
             frame,
             headers: &headers,
             hash: known.and_then(|known| known.hash),
+            owner: known.map_or(Owner::Unasked, |known| known.owner),
         };
         if let Some(piece) = Piece::read(frame, &headers) {
             return self.decide_piece(&case, &piece, why);
@@ -214,9 +216,10 @@ impl Engine {
                 _ => self.decide_invalid(case, invalid(Reason::NoSession), why),
             };
         };
-        let found = match case.hash {
-            Some(hash) => self.sessions.lookup_hashed(&tuple, hash),
-            None => self.sessions.lookup(&tuple),
+        let found = match (case.owner, case.hash) {
+            (Owner::Nobody, _) => None,
+            (Owner::Unasked, Some(hash)) => self.sessions.lookup_hashed(&tuple, hash),
+            (Owner::Unasked, None) => self.sessions.lookup(&tuple),
         };
         if let Some((handle, session, direction)) = found {
             if let Some(late) = self.late_session(handle) {
