@@ -362,6 +362,9 @@ impl Store {
     }
 }
 
+// Written where it is kept.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "else it is moved once more")]
 fn tracking(tracked: &Tracked) -> (Tracking, Option<PassedSyn>) {
     match tracked {
         Tracked::Tcp(connection) => {

@@ -9,11 +9,12 @@ use super::super::observer::{Observer, Step};
 use super::super::shortage::Shortage;
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::endpoint::Aside;
+use super::leaving::Leaving;
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, invalid, nothing, refused_by_alg, ttl_expired};
 use crate::nat::NoMapping;
 use crate::net::{
-    AlgKind, Asking, Direction, Family, LifetimeId, NatRows, PerDirection, Place, Protocol,
+    AlgKind, Asking, Direction, Family, LifetimeId, NatRow, NatRows, PerDirection, Place, Protocol,
     Service, Timestamp, Tuple, ZoneId,
 };
 use crate::packet::{Complaint, Transport};
@@ -21,6 +22,53 @@ use crate::rules::{Mss, Permit, Refusal, RuleId, Ruling};
 use crate::session::{
     Handle, Heard, Life, Limit, Newcomer, Origin, Seen, Standing, State, Tracked, Update, begin,
 };
+
+/// What a session that the rules allow is made of.
+struct Begins<'a> {
+    tuple: &'a Tuple,
+    leaving: &'a Leaving,
+    /// The zone that it came by, and that which it leaves by.
+    ways: (ZoneId, ZoneId),
+    permit: Permit,
+    /// The row that says where it leads.
+    destination: Option<NatRow>,
+    lifetime: LifetimeId,
+    alg: Option<AlgKind>,
+    mss: Option<NonZeroU16>,
+}
+
+impl Begins<'_> {
+    // Made where it is kept: it is large, and whoever copies it has to wait for it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "else it is moved once more")]
+    fn origin(&self) -> Origin {
+        let (from, egress) = self.ways;
+        Origin {
+            tuples: PerDirection {
+                original: *self.tuple,
+                reply: self.leaving.tuple.reversed(),
+            },
+            egress: PerDirection {
+                original: egress,
+                reply: from,
+            },
+            rule: self.permit.rule().map(|rule| rule.0),
+            nat: NatRows {
+                destination: self.destination,
+                source: self.leaving.row,
+            },
+            service: self.permit.service(),
+            lifetime: self.lifetime,
+            alg: self.alg,
+            parent: None,
+            claims: PerDirection {
+                original: self.leaving.claim,
+                reply: None,
+            },
+            mss: self.mss,
+        }
+    }
+}
 
 impl Engine {
     /// A packet that may begin something, in place of a session that is over
@@ -127,29 +175,14 @@ impl Engine {
             .and_then(|service| service.alg)
             .filter(|alg| alg.protocol() == tuple.protocol);
         let mss = self.mss_of(permit.rule(), tuple, (from, egress));
-        // Made where it is kept: it is large, and whoever copies it has to wait for it.
-        let origin = || Origin {
-            tuples: PerDirection {
-                original: *tuple,
-                reply: leaving.tuple.reversed(),
-            },
-            egress: PerDirection {
-                original: egress,
-                reply: from,
-            },
-            rule: permit.rule().map(|rule| rule.0),
-            nat: NatRows {
-                destination: translated.map(|found| found.row),
-                source: leaving.row,
-            },
-            service: permit.service(),
+        let begins = Begins {
+            tuple,
+            leaving: &leaving,
+            ways: (from, egress),
+            permit,
+            destination: translated.map(|found| found.row),
             lifetime,
             alg,
-            parent: None,
-            claims: PerDirection {
-                original: leaving.claim,
-                reply: None,
-            },
             mss,
         };
         why.step(Step::Lives(lifetime));
@@ -164,7 +197,7 @@ impl Engine {
         // Of TCP there is nothing to read in a SYN.
         let request = match alg {
             Some(kind) if kind.protocol() == Protocol::UDP => {
-                self.read_request(case, kind, &origin(), why)
+                self.read_request(case, kind, &begins, why)
             }
             _ => Ok(None),
         };
@@ -183,7 +216,7 @@ impl Engine {
         let kind = (tuple.protocol, lifetime);
         let deadline = self.deadline(case.now, tracked.state(), tracked.first_life(), kind);
         if why.listens() {
-            why.step(Step::Begins(&origin(), deadline.since(case.now)));
+            why.step(Step::Begins(&begins.origin(), deadline.since(case.now)));
         }
         let judgement = Judgement {
             session: Some(self.sessions.next_id()),
@@ -194,7 +227,7 @@ impl Engine {
             plan: Plan::Open(
                 *case.headers,
                 Opening {
-                    origin: origin(),
+                    origin: begins.origin(),
                     first: first(case, tracked, deadline),
                     control,
                     replaces,
@@ -212,12 +245,12 @@ impl Engine {
         &self,
         case: &Case<'_>,
         kind: AlgKind,
-        origin: &Origin,
+        begins: &Begins<'_>,
         why: &mut impl Observer,
     ) -> Result<Option<Box<ControlStep>>, Refused> {
         let control = Control::new(kind, case.headers);
         let known = (&control, &self.circumstances(case));
-        let place = (origin, Direction::Original);
+        let place = (&begins.origin(), Direction::Original);
         read_datagram(known, place, (case.headers, case.frame), why)
     }
 

@@ -134,6 +134,8 @@ impl Engine {
 
     /// Reads a packet, and refuses what nobody need look at further. With it,
     /// whether tracking may look at it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "else the headers are moved once more")]
     fn read(
         &self,
         arrival: Arrival,

@@ -346,8 +346,8 @@ mod tests {
     proptest! {
         #[test]
         fn the_first_syn_shows_what_the_check_takes_from_it(
-            (seq, ack, stamp): (u32, u32, u32),
-            window in prop_oneof![Just(0), any::<u16>()],
+            (seq, ack, stamp) in any::<(u32, u32, u32)>(),
+            window in prop_oneof![Just(0u16), any::<u16>()],
             scale in 0u8..20,
             options in 0usize..6,
             payload in 0usize..1500,
