@@ -38,23 +38,23 @@ impl Engine {
                 self.glance_at_all(batch, &mut glances);
             }
             let mut judged = [Judgement::PENDING; AHEAD];
-            let (mut batch, mut glances) = (batch, &glances[..]);
+            let (mut batch, mut first) = (batch, 0);
             while !batch.is_empty() {
-                let swung = self.swing_along(batch, glances, &mut judged);
+                let left = glances.get_mut(first..).unwrap_or_default();
+                let swung = self.swing_along(batch, left, &mut judged);
                 let (before, rest) = batch.split_at_mut(swung);
                 for (waiting, judgement) in before.iter_mut().zip(&judged) {
                     out.checksum = waiting.arrival.checksum;
                     done(waiting, judgement, out);
                 }
                 out.checksum = Checksum::Complete;
-                glances = glances.get(swung..).unwrap_or_default();
                 let Some((waiting, rest)) = rest.split_first_mut() else {
                     break;
                 };
-                if let Some((glance, others)) = glances.split_first() {
+                if let Some(glance) = glances.get_mut(first + swung) {
                     self.one(waiting, glance, out, why, &mut done);
-                    glances = others;
                 }
+                first += swung + 1;
                 batch = rest;
             }
         }
@@ -64,7 +64,7 @@ impl Engine {
     fn one(
         &mut self,
         waiting: &mut Waiting,
-        glance: &Glance,
+        glance: &mut Glance,
         out: &mut Output,
         why: &mut impl Observer,
         done: &mut impl FnMut(&mut Waiting, &Judgement, &mut Output),
@@ -82,7 +82,7 @@ impl Engine {
                 judgement
             }
             None => {
-                let known = glance.hash.is_some().then_some(glance);
+                let known = glance.hash.is_some().then_some(&*glance);
                 self.whole_way(now, arrival, (&mut waiting.frame, known), out, why)
             }
         };

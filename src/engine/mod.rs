@@ -52,7 +52,7 @@ pub use unsolicited::{Holding, Unanswered, UnsolicitedSyn};
 use std::sync::Arc;
 
 use self::control::Control;
-use self::decide::Plan;
+use self::decide::{Decision, Plan};
 use self::fragments::Fragments;
 use self::rates::Limiter;
 use self::shortage::Alarms;
@@ -132,6 +132,8 @@ pub struct Engine {
     now: Timestamp,
     /// The longest packet that leaves each zone as it is, by the zone's place.
     mtus: Box<[u16]>,
+    /// The longest that leaves every zone as it is.
+    least_mtu: u16,
     /// Before this moment nothing is due.
     quiet_until: Timestamp,
     /// What packets have yet to do of what is due.
@@ -153,7 +155,8 @@ impl Engine {
             .zones
             .iter()
             .map(|(_, zone)| zone.mtu.unwrap_or(u16::MAX));
-        let mtus = mtus.collect();
+        let mtus: Box<[u16]> = mtus.collect();
+        let least_mtu = mtus.iter().copied().min().unwrap_or(u16::MAX);
         let parameters_due = policy.nat.has_parameters().then_some(Timestamp::EPOCH);
         Self {
             policy,
@@ -169,6 +172,7 @@ impl Engine {
             counters,
             now,
             mtus,
+            least_mtu,
             quiet_until: Timestamp::EPOCH,
             savings: overdue::AT_FIRST,
             payload: Vec::new(),
@@ -217,13 +221,13 @@ impl Engine {
         if !why.listens() {
             self.glance_alone(arrival, frame, &mut glance);
         }
-        let known = glance.hash.is_some().then_some(&glance);
-        if let Some(known) = known
-            && let Some(judgement) = self.swing(now, frame, known)
+        if glance.hash.is_some()
+            && let Some(judgement) = self.swing(now, frame, &mut glance)
         {
             out.checksum = arrival.checksum;
             return judgement;
         }
+        let known = glance.hash.is_some().then_some(&glance);
         self.whole_way(now, arrival, (frame, known), out, why)
     }
 
@@ -248,13 +252,11 @@ impl Engine {
         why: &mut impl Observer,
     ) -> Judgement {
         self.sessions.keep_up(now);
-        let settled = self
-            .is_behind()
-            .then(|| self.settle(now, arrival, (frame, known), out));
-        let mut decision = match settled {
-            Some(decision) if !why.listens() => decision,
-            _ => self.decide(now, arrival, (frame, known), why),
+        let mut decision = match self.is_behind() {
+            true => self.decide_behind(now, arrival, (frame, known), out, why),
+            false => self.decide_by_steps(now, arrival, (frame, known), why),
         };
+        self.conclude((now, arrival.zone), &mut decision, why);
         let judgement = decision.judgement;
         self.pay_for(&decision.plan);
         self.counters.count(&judgement);
@@ -264,12 +266,30 @@ impl Engine {
         self.commit(now, arrival, (frame, plain), &mut decision, out);
         if begins_alone {
             // Nothing but its deadline has come to those that were there.
-            let sessions = self.sessions.next_deadline();
+            let sessions = self.sessions.next_look();
             self.quiet_until = sessions.map_or(self.quiet_until, |at| self.quiet_until.min(at));
         } else if !is_dropped {
             self.look_ahead();
         }
         judgement
+    }
+
+    /// What is decided about a packet while something is due.
+    #[cold]
+    #[inline(never)]
+    fn decide_behind(
+        &mut self,
+        now: Timestamp,
+        arrival: Arrival,
+        (frame, known): (&[u8], Option<&Glance>),
+        out: &mut Output,
+        why: &mut impl Observer,
+    ) -> Decision {
+        let settled = self.settle(now, arrival, (frame, known), out);
+        match why.listens() {
+            true => self.decide_by_steps(now, arrival, (frame, known), why),
+            false => settled,
+        }
     }
 
     /// Learns until when nothing is due.

@@ -73,7 +73,7 @@ impl Engine {
     ) -> Decision {
         let mut in_need = IN_NEED;
         for _ in 0..MEETINGS {
-            let decision = self.decide(now, arrival, (frame, known), &mut Silent);
+            let decision = self.decide_by_steps(now, arrival, (frame, known), &mut Silent);
             let is_in_order = |overdue| match overdue {
                 Overdue::Session(handle) => !self.sessions.may_go_on(handle),
                 _ => true,
@@ -91,7 +91,7 @@ impl Engine {
                 Met::Shortage | Met::Nothing | Met::Overdue(_) => return decision,
             }
         }
-        self.decide(now, arrival, (frame, known), &mut Silent)
+        self.decide_by_steps(now, arrival, (frame, known), &mut Silent)
     }
 
     fn met(&self, now: Timestamp, decision: &Decision) -> Met {

@@ -10,6 +10,15 @@ use crate::packet::Plain;
 use crate::rules::RuleId;
 use crate::session::{Found, Lives, Passing, Place};
 
+/// Whose a packet is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// Nobody has looked.
+    Unasked,
+    /// No session's.
+    Nobody,
+}
+
 /// What is seen of a packet at a glance.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Glance {
@@ -18,6 +27,8 @@ pub(super) struct Glance {
     pub(super) hash: Option<u64>,
     /// Where its session is likely to be.
     pub(super) likely: Option<Place>,
+    /// Counts only until another packet begins a session.
+    pub(super) owner: Owner,
     pub(super) plain: Plain,
     arrival: Arrival,
 }
@@ -27,6 +38,7 @@ impl Glance {
     pub(super) const NONE: Self = Self {
         hash: None,
         likely: None,
+        owner: Owner::Unasked,
         plain: Plain::UNREAD,
         arrival: Arrival::whole(ZoneId(0)),
     };
@@ -86,7 +98,7 @@ impl Engine {
     pub(super) fn swing_along(
         &mut self,
         batch: &mut [Waiting],
-        glances: &[Glance],
+        glances: &mut [Glance],
         judged: &mut [Judgement],
     ) -> usize {
         let mut passed = 0;
@@ -113,7 +125,7 @@ impl Engine {
         &mut self,
         now: Timestamp,
         frame: &mut [u8],
-        glance: &Glance,
+        glance: &mut Glance,
     ) -> Option<Judgement> {
         let mut judgement = Judgement::PENDING;
         self.swing_on(now, frame, glance, &mut judgement)?;
@@ -126,7 +138,7 @@ impl Engine {
         &mut self,
         now: Timestamp,
         frame: &mut [u8],
-        glance: &Glance,
+        glance: &mut Glance,
         judgement: &mut Judgement,
     ) -> Option<()> {
         let Glance { plain, likely, .. } = glance;
@@ -153,11 +165,14 @@ impl Engine {
         &mut self,
         now: Timestamp,
         frame: &mut [u8],
-        glance: &Glance,
+        glance: &mut Glance,
         judgement: &mut Judgement,
     ) -> Option<()> {
         let Glance { plain, hash, .. } = glance;
-        let found = self.sessions.elsewhere((*hash)?, plain, frame)?;
+        let Some(found) = self.sessions.elsewhere((*hash)?, plain, frame) else {
+            glance.owner = Owner::Nobody;
+            return None;
+        };
         self.swing_found(found, now, frame, glance, judgement)
     }
 

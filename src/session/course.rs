@@ -57,7 +57,7 @@ impl Course {
 }
 
 /// The number of a course.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct CourseId(u32);
 
 /// All kinds that there have been.

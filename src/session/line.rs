@@ -101,6 +101,25 @@ pub(super) struct Aside {
 }
 
 impl Line {
+    /// One that nobody ever had.
+    #[inline]
+    pub(super) fn empty() -> Self {
+        Self {
+            keys: PerDirection::default(),
+            id: 0,
+            deadline: Timestamp::EPOCH,
+            course: CourseId::default(),
+            wide: WideId::default(),
+            octets: PerDirection::default(),
+            packets: PerDirection::default(),
+            protocol: 0,
+            marks: Marks::default(),
+            heard: Heard::OneEnd,
+            standing: Standing::Unreplied,
+            tracking: Tracking::Flow(FlowState::Unreplied),
+        }
+    }
+
     /// Whether it is that of a session whose packets of this direction have this key; not
     /// asked of lines that nobody ever had.
     #[inline(always)]

@@ -5,20 +5,24 @@
 //! have not shown more. Among equals the oldest goes. One that is assured never
 //! goes for a stranger's sake.
 
+use std::net::IpAddr;
+
 use super::census::{Standing, source_of};
 use super::limits::{Limit, Limits, WhenFull};
-use super::record::{Origin, Session, Update};
+use super::record::Session;
 use super::state::Handle;
 use super::table::Sessions;
 use crate::net::{Rate, Timestamp};
 
 /// A session that is about to begin.
 #[derive(Debug, Clone, Copy)]
-pub struct Newcomer<'a> {
-    /// What it would be.
-    pub origin: &'a Origin,
-    /// What its first packet does to it.
-    pub first: &'a Update,
+pub struct Newcomer {
+    /// Who sent its first packet.
+    pub source: IpAddr,
+    /// The place of the rule that lets it in.
+    pub rule: Option<u16>,
+    /// What it is worth when there is no room.
+    pub standing: Standing,
     /// A session whose place it takes.
     pub replaces: Option<Handle>,
     /// How many sessions its source may have; `None`: any number.
@@ -37,45 +41,39 @@ impl Sessions {
     /// # Errors
     /// The limit that it has met. Whoever has its share takes nobody's place, so
     /// the limits of source and rule come first.
-    pub fn room_for(
-        &self,
-        newcomer: &Newcomer<'_>,
-        limits: &Limits,
-    ) -> Result<Option<Handle>, Limit> {
+    pub fn room_for(&self, newcomer: &Newcomer, limits: &Limits) -> Result<Option<Handle>, Limit> {
         let census = self.census();
         let replaced = newcomer.replaces.and_then(|handle| self.get(handle));
         // What there will be, once that one is gone.
-        let without = |count: usize, is_counted: fn(&Origin, &Session) -> bool| {
+        let without = |count: usize, is_counted: fn(&Newcomer, &Session) -> bool| {
             let counted = replaced
                 .as_ref()
-                .is_some_and(|session| is_counted(newcomer.origin, session));
+                .is_some_and(|session| is_counted(newcomer, session));
             count.saturating_sub(usize::from(counted))
         };
 
-        if let (Some(rule), Some(most)) = (newcomer.origin.rule, newcomer.of_rule) {
-            let same = |own: &Origin, other: &Session| other.origin.rule == own.rule;
+        if let (Some(rule), Some(most)) = (newcomer.rule, newcomer.of_rule) {
+            let same = |own: &Newcomer, other: &Session| other.origin.rule == own.rule;
             if without(census.of_rule(rule), same) >= most {
                 return Err(Limit::Rule);
             }
         }
         if let Some(most) = newcomer.of_source {
-            let source = source_of(newcomer.origin);
-            let same = |own: &Origin, other: &Session| source_of(&other.origin) == source_of(own);
-            if without(census.of_source(source), same) >= most {
+            let same = |own: &Newcomer, other: &Session| source_of(&other.origin) == own.source;
+            if without(census.of_source(newcomer.source), same) >= most {
                 return Err(Limit::Source);
             }
         }
 
         if let Some(rate) = newcomer.source_rate
-            && !self.source_allows(source_of(newcomer.origin), rate, newcomer.now)
+            && !self.source_allows(newcomer.source, rate, newcomer.now)
         {
             return Err(Limit::SourceRate);
         }
 
         let evicts = limits.when_full == WhenFull::EvictIdle;
-        let standing = Standing::of(newcomer.first.tracked.state(), newcomer.first.heard);
-        if let (Standing::HalfOpen, Some(most)) = (standing, limits.half_open) {
-            let same = |_: &Origin, other: &Session| other.standing() == Standing::HalfOpen;
+        if let (Standing::HalfOpen, Some(most)) = (newcomer.standing, limits.half_open) {
+            let same = |_: &Newcomer, other: &Session| other.standing() == Standing::HalfOpen;
             if without(census.of_standing(Standing::HalfOpen), same) >= most {
                 let victim = self.oldest(Standing::HalfOpen).filter(|_| evicts);
                 return victim.map(Some).ok_or(Limit::HalfOpen);

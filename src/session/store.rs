@@ -210,12 +210,23 @@ impl Store {
             first,
             standing,
         } = *begun;
+        let course = self.courses.number(origin);
+        let slot = self.room();
+        let places = (
+            self.lines.get_mut(slot as usize),
+            self.asides.get_mut(slot as usize),
+        );
+        // Written where it is kept: whoever copies it has to wait for it.
+        let (Some(line), Some(aside)) = places else {
+            debug_assert!(false, "there is no room where there is");
+            return slot;
+        };
         let (tracking, passed_syn) = tracking(&first.tracked);
-        let mut line = Line {
+        *line = Line {
             keys: PerDirection::default(),
             id: id.0,
             deadline: first.deadline,
-            course: self.courses.number(origin),
+            course,
             wide: WideId::default(),
             octets: PerDirection::default(),
             packets: PerDirection::default(),
@@ -241,7 +252,7 @@ impl Store {
         if line.marks != Marks::default() {
             line.wide = self.wides.keep(wides);
         }
-        let mut aside = Aside {
+        *aside = Aside {
             began: now,
             octets: PerDirection::default(),
             packets: PerDirection::default(),
@@ -249,7 +260,6 @@ impl Store {
         if let Some(carried) = line.count(first.direction, first.bytes) {
             aside.carry(first.direction, carried);
         }
-        let slot = self.place(line, aside);
         self.length += 1;
         if origin.parent.is_some() || passed_syn.is_some() {
             let rare = Rare {
@@ -262,21 +272,19 @@ impl Store {
         slot
     }
 
-    /// Puts a line where there is none.
-    fn place(&mut self, line: Line, aside: Aside) -> u32 {
+    /// Where there is no session.
+    #[inline]
+    fn room(&mut self) -> u32 {
         if let Some(slot) = self.free.pop() {
-            let places = (
-                self.lines.get_mut(slot as usize),
-                self.asides.get_mut(slot as usize),
-            );
-            if let (Some(own), Some(beside)) = places {
-                (*own, *beside) = (line, aside);
-            }
             return slot;
         }
-        self.asides.push(aside);
+        self.asides.push(Aside {
+            began: Timestamp::EPOCH,
+            octets: PerDirection::default(),
+            packets: PerDirection::default(),
+        });
         // The index counts slots in 31 bits.
-        u32::try_from(self.lines.push(line)).unwrap_or(u32::MAX)
+        u32::try_from(self.lines.push(Line::empty())).unwrap_or(u32::MAX)
     }
 
     fn set_rare(&mut self, slot: u32, rare: Rare) {
@@ -354,6 +362,9 @@ impl Store {
     }
 }
 
+// Written where it is kept.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "else it is moved once more")]
 fn tracking(tracked: &Tracked) -> (Tracking, Option<PassedSyn>) {
     match tracked {
         Tracked::Tcp(connection) => {

@@ -248,8 +248,10 @@ impl<K: Ord + Copy> Wheel<K> {
             return Some(ready.map_or(start, |at| at.min(start)));
         }
         let sorted = self.sorted.first().map(|(at, ..)| *at);
-        if let Some(at) = ready.into_iter().chain(sorted).min() {
-            return Some(at);
+        match (ready, sorted) {
+            (None, None) => {}
+            (Some(at), None) | (None, Some(at)) => return Some(at),
+            (Some(one), Some(other)) => return Some(one.min(other)),
         }
         let (_, start) = self.nearest()?;
         Some(Timestamp::from_nanos(start << TICK))

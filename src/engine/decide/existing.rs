@@ -6,11 +6,11 @@ use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{After, Answered, Decision, Pass, Plan};
 use super::{Case, refused_by_alg, ttl_expired};
-use crate::net::{Direction, Timestamp, Tuple};
+use crate::net::{Direction, LifetimeId, Protocol, Timestamp, Tuple};
 use crate::rules::RuleId;
 use crate::session::{
-    Handle, Heard, Invalid, Life, Probing, Refresh, Session, State, TcpState, Track, Update,
-    answers_probe, track,
+    Handle, Heard, Invalid, Life, Origin, Probing, Refresh, Session, State, TcpState, Track,
+    Update, answers_probe, track,
 };
 
 impl Engine {
@@ -151,7 +151,10 @@ impl Engine {
         let probing = probing.answered_by(direction);
         let deadline = match probing {
             Some(_) => session.deadline,
-            None => self.deadline(case.now, session.state(), Life::OfState, &session.origin),
+            None => {
+                let kind = kind_of(&session.origin);
+                self.deadline(case.now, session.state(), Life::OfState, kind)
+            }
         };
         Plan::Answered(Answered {
             handle,
@@ -173,9 +176,14 @@ impl Engine {
         let refresh = self.policy.lifetimes.get(origin.lifetime).refresh;
         match (next, refresh, direction) {
             (State::Flow(_), Refresh::Client, Direction::Reply) => session.deadline,
-            _ => self.deadline(case.now, next, life, origin),
+            _ => self.deadline(case.now, next, life, kind_of(origin)),
         }
     }
+}
+
+/// What the deadline of a session depends on besides its state.
+fn kind_of(origin: &Origin) -> (Protocol, LifetimeId) {
+    (origin.tuples.original.protocol, origin.lifetime)
 }
 
 /// What tracking says of a packet of this session.

@@ -109,7 +109,7 @@ impl Engine {
         let by = Admission::Expected(expectation.tuple, expectation.parent);
         let opening = Opening {
             origin,
-            first: self.first(case, tracked, &origin),
+            first: self.first(case, tracked, (tuple.protocol, origin.lifetime)),
             control: None,
             replaces: None,
             evicts: None,

@@ -1,6 +1,7 @@
 //! A connection that nobody announced: destination NAT, route, rules, source
 //! NAT; and what every session that begins has in common.
 
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use super::super::control::{Control, ControlStep, Refused, read_datagram};
@@ -8,18 +9,66 @@ use super::super::observer::{Observer, Step};
 use super::super::shortage::Shortage;
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::endpoint::Aside;
+use super::leaving::Leaving;
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, invalid, nothing, refused_by_alg, ttl_expired};
 use crate::nat::NoMapping;
 use crate::net::{
-    Asking, Direction, Family, LifetimeId, NatRows, PerDirection, Place, Protocol, Service,
-    Timestamp, Tuple, ZoneId,
+    AlgKind, Asking, Direction, Family, LifetimeId, NatRow, NatRows, PerDirection, Place, Protocol,
+    Service, Timestamp, Tuple, ZoneId,
 };
 use crate::packet::{Complaint, Transport};
 use crate::rules::{Mss, Permit, Refusal, RuleId, Ruling};
 use crate::session::{
-    Handle, Heard, Life, Limit, Newcomer, Origin, Seen, State, Tracked, Update, begin,
+    Handle, Heard, Life, Limit, Newcomer, Origin, Seen, Standing, State, Tracked, Update, begin,
 };
+
+/// What a session that the rules allow is made of.
+struct Begins<'a> {
+    tuple: &'a Tuple,
+    leaving: &'a Leaving,
+    /// The zone that it came by, and that which it leaves by.
+    ways: (ZoneId, ZoneId),
+    permit: Permit,
+    /// The row that says where it leads.
+    destination: Option<NatRow>,
+    lifetime: LifetimeId,
+    alg: Option<AlgKind>,
+    mss: Option<NonZeroU16>,
+}
+
+impl Begins<'_> {
+    // Made where it is kept: it is large, and whoever copies it has to wait for it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "else it is moved once more")]
+    fn origin(&self) -> Origin {
+        let (from, egress) = self.ways;
+        Origin {
+            tuples: PerDirection {
+                original: *self.tuple,
+                reply: self.leaving.tuple.reversed(),
+            },
+            egress: PerDirection {
+                original: egress,
+                reply: from,
+            },
+            rule: self.permit.rule().map(|rule| rule.0),
+            nat: NatRows {
+                destination: self.destination,
+                source: self.leaving.row,
+            },
+            service: self.permit.service(),
+            lifetime: self.lifetime,
+            alg: self.alg,
+            parent: None,
+            claims: PerDirection {
+                original: self.leaving.claim,
+                reply: None,
+            },
+            mss: self.mss,
+        }
+    }
+}
 
 impl Engine {
     /// A packet that may begin something, in place of a session that is over
@@ -121,34 +170,22 @@ impl Engine {
         let service = permit
             .service()
             .and_then(|service| policy.services.get(service));
-        let origin = Origin {
-            tuples: PerDirection {
-                original: *tuple,
-                reply: leaving.tuple.reversed(),
-            },
-            egress: PerDirection {
-                original: egress,
-                reply: from,
-            },
-            rule: permit.rule().map(|rule| rule.0),
-            nat: NatRows {
-                destination: translated.map(|found| found.row),
-                source: leaving.row,
-            },
-            service: permit.service(),
-            lifetime: self.lifetime_of(permit.rule(), service, from, egress),
-            alg: service
-                .and_then(|service| service.alg)
-                .filter(|alg| alg.protocol() == tuple.protocol),
-            parent: None,
-            claims: PerDirection {
-                original: leaving.claim,
-                reply: None,
-            },
-            mss: self.mss_of(permit.rule(), tuple, (from, egress)),
+        let lifetime = self.lifetime_of(permit.rule(), service, from, egress);
+        let alg = service
+            .and_then(|service| service.alg)
+            .filter(|alg| alg.protocol() == tuple.protocol);
+        let mss = self.mss_of(permit.rule(), tuple, (from, egress));
+        let begins = Begins {
+            tuple,
+            leaving: &leaving,
+            ways: (from, egress),
+            permit,
+            destination: translated.map(|found| found.row),
+            lifetime,
+            alg,
+            mss,
         };
-        why.step(Step::Lives(origin.lifetime));
-        let first = self.first(case, tracked, &origin);
+        why.step(Step::Lives(lifetime));
         let reason = reason_of(permit.rule());
         let allowed = judgement(
             Verdict::Forward(egress),
@@ -157,41 +194,64 @@ impl Engine {
             Some(tracked.state()),
         );
         let by = Admission::Permit(permit);
-        let control = match self.read_request(case, &origin, why) {
+        // Of TCP there is nothing to read in a SYN.
+        let request = match alg {
+            Some(kind) if kind.protocol() == Protocol::UDP => {
+                self.read_request(case, kind, &begins, why)
+            }
+            _ => Ok(None),
+        };
+        let control = match request {
             Ok(control) => control,
             Err(refused) => {
                 let dropped = judgement(Verdict::Drop, refused.reason, permit.rule(), None);
                 return refused_by_alg(dropped, refused.notes);
             }
         };
-        let opening = Opening {
-            origin,
-            first,
-            control,
-            replaces,
-            evicts: None,
-            by,
+        let newcomer = self.newcomer(case, tuple.source.address, &tracked, replaces, by);
+        let evicts = match self.room(&newcomer, why) {
+            Ok(evicts) => evicts,
+            Err(limit) => return self.without_room(case, allowed, limit),
         };
-        self.open(case, allowed, opening, why)
+        let kind = (tuple.protocol, lifetime);
+        let deadline = self.deadline(case.now, tracked.state(), tracked.first_life(), kind);
+        if why.listens() {
+            why.step(Step::Begins(&begins.origin(), deadline.since(case.now)));
+        }
+        let judgement = Judgement {
+            session: Some(self.sessions.next_id()),
+            ..allowed
+        };
+        Decision {
+            judgement,
+            plan: Plan::Open(
+                *case.headers,
+                Opening {
+                    origin: begins.origin(),
+                    first: first(case, tracked, deadline),
+                    control,
+                    replaces,
+                    evicts,
+                    by,
+                },
+            ),
+            shortage: None,
+        }
     }
 
-    /// Lets the ALG read the datagram that its session begins with. Of TCP there
-    /// is nothing to read in a SYN.
+    /// Lets the ALG read the datagram that its session begins with.
+    #[inline(never)]
     fn read_request(
         &self,
         case: &Case<'_>,
-        origin: &Origin,
+        kind: AlgKind,
+        begins: &Begins<'_>,
         why: &mut impl Observer,
     ) -> Result<Option<Box<ControlStep>>, Refused> {
-        match origin.alg {
-            Some(kind) if kind.protocol() == Protocol::UDP => {
-                let control = Control::new(kind, case.headers);
-                let known = (&control, &self.circumstances(case));
-                let place = (origin, Direction::Original);
-                read_datagram(known, place, (case.headers, case.frame), why)
-            }
-            _ => Ok(None),
-        }
+        let control = Control::new(kind, case.headers);
+        let known = (&control, &self.circumstances(case));
+        let place = (&begins.origin(), Direction::Original);
+        read_datagram(known, place, (case.headers, case.frame), why)
     }
 
     /// What the rules say of a connection: the permit, or the refusal.
@@ -258,60 +318,93 @@ impl Engine {
     }
 
     /// The decision to open a session, if there is room for it.
-    #[inline]
     pub(super) fn open(
         &self,
         case: &Case<'_>,
         judgement: Judgement,
-        mut opening: Opening,
+        opening: Opening,
         why: &mut impl Observer,
     ) -> Decision {
+        let Opening {
+            ref origin,
+            ref first,
+            replaces,
+            by,
+            ..
+        } = opening;
+        let source = origin.tuples.original.source.address;
+        let newcomer = self.newcomer(case, source, &first.tracked, replaces, by);
+        let evicts = match self.room(&newcomer, why) {
+            Ok(evicts) => evicts,
+            Err(limit) => return self.without_room(case, judgement, limit),
+        };
+        let left = first.deadline.since(case.now);
+        why.step(Step::Begins(origin, left));
+        let judgement = Judgement {
+            session: Some(self.sessions.next_id()),
+            ..judgement
+        };
+        let opening = Opening { evicts, ..opening };
+        Decision::new(judgement, Plan::Open(*case.headers, opening))
+    }
+
+    /// What the limits ask of a session that is about to begin.
+    #[inline]
+    fn newcomer(
+        &self,
+        case: &Case<'_>,
+        source: IpAddr,
+        tracked: &Tracked,
+        replaces: Option<Handle>,
+        by: Admission,
+    ) -> Newcomer {
         let limits = &self.policy.limits;
         // What an ALG announced comes under the limits of source and rule that
         // its control session met; it counts, and is not refused by them.
-        let (of_source, source_rate, of_rule) = match opening.by {
+        let (of_source, source_rate, by_rule) = match by {
             Admission::Expected(..) => (None, None, None),
             Admission::Mapped => (limits.per_source, limits.per_source_rate, None),
-            Admission::Permit(permit) => {
-                let rule = permit.rule().and_then(|rule| self.policy.rules.get(rule));
-                let most = rule.and_then(|rule| rule.max_sessions);
-                let most = most.map(|most| most as usize);
-                (limits.per_source, limits.per_source_rate, most)
-            }
+            Admission::Permit(permit) => (limits.per_source, limits.per_source_rate, permit.rule()),
         };
-        let newcomer = Newcomer {
-            origin: &opening.origin,
-            first: &opening.first,
-            replaces: opening.replaces,
+        let rule = by_rule.and_then(|rule| self.policy.rules.get(rule));
+        let most = rule.and_then(|rule| rule.max_sessions);
+        Newcomer {
+            source,
+            rule: by_rule.map(|rule| rule.0),
+            standing: Standing::of(tracked.state(), Heard::OneEnd),
+            replaces,
             of_source,
             source_rate,
             now: case.now,
-            of_rule,
-        };
-        opening.evicts = match self.sessions.room_for(&newcomer, limits) {
-            Ok(evicts) => evicts,
-            Err(limit) => {
-                why.step(Step::NoRoom(limit));
-                let dropped = Judgement {
-                    verdict: Verdict::Drop,
-                    reason: reason_of_limit(limit),
-                    state: None,
-                    ..judgement
-                };
-                return told(case, dropped, self.policy.no_room);
-            }
-        };
-        if let Some(victim) = opening.evicts.and_then(|handle| self.sessions.get(handle)) {
-            why.step(Step::Evicts(victim.id, victim.standing()));
+            of_rule: most.map(|most| most as usize),
         }
-        let session = Some(self.sessions.next_id());
-        let left = opening.first.deadline.since(case.now);
-        why.step(Step::Begins(&opening.origin, left));
-        let judgement = Judgement {
-            session,
+    }
+
+    /// Whether there is room for one more, and who goes to make it.
+    #[inline]
+    fn room(&self, newcomer: &Newcomer, why: &mut impl Observer) -> Result<Option<Handle>, Limit> {
+        let room = self.sessions.room_for(newcomer, &self.policy.limits);
+        match room {
+            Ok(None) => {}
+            Ok(Some(victim)) => {
+                if let Some(victim) = self.sessions.get(victim) {
+                    why.step(Step::Evicts(victim.id, victim.standing()));
+                }
+            }
+            Err(limit) => why.step(Step::NoRoom(limit)),
+        }
+        room
+    }
+
+    #[inline(never)]
+    fn without_room(&self, case: &Case<'_>, judgement: Judgement, limit: Limit) -> Decision {
+        let dropped = Judgement {
+            verdict: Verdict::Drop,
+            reason: reason_of_limit(limit),
+            state: None,
             ..judgement
         };
-        Decision::new(judgement, Plan::Open(*case.headers, opening))
+        told(case, dropped, self.policy.no_room)
     }
 
     /// The packet as tracking wants it.
@@ -325,15 +418,14 @@ impl Engine {
     }
 
     /// What the first packet of a session does to it.
-    #[inline]
-    pub(super) fn first(&self, case: &Case<'_>, tracked: Tracked, origin: &Origin) -> Update {
-        Update {
-            direction: Direction::Original,
-            tracked,
-            heard: Heard::OneEnd,
-            deadline: self.deadline(case.now, tracked.state(), tracked.first_life(), origin),
-            bytes: case.headers.length,
-        }
+    pub(super) fn first(
+        &self,
+        case: &Case<'_>,
+        tracked: Tracked,
+        kind: (Protocol, LifetimeId),
+    ) -> Update {
+        let deadline = self.deadline(case.now, tracked.state(), tracked.first_life(), kind);
+        first(case, tracked, deadline)
     }
 
     pub(super) fn deadline(
@@ -341,10 +433,9 @@ impl Engine {
         now: Timestamp,
         state: State,
         life: Life,
-        origin: &Origin,
+        (protocol, lifetime): (Protocol, LifetimeId),
     ) -> Timestamp {
-        let protocol = origin.tuples.original.protocol;
-        let lifetime = self.policy.lifetimes.get(origin.lifetime);
+        let lifetime = self.policy.lifetimes.get(lifetime);
         now.after(lifetime.lasts(state, life, protocol))
     }
 
@@ -389,6 +480,18 @@ impl Engine {
                 NonZeroU16::new(narrower.min()?.saturating_sub(headers))
             }
         }
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "else it is moved once more")]
+fn first(case: &Case<'_>, tracked: Tracked, deadline: Timestamp) -> Update {
+    Update {
+        direction: Direction::Original,
+        tracked,
+        heard: Heard::OneEnd,
+        deadline,
+        bytes: case.headers.length,
     }
 }
 

@@ -50,7 +50,9 @@ impl Engine {
         };
         let places = (&policy.services, &policy.zones);
         let mut outward = policy.nat.outward(asking, inward, places, draw);
-        self.where_a_block_is_left(&mut outward, client);
+        if outward.row.is_some_and(|row| row.terms.blocks.is_some()) {
+            self.where_a_block_is_left(&mut outward, client);
+        }
         why.step(Step::Source(outward.choice));
         let row = outward.row_id();
         let short = |reason| Shortage {

@@ -155,7 +155,7 @@ impl Engine {
         };
         let opening = Opening {
             origin,
-            first: self.first(case, tracked, &origin),
+            first: self.first(case, tracked, (tuple.protocol, origin.lifetime)),
             control: None,
             replaces,
             evicts: None,

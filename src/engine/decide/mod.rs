@@ -28,7 +28,7 @@ pub(super) use self::refuse::is_a_hosts;
 use self::refuse::{refused_for_options, refused_unseen};
 use super::observer::{Observer, Step};
 use super::rates::AnswerKind;
-use super::swing::Glance;
+use super::swing::{Glance, Owner};
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
 use crate::alg::Note;
 use crate::net::{IcmpErrors, Timestamp, Tuple, ZoneId};
@@ -44,6 +44,7 @@ struct Case<'a> {
     headers: &'a Headers,
     /// The hash of its tuple, where that is known.
     hash: Option<u64>,
+    owner: Owner,
 }
 
 /// Whether tracking may look at a packet whose addresses and ports could be
@@ -61,9 +62,21 @@ impl Engine {
         why: &mut impl Observer,
     ) -> Decision {
         let mut decision = self.decide_by_steps(now, arrival, (frame, known), why);
-        self.withhold((now, arrival.zone), &mut decision.plan, why);
-        why.step(Step::Decided(&decision.judgement));
+        self.conclude((now, arrival.zone), &mut decision, why);
         decision
+    }
+
+    /// What there is to do when a decision stands. It is large, and changed where it is
+    /// kept.
+    #[inline]
+    pub(in crate::engine) fn conclude(
+        &self,
+        (now, zone): (Timestamp, ZoneId),
+        decision: &mut Decision,
+        why: &mut impl Observer,
+    ) {
+        self.withhold((now, zone), &mut decision.plan, why);
+        why.step(Step::Decided(&decision.judgement));
     }
 
     /// Takes back an answer that would be one too many, or that the zone is not
@@ -92,7 +105,9 @@ impl Engine {
             && matches!(kind, AnswerKind::Error | AnswerKind::TooBig)
     }
 
-    fn decide_by_steps(
+    /// The same, not concluded yet.
+    #[inline(never)]
+    pub(in crate::engine) fn decide_by_steps(
         &self,
         now: Timestamp,
         arrival: Arrival,
@@ -109,6 +124,7 @@ impl Engine {
             frame,
             headers: &headers,
             hash: known.and_then(|known| known.hash),
+            owner: known.map_or(Owner::Unasked, |known| known.owner),
         };
         if let Some(piece) = Piece::read(frame, &headers) {
             return self.decide_piece(&case, &piece, why);
@@ -118,6 +134,8 @@ impl Engine {
 
     /// Reads a packet, and refuses what nobody need look at further. With it,
     /// whether tracking may look at it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "else the headers are moved once more")]
     fn read(
         &self,
         arrival: Arrival,
@@ -167,13 +185,25 @@ impl Engine {
         longest: usize,
         why: &mut impl Observer,
     ) -> Decision {
-        // A decision is large: it is written where it is wanted, and changed there.
-        let mut decision = match sound {
+        if longest > usize::from(self.least_mtu) {
+            let mut decision = self.decide_of_any_length(case, sound, why);
+            self.refuse_too_long(case, &mut decision, longest);
+            return decision;
+        }
+        // It fits every link. A decision is large: it is written where it is wanted.
+        self.decide_of_any_length(case, sound, why)
+    }
+
+    fn decide_of_any_length(
+        &self,
+        case: &Case<'_>,
+        sound: Sound,
+        why: &mut impl Observer,
+    ) -> Decision {
+        match sound {
             Ok(()) => self.track(case, why),
             Err(reason) => self.decide_invalid(case, invalid(reason), why),
-        };
-        self.refuse_too_long(case, &mut decision, longest);
-        decision
+        }
     }
 
     fn track(&self, case: &Case<'_>, why: &mut impl Observer) -> Decision {
@@ -188,9 +218,10 @@ impl Engine {
                 _ => self.decide_invalid(case, invalid(Reason::NoSession), why),
             };
         };
-        let found = match case.hash {
-            Some(hash) => self.sessions.lookup_hashed(&tuple, hash),
-            None => self.sessions.lookup(&tuple),
+        let found = match (case.owner, case.hash) {
+            (Owner::Nobody, _) => None,
+            (Owner::Unasked, Some(hash)) => self.sessions.lookup_hashed(&tuple, hash),
+            (Owner::Unasked, None) => self.sessions.lookup(&tuple),
         };
         if let Some((handle, session, direction)) = found {
             if let Some(late) = self.late_session(handle) {

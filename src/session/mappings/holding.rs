@@ -7,11 +7,24 @@ use super::super::record::Origin;
 use super::public_address::Place;
 use super::resting::Rest;
 use super::{Behaviour, Claim, Held, Holder, Mapping, Mappings, On, Permission, public_of};
-use crate::net::{Direction, RowId, Terms, Timestamp, ZoneId};
+use crate::net::{Direction, PerDirection, RowId, Terms, Timestamp, ZoneId};
 
 impl Mappings {
     /// A session takes what it claims.
+    #[inline]
     pub(in crate::session) fn enter(&mut self, origin: &Origin, at: Timestamp, on: On) {
+        // Most claim no more than this.
+        match origin.claims {
+            PerDirection {
+                original: Some(Claim::Shared(row)),
+                reply: None,
+            } if self.keeps_no_account(row) => self.share(public_of(origin, Direction::Original)),
+            _ => self.enter_claims(origin, at, on),
+        }
+    }
+
+    #[inline(never)]
+    fn enter_claims(&mut self, origin: &Origin, at: Timestamp, on: On) {
         for end in Direction::BOTH {
             let Some(claim) = origin.claims[end] else {
                 continue;

@@ -13,7 +13,7 @@ use super::super::state::TcpState;
 use super::checks::{PickUp, Resets, TcpChecks, Windows};
 use super::segment::Segment;
 use super::table::{SegmentKind, Transition, transition};
-use super::window::{Check, Closing, End, Fit, Sent, check};
+use super::window::{Check, Closing, End, Fit, Sent, check, of_syn};
 use crate::net::{Direction, PerDirection, SeqNumber};
 use reset::Reset;
 
@@ -117,34 +117,31 @@ impl Connection {
     /// The connection that begins with this segment. `None`: it cannot begin
     /// one.
     pub(in crate::session) fn begin(segment: &Segment, checks: TcpChecks) -> Option<Self> {
-        let (state, ends) = match (segment.kind, checks.pick_up) {
-            (SegmentKind::Syn, _) => {
-                let original = End::of_syn(segment);
-                (
-                    TcpState::SynSent,
-                    PerDirection {
-                        original,
-                        reply: End::default(),
-                    },
-                )
-            }
-            (SegmentKind::Ack, PickUp::Loose) => {
-                let ends = PerDirection {
-                    original: End::of_middle(segment),
-                    reply: End::unseen_of_middle(),
-                };
-                (TcpState::Established, ends)
-            }
-            _ => return None,
-        };
-        let mut begun = Self {
+        match (segment.kind, checks.pick_up) {
+            (SegmentKind::Syn, _) => Some(Self::first(segment, TcpState::SynSent, of_syn(segment))),
+            (SegmentKind::Ack, PickUp::Loose) => Some(Self::begin_in_the_middle(segment)),
+            _ => None,
+        }
+    }
+
+    fn first(segment: &Segment, state: TcpState, ends: PerDirection<End>) -> Self {
+        Self {
             state,
             ends,
             last: Last::first(segment.kind),
             passed_syn: None,
             opening: Opened::ByOne,
             repeated: 0,
+        }
+    }
+
+    #[inline(never)]
+    fn begin_in_the_middle(segment: &Segment) -> Self {
+        let ends = PerDirection {
+            original: End::of_middle(segment),
+            reply: End::unseen_of_middle(),
         };
+        let mut begun = Self::first(segment, TcpState::Established, ends);
         // The first segment is checked as all others are, and cannot fail.
         let fit = check(
             &mut begun.ends,
@@ -156,7 +153,7 @@ impl Connection {
         if fit == Fit::InWindow {
             begun.note_repetition(Direction::Original, segment);
         }
-        Some(begun)
+        begun
     }
 
     /// The state.

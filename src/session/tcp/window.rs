@@ -93,13 +93,6 @@ pub(super) enum Fit {
 }
 
 impl End {
-    /// What an end shows with the SYN that begins a session.
-    pub(super) fn of_syn(segment: &Segment) -> Self {
-        let mut end = Self::default();
-        end.synchronize(segment);
-        end
-    }
-
     /// What an end shows with a segment from the middle: its scaling is not
     /// known, so it is not held against it.
     pub(super) fn of_middle(segment: &Segment) -> Self {
@@ -150,6 +143,25 @@ impl End {
     /// How late an acknowledgement of this end may be (`MAXACKWINDOW`).
     fn ack_window(&self) -> u32 {
         self.max_window.max(ACK_WINDOW)
+    }
+}
+
+/// What both ends show with the SYN that begins a session: what the [`check`] would take
+/// from it, which cannot fail.
+#[inline]
+pub(super) fn of_syn(segment: &Segment) -> PerDirection<End> {
+    let mut original = End {
+        stamp: segment.options.time_stamp(),
+        ..End::default()
+    };
+    original.synchronize(segment);
+    PerDirection {
+        original,
+        reply: End {
+            // A closed window may be probed by one octet.
+            max_end: SeqNumber(0).advance(original.max_window),
+            ..End::default()
+        },
     }
 }
 
@@ -320,5 +332,48 @@ fn learn(ends: &mut PerDirection<End>, direction: Direction, segment: &Segment, 
     }
     if n.ack == receiver.end {
         receiver.sent = Sent::Acknowledged;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::net::Port;
+    use crate::packet::{TcpHeader, TcpOptions};
+
+    proptest! {
+        #[test]
+        fn the_first_syn_shows_what_the_check_takes_from_it(
+            (seq, ack, stamp) in any::<(u32, u32, u32)>(),
+            window in prop_oneof![Just(0u16), any::<u16>()],
+            scale in 0u8..20,
+            options in 0usize..6,
+            payload in 0usize..1500,
+        ) {
+            let tcp = TcpHeader {
+                source: Port(1),
+                destination: Port(2),
+                seq: SeqNumber(seq),
+                ack: SeqNumber(ack),
+                flags: TcpFlags::SYN,
+                window,
+                length: 40,
+                payload,
+            };
+            let [a, b, c, d] = stamp.to_be_bytes();
+            let mut header = [1; 40];
+            header[20..36].copy_from_slice(&[4, 2, 8, 10, a, b, c, d, 0, 0, 0, 0, 1, 3, 3, scale]);
+            let header = &header[..[20, 22, 32, 36, 40, 40][options]];
+            let segment = Segment::of(&tcp, TcpOptions::read(header), |ack| ack).unwrap();
+            let mut original = End::default();
+            original.synchronize(&segment);
+            let mut ends = PerDirection { original, reply: End::default() };
+            let (state, direction) = (TcpState::SynSent, Direction::Original);
+            let fit = check(&mut ends, state, direction, &segment, Check::Liberal);
+            prop_assert_eq!(fit, Fit::InWindow);
+            prop_assert_eq!(of_syn(&segment), ends);
+        }
     }
 }
