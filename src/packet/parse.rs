@@ -6,7 +6,6 @@ use std::ops::Range;
 use super::bytes::{array_at, u8_at, u16_at};
 use super::checksum::Sum;
 use super::crc32c;
-use super::plain::Plain;
 use super::routing_header::{SummedFor, summed_for};
 use super::sctp::{self, Chunks, SctpHeader};
 use super::tcp::{self, TcpHeader, TcpOptions};
@@ -112,8 +111,6 @@ const MAX_EXTENSION_HEADERS: usize = 8;
 /// Octets of the transport that an ICMP error quotes at least (RFC 792).
 const QUOTED_OCTETS: usize = 8;
 
-/// Length of an IPv4 header without options.
-const IPV4_HEADER: usize = 20;
 /// Length of the fixed part of an IPv6 header.
 const IPV6_HEADER: usize = 40;
 /// A UDP header.
@@ -132,48 +129,6 @@ impl Headers {
             6 => Self::read_v6(bytes, cut),
             _ => Err(BadPacket::Header),
         }
-    }
-
-    /// The headers of a packet that was read at a glance: what [`read`](Self::read) makes
-    /// of it.
-    #[inline]
-    #[must_use]
-    pub fn of_plain(plain: &Plain, frame: &[u8]) -> Option<Self> {
-        let [source, destination] = plain.addresses(frame)?.ends();
-        let [source_port, destination_port] = plain.both_ports();
-        let length = usize::from(plain.length);
-        let transport_at = match plain.family {
-            Family::V4 => IPV4_HEADER,
-            Family::V6 => IPV6_HEADER,
-        };
-        let header = usize::from(plain.header);
-        let transport = match plain.protocol {
-            Protocol::TCP => {
-                let said = plain.segment(frame)?;
-                Transport::Tcp(TcpHeader {
-                    source: source_port,
-                    destination: destination_port,
-                    seq: said.seq,
-                    ack: said.ack,
-                    flags: said.flags,
-                    window: said.window,
-                    length: header,
-                    payload: length.saturating_sub(transport_at + header),
-                })
-            }
-            _ => Transport::Udp(source_port, destination_port),
-        };
-        Some(Self {
-            source,
-            destination,
-            protocol: plain.protocol,
-            ttl: plain.ttl,
-            length,
-            transport_at,
-            fragment: Fragment::No,
-            transport,
-            checksum: Checksum::Complete,
-        })
     }
 
     fn read_v4(bytes: &[u8], cut: bool) -> Result<Self, BadPacket> {

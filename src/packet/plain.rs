@@ -11,8 +11,9 @@
 
 use super::addresses::{Addresses, Leaving, ports_of};
 use super::checksum::{added, folded, over};
-use super::parse::Checksum;
-use crate::net::{Family, Port, Protocol, SeqNumber, TcpFlags};
+use super::parse::{Checksum, Fragment, Headers, Transport};
+use super::tcp::TcpHeader;
+use crate::net::{Family, Protocol, SeqNumber, TcpFlags};
 
 const V4_HEADER: usize = 20;
 const V6_HEADER: usize = 40;
@@ -175,10 +176,39 @@ impl Plain {
         }
     }
 
-    /// Source and destination port.
+    /// All that its headers say: what [`Headers::read`] makes of it.
+    #[inline]
     #[must_use]
-    pub fn both_ports(&self) -> [Port; 2] {
-        ports_of(self.ports)
+    pub fn headers(&self, frame: &[u8]) -> Option<Headers> {
+        let [source, destination] = self.addresses(frame)?.ends();
+        let [from, to] = ports_of(self.ports);
+        let transport = match self.protocol {
+            Protocol::TCP => {
+                let said = self.segment(frame)?;
+                Transport::Tcp(TcpHeader {
+                    source: from,
+                    destination: to,
+                    seq: said.seq,
+                    ack: said.ack,
+                    flags: said.flags,
+                    window: said.window,
+                    length: usize::from(self.header),
+                    payload: self.payload() as usize,
+                })
+            }
+            _ => Transport::Udp(from, to),
+        };
+        Some(Headers {
+            source,
+            destination,
+            protocol: self.protocol,
+            ttl: self.ttl,
+            length: usize::from(self.length),
+            transport_at: usize::from(self.ip_header()),
+            fragment: Fragment::No,
+            transport,
+            checksum: Checksum::Complete,
+        })
     }
 
     /// Both addresses, as they stand in the packet that it was read of.
@@ -441,7 +471,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{Headers, decrement_ttl, repair_checksums, translate};
+    use super::super::{decrement_ttl, repair_checksums, translate};
     use super::*;
     use crate::net::{Endpoint, Port, Tuple};
 
@@ -498,7 +528,7 @@ mod tests {
                 return Ok(());
             };
             let headers = Headers::read(&frame, false).expect("what is plain can be read");
-            prop_assert_eq!(Headers::of_plain(&plain, &frame), Some(headers));
+            prop_assert_eq!(plain.headers(&frame), Some(headers));
             if let Some(tcp) = headers.tcp() {
                 let own = plain.segment(&frame).unwrap();
                 prop_assert_eq!((own.seq, own.ack), (tcp.seq, tcp.ack));

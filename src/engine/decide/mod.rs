@@ -296,7 +296,7 @@ impl Engine {
 /// The headers of a packet whose checksums were verified at a glance.
 #[inline]
 fn headers_of(arrival: Arrival, known: &Glance, frame: &[u8]) -> Option<(Headers, Sound)> {
-    let headers = as_it_came(Headers::of_plain(&known.plain, frame)?, arrival);
+    let headers = as_it_came(known.plain.headers(frame)?, arrival);
     let sound = match headers.transport {
         Transport::Tcp(tcp) if !tcp.flags.are_valid() => Err(Reason::TcpBadFlags),
         _ => Ok(()),
