@@ -11,7 +11,7 @@
 //! cargo bench --bench established -- --sizes 1k,64k,1m,10m --rounds 9
 //! ```
 //!
-//! With `--count N --sessions M --program engine|limit|single` it gives `N`
+//! With `--count N --sessions M --program engine|batch|limit|single` it gives `N`
 //! packets to one program and measures nothing: for a profiler that counts
 //! (`docs/performance.md` has the command).
 
@@ -152,7 +152,7 @@ fn count(options: &Options) {
         "batch" => play(&mut Together::new(&mut bench.gate), stream, 0, ring),
         "limit" => play(&mut Batched(&bench.limit), stream, 0, ring),
         "single" => play(&mut Single(&bench.limit), stream, 0, ring),
-        other => panic!("`{other}` is none of engine, limit, single"),
+        other => panic!("`{other}` is none of engine, batch, limit, single"),
     };
     assert_eq!(round.forwarded, count, "every packet passes");
     println!("{program}: {count} packets of {sessions} sessions");

@@ -1,4 +1,4 @@
-//! The way of most packets: of a session in full swing, plain IPv4, as expected.
+//! The way of most packets: of a session in full swing, plain, as expected.
 //!
 //! It is the way of all packets with what cannot matter left out, and gives the same
 //! answer and the same bytes: `tests/properties/` holds one against the other. Whoever
