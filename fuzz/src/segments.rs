@@ -175,7 +175,10 @@ impl End {
         (to > self.acknowledged).then(|| self.data(self.acknowledged, to))
     }
 
-    /// Takes a segment; gives its acknowledgement if there was something in it.
+    /// Takes a segment; gives its acknowledgement if there was something in it, or if
+    /// it lies before what is awaited (RFC 9293 section 3.10.7.4: an unacceptable
+    /// segment is answered), as one does whose octets the gateway has let through
+    /// already.
     fn takes(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let headers = Headers::read(bytes, false).expect("what leaves can be read");
         assert_eq!(headers.verify_checksums(bytes), Ok(()));
@@ -196,7 +199,8 @@ impl End {
         while self.heard.contains_key(&self.awaits) {
             self.awaits += 1;
         }
-        (!payload.is_empty()).then(|| self.segment(TcpFlags(0x10), self.sent, &[]))
+        (!payload.is_empty() || at < self.awaits)
+            .then(|| self.segment(TcpFlags(0x10), self.sent, &[]))
     }
 
     fn text(&self) -> String {

@@ -35,6 +35,12 @@ impl Tracked {
         }
     }
 
+    /// Whether the end that was called has agreed to nothing yet; known of TCP alone.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Tcp(connection) if connection.is_unanswered())
+    }
+
     /// How long a session lives that has just begun like this: one from the
     /// middle waits for an answer before its state counts.
     #[must_use]

@@ -1,5 +1,6 @@
 //! FTP from the office to a server outside, and to our own server from outside.
 
+mod again;
 mod clients;
 mod hard;
 mod matrix;

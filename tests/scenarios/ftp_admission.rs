@@ -7,7 +7,7 @@ use super::dialogue::Dialogue;
 use super::ftp_active::{CLIENT, DATA, SERVER, data_syn, masqueraded};
 use super::lab::{DMZ, LAN, Lab, WAN, moment};
 use super::packets::{tcp, udp};
-use super::policies::OFFICE;
+use super::policies::{OFFICE, PLAIN};
 use super::wants::{drop_for, forward_to};
 
 #[test]
@@ -62,6 +62,108 @@ fn t_2577_once__the_first_connection_uses_the_announcement_up() {
         data_syn(&mut lab, 3.0, DATA, to).expect(inside().because(Reason::Session).ct("related"));
     let second = data_syn(&mut lab, 4.0, "198.51.100.21:2020", to);
     let _ = second.expect(drop_for(Reason::DefaultPolicy).ct("new"));
+}
+
+/// A data session from this server's port to the client's, from SYN to TIME-WAIT; the
+/// client's numbers begin at 9, those of the server at `seq`.
+fn transfer(lab: &mut Lab, at: f64, from: &str, public: &str, seq: u32) {
+    let inside = || forward_to(LAN).destination("10.0.0.7:51210");
+    let server = |seq| tcp(from, public).seq(seq);
+    let _ = lab
+        .at(at)
+        .from(WAN)
+        .send(server(seq).syn())
+        .expect(inside());
+    let source = |seen: &Lab| seen.engine.sessions().sorted().last().unwrap().clone();
+    let seen_from = source(lab).origin.tuples.reply.destination.to_string();
+    let client = |seq| tcp("10.0.0.7:51210", &seen_from).seq(seq);
+    for (zone, packet) in [
+        (LAN, client(9).syn().ack(seq + 1)),
+        (WAN, server(seq + 1).ack(10)),
+        (LAN, client(10).fin().ack(seq + 1)),
+        (WAN, server(seq + 1).fin().ack(11)),
+        (LAN, client(11).ack(seq + 2)),
+    ] {
+        let sent = lab.at(at).from(zone).send(packet);
+        assert!(sent.forwarded.is_some(), "{:?}", sent.judgement);
+    }
+    let state = source(lab).state();
+    assert_eq!(state.name(), "time-wait");
+}
+
+#[test]
+fn a_server_may_come_again_from_the_port_of_its_last_transfer() {
+    // No port of a server's that anybody would expect.
+    let from = "198.51.100.21:2";
+    for (policy, public) in [(OFFICE, "203.0.113.2:51210"), (PLAIN, "10.0.0.7:51210")] {
+        let mut lab = Lab::new(policy);
+        let mut ftp = Dialogue::ftp(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+        ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+        transfer(&mut lab, 2.0, from, public, 1);
+        // Nobody announced another one.
+        let before = lab.snapshot();
+        let refused = data_syn(&mut lab, 3.0, from, public);
+        assert!(refused.forwarded.is_none());
+        assert_eq!(lab.snapshot(), before);
+        ftp.announces(&mut lab, 4.0, "PORT 10,0,0,7,200,10\r\n");
+        transfer(&mut lab, 5.0, from, public, 1000);
+        assert!(lab.expected().is_empty());
+        assert_eq!(lab.table().len(), 2, "the old one has made room");
+    }
+}
+
+#[test]
+fn a_client_that_waits_on_the_last_transfer_resets_the_next_and_takes_it_then() {
+    let (mut lab, mut ftp) = masqueraded();
+    let (from, public) = ("198.51.100.21:2", "203.0.113.2:51210");
+    let inside = || forward_to(LAN).destination("10.0.0.7:51210");
+    ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
+    transfer(&mut lab, 2.0, from, public, 1000);
+    ftp.announces(&mut lab, 3.0, "PORT 10,0,0,7,200,10\r\n");
+    // A number before those of the last transfer: in TIME-WAIT it means nothing.
+    let syn = || tcp(from, public).syn().seq(500);
+    let _ = lab
+        .at(4.0)
+        .from(WAN)
+        .send(syn())
+        .expect(inside().because(Reason::Expected));
+    let still = tcp("10.0.0.7:51210", from).seq(11).ack(1002);
+    let _ = lab
+        .at(4.0)
+        .from(LAN)
+        .send(still)
+        .expect(forward_to(WAN).source(public));
+    let reset = tcp(from, public).rst().seq(1002);
+    let _ = lab
+        .at(4.0)
+        .from(WAN)
+        .send(reset)
+        .expect(inside().state("close"));
+    // From another port it would be another connection, and that was not announced.
+    let other = data_syn(&mut lab, 4.5, "198.51.100.21:3", public);
+    let _ = other.expect(drop_for(Reason::DefaultPolicy));
+    let again = lab.at(5.0).from(WAN).send(syn());
+    let _ = again.expect(
+        inside()
+            .because(Reason::Expected)
+            .ct("related")
+            .state("syn-sent"),
+    );
+    let answer = tcp("10.0.0.7:51210", from).syn().seq(9).ack(501);
+    let _ = lab
+        .at(5.0)
+        .from(LAN)
+        .send(answer)
+        .expect(forward_to(WAN).source(public));
+    // Whom the client has answered once does not come a second time.
+    let reset = tcp(from, public).rst().seq(501);
+    let _ = lab
+        .at(6.0)
+        .from(WAN)
+        .send(reset)
+        .expect(inside().state("close"));
+    let third = lab.at(7.0).from(WAN).send(syn());
+    let _ = third.expect(drop_for(Reason::DefaultPolicy));
 }
 
 #[test]

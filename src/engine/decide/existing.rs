@@ -68,7 +68,10 @@ impl Engine {
                 session.deadline,
                 After::Ends,
             ),
-            Track::Reopens => return self.decide_fresh(case, tuple, Some(handle), why),
+            Track::Reopens => {
+                let over = Some((handle, session));
+                return self.decide_beginning(case, tuple, over, why);
+            }
             Track::Invalid(check) => {
                 let refused = Judgement {
                     ct: CtState::Invalid,

@@ -2,12 +2,15 @@
 
 use super::super::observer::{Observer, Step};
 use super::super::{Arrival, CtState, Engine, Judgement, Reason, Verdict};
+use super::endpoint::Aside;
 use super::fresh::refused_by_rule;
 use super::plan::{Admission, Decision, Opening};
 use super::{Case, invalid, ttl_expired};
-use crate::net::{Asking, Direction, PerDirection, Place, Tuple};
+use crate::net::{Asking, Direction, PerDirection, Place, Timestamp, Tuple};
 use crate::rules::{Action, RuleId};
-use crate::session::{Claim, Expectation, Origin, Session, begin};
+use crate::session::{
+    Claim, Expectation, ExpectedTuple, Handle, Origin, Readiness, Session, begin,
+};
 
 impl Engine {
     /// The expectation that this packet meets, with its parent: only for what
@@ -23,14 +26,51 @@ impl Engine {
         (arrives_by == arrival.zone).then_some((expectation, parent))
     }
 
+    /// The announcement that a session came by which nobody took up, as it stood: who
+    /// opened it may do so again. A host that still waits on an earlier connection
+    /// of the same two ends answers the SYN with an acknowledgement, is reset for it,
+    /// and takes the SYN that comes after (RFC 9293 section 3.5.1, RFC 5961 section 4).
+    /// To Linux the announcement is spent by then.
+    pub(super) fn unanswered(
+        &self,
+        now: Timestamp,
+        over: &Session,
+    ) -> Option<(Expectation, Session)> {
+        let origin = &over.origin;
+        if !over.tracked.is_unanswered() {
+            return None;
+        }
+        let handle = self.controls.get(&origin.parent?)?.handle?;
+        let parent = self.sessions.get(handle)?;
+        let (arrives, leaves) = (origin.tuples.original, origin.outgoing(Direction::Original));
+        let is_by = |direction: &Direction| {
+            parent.origin.tuples[*direction].source.address == arrives.source.address
+                && parent.origin.egress[!*direction] == origin.egress.reply
+        };
+        let direction = Direction::BOTH.into_iter().find(is_by)?;
+        let expectation = Expectation {
+            tuple: ExpectedTuple::of(&arrives),
+            source_port: Some(arrives.source.port),
+            readiness: Readiness::Ready,
+            parent: handle,
+            direction,
+            to: leaves.destination,
+            source: leaves.source.address,
+            egress: origin.egress.original,
+            deadline: now,
+        };
+        Some((expectation, parent))
+    }
+
     /// A data session that an ALG announced: translated as its control session
-    /// is, allowed by the rule that allowed it.
+    /// is, allowed by the rule that allowed it. It may take the place of one that is
+    /// over.
     pub(super) fn decide_expected(
         &self,
         case: &Case<'_>,
         tuple: &Tuple,
-        expectation: &Expectation,
-        parent: &Session,
+        (expectation, parent): (&Expectation, &Session),
+        replaces: Option<Handle>,
         why: &mut impl Observer,
     ) -> Decision {
         why.step(Step::Expected(expectation));
@@ -70,7 +110,12 @@ impl Engine {
             Direction::Original => parent.origin.nat,
             Direction::Reply => parent.origin.nat.reversed(),
         };
-        let leaving = match self.leaving_from(tuple, wanted, (egress, by), nat.source) {
+        let aside = Aside {
+            replaces,
+            leads_to: None,
+        };
+        let known = (egress, aside);
+        let leaving = match self.leaving_from(tuple, wanted, known, (by, nat.source)) {
             Ok(leaving) => leaving,
             Err(short) => {
                 let unmapped = judgement(Verdict::Drop, short.reason, None);
@@ -111,7 +156,7 @@ impl Engine {
             origin,
             first: self.first(case, tracked, (tuple.protocol, origin.lifetime)),
             control: None,
-            replaces: None,
+            replaces,
             evicts: None,
             by,
         };

@@ -235,17 +235,16 @@ impl Engine {
     }
 
     /// As what a connection leaves whose source address somebody else has
-    /// chosen, by this row where one has.
+    /// chosen, by the second row where one has.
     pub(super) fn leaving_from(
         &self,
         arrives: &Tuple,
         wanted: Tuple,
-        (known_in, row): (ZoneId, Option<RowId>),
-        by: Option<NatRow>,
+        (known_in, aside): (ZoneId, Aside),
+        (row, by): (Option<RowId>, Option<NatRow>),
     ) -> Result<Leaving, Shortage> {
         let is_translated = wanted.source.address != arrives.source.address;
         let claim = (is_translated && holds_an_endpoint(&wanted)).then_some(Claim::Shared(row));
-        let aside = Aside::default();
         let tuple = match claim {
             Some(claim) => {
                 let terms = row.and_then(|id| Some((id, self.policy.nat.source.get(id.place())?)));

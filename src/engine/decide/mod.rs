@@ -33,7 +33,7 @@ use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verd
 use crate::alg::Note;
 use crate::net::{IcmpErrors, Timestamp, Tuple, ZoneId};
 use crate::packet::{BadPacket, Checksum, Complaint, Headers, Piece, Transport};
-use crate::session::Handle;
+use crate::session::{Handle, Session};
 
 /// A packet under decision.
 #[derive(Clone, Copy)]
@@ -229,14 +229,39 @@ impl Engine {
             }
             return self.decide_existing(case, &tuple, (handle, &session, direction), why);
         }
-        if let Some(late) = self.late_expectation(case.now, &tuple) {
+        self.decide_beginning(case, &tuple, None, why)
+    }
+
+    /// A packet that may begin something, in place of a session that is over where
+    /// it says so: what an ALG announced, else what the rules allow. Linux too looks
+    /// at what is expected when a connection begins anew (`NF_REPEAT` after a
+    /// reopening SYN): a server may connect from one port again and again.
+    fn decide_beginning(
+        &self,
+        case: &Case<'_>,
+        tuple: &Tuple,
+        over: Option<(Handle, &Session)>,
+        why: &mut impl Observer,
+    ) -> Decision {
+        let replaces = over.map(|(handle, _)| handle);
+        if let Some(late) = self.late_expectation(case.now, tuple) {
             return late;
         }
-        if let Some((expectation, parent)) = self.expectation_for(case.arrival, &tuple) {
-            return self.decide_expected(case, &tuple, expectation, &parent, why);
+        if let Some((expectation, parent)) = self.expectation_for(case.arrival, tuple)
+            && replaces != Some(expectation.parent)
+        {
+            let met = (expectation, &parent);
+            return self.decide_expected(case, tuple, met, replaces, why);
         }
-        why.step(Step::NoSession);
-        self.decide_fresh(case, &tuple, None, why)
+        match over {
+            None => why.step(Step::NoSession),
+            Some((_, session)) => {
+                if let Some((again, parent)) = self.unanswered(case.now, session) {
+                    return self.decide_expected(case, tuple, (&again, &parent), replaces, why);
+                }
+            }
+        }
+        self.decide_fresh(case, tuple, replaces, why)
     }
 
     /// Nothing is decided yet where this session is over, or the control session that

@@ -162,6 +162,12 @@ impl Connection {
         self.state
     }
 
+    /// Whether the end that was called has agreed to nothing yet: neither by a SYN nor
+    /// by a segment within a window.
+    pub(in crate::session) fn is_unanswered(&self) -> bool {
+        self.ends.reply.max_window == 0
+    }
+
     /// What this segment does to the connection.
     pub(in crate::session) fn segment(
         &self,
