@@ -365,6 +365,10 @@ impl Observer for Steps<'_> {
                 let text = "acknowledges what it withholds, which its sender repeats";
                 self.say("alg", text);
             }
+            Step::AcknowledgesAgain => {
+                let text = "acknowledges again what it has acknowledged, which its sender repeats";
+                self.say("alg", text);
+            }
             Step::Decided(judgement) => self.decided(judgement),
         }
     }

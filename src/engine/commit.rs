@@ -251,8 +251,8 @@ impl Engine {
         }
         match leaves_what {
             Some(Leaves::Nothing | Leaves::Lost) => return,
-            Some(Leaves::Acknowledged) => {
-                let told = self.acknowledge(handle, direction);
+            Some(Leaves::Acknowledged(number)) => {
+                let told = self.acknowledge(handle, direction, number);
                 out.made.extend(told);
                 return;
             }
@@ -294,15 +294,15 @@ impl Engine {
         }
     }
 
-    /// Tells the sender of what is withheld, in its receiver's name, that it has
-    /// arrived.
-    fn acknowledge(&self, handle: Handle, direction: Direction) -> Option<Made> {
+    /// Tells the sender, in its receiver's name, that everything up to this number
+    /// has arrived.
+    fn acknowledge(&self, handle: Handle, direction: Direction, ack: SeqNumber) -> Option<Made> {
         let session = self.sessions.get(handle)?;
         let control = self.controls.get(&handle.id())?;
         let Tracked::Tcp(connection) = &session.tracked else {
             return None;
         };
-        let (ack, window) = control.says_in_its_name(direction)?;
+        let window = control.window_of_receiver(direction)?;
         let says = connection.nothing_new(!direction)?;
         let says = Numbers {
             seq: control.as_received(!direction, says.seq),

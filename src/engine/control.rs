@@ -78,8 +78,8 @@ pub(super) enum Leaves {
     Header,
     /// Nothing: it says nothing else.
     Nothing,
-    /// Nothing; and its sender is told that its octets have arrived.
-    Acknowledged,
+    /// Nothing; and its sender is told that everything up to this number has arrived.
+    Acknowledged(SeqNumber),
     /// Nothing: it is as if it were lost behind the gateway.
     Lost,
 }
@@ -200,11 +200,9 @@ impl Control {
         usize::from(mss).saturating_sub(options).max(1)
     }
 
-    /// What a receiver would say that has got all that is withheld from it: the
-    /// acknowledgement, and the window that it last offered.
-    pub(super) fn says_in_its_name(&self, direction: Direction) -> Option<(SeqNumber, u16)> {
-        let said = self.said[!direction]?;
-        Some((self.streams[direction].next()?, said.window))
+    /// The window that the receiver of this direction last offered.
+    pub(super) fn window_of_receiver(&self, direction: Direction) -> Option<u16> {
+        self.said[!direction].map(|said| said.window)
     }
 
     /// What an acknowledgement of the changed stream acknowledges of the stream
@@ -399,11 +397,15 @@ impl Reader<'_> {
             Reading::Nothing => self.repeats(),
             Reading::Withheld => {
                 self.step.leaves = Leaves::Header;
-                if self.stream.may_silence() {
+                if let Some(next) = self.stream.next().filter(|_| self.stream.may_silence()) {
                     why.step(Step::Acknowledges);
                     self.step.progress = Progress::Silenced;
-                    self.step.leaves = Leaves::Acknowledged;
+                    self.step.leaves = Leaves::Acknowledged(next);
                 }
+            }
+            Reading::Answered(behind) => {
+                why.step(Step::AcknowledgesAgain);
+                self.step.leaves = Leaves::Acknowledged(behind);
             }
             Reading::Beyond => {
                 self.step.progress = Progress::Beyond;

@@ -91,6 +91,9 @@ pub enum Step<'a> {
     Withholds(usize),
     /// What waits is acknowledged to its sender, which sends nothing else before.
     Acknowledges,
+    /// What was acknowledged so, and has left by now, is acknowledged once more: its
+    /// sender has not heard of it.
+    AcknowledgesAgain,
     /// The end of deciding.
     Decided(&'a Judgement),
 }

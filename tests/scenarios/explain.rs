@@ -54,6 +54,7 @@ impl Observer for Steps {
             Step::Unread(why) => format!("unread: {why:?}"),
             Step::Withholds(octets) => format!("withholds {octets} octets"),
             Step::Acknowledges => "acknowledges what it withholds".into(),
+            Step::AcknowledgesAgain => "acknowledges again what it withheld".into(),
             Step::Decided(judgement) => format!("decided: {}", judgement.reason),
         });
     }

@@ -184,13 +184,17 @@ fn t_ftp_hold__what_waits_is_acknowledged_when_its_sender_repeats_it() {
             (rest.text(), heard.start + 5)
         );
         let _ = heard.says(cut, &format!("{}NOOP\r\n", &LINE[cut..]));
-        // A late repetition of what was acknowledged says nothing.
-        let late = heard.says(5, &LINE[5..cut]).forwarded.unwrap().1;
-        assert_eq!(late.text(), "");
+        // Who repeats what was acknowledged has not heard of it, and would repeat
+        // nothing else.
+        stop_and_go(&mut heard, 5, cut);
         assert_eq!(heard.text(), format!("{LONGER}NOOP\r\n"));
         assert_eq!(heard.lab.expected(), [HOLE]);
         assert_eq!(heard.server_acknowledges(6) as usize, cut);
+        stop_and_go(&mut heard, 5, cut);
         assert_eq!(heard.server_acknowledges(LONGER.len()) as usize, LINE.len());
+        // Once the server has it, the server answers.
+        let late = heard.says(5, &LINE[5..cut]).forwarded.unwrap().1;
+        assert_eq!(late.text(), "");
     }
 }
 

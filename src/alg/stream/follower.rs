@@ -71,6 +71,9 @@ pub enum Reading {
     /// All of it was taken before, some of it is withheld, and the receiver has
     /// acknowledged all but that: its sender waits for nothing else.
     Withheld,
+    /// All of it was acknowledged in the receiver's name up to this number, and left
+    /// with the octets behind it; its sender has not heard so.
+    Answered(SeqNumber),
     /// Octets before it are missing. It is to be dropped as if it were lost, and
     /// comes again behind them.
     Beyond,
@@ -223,6 +226,14 @@ impl Follower {
             return Reading::End;
         }
         if !end.is_after(next) {
+            if let Some(behind) = self.rewrites.behind_silent(seq)
+                && !end.is_after(behind)
+                && self
+                    .acknowledged
+                    .is_none_or(|known| !known.is_after(behind))
+            {
+                return Reading::Answered(behind);
+            }
             let all_else_arrived = self
                 .acknowledged
                 .is_some_and(|known| !known.is_before(held_at));

@@ -8,7 +8,7 @@
 //! reordering of the former gives the same latter.
 //!
 //! A change may begin with *silent* octets, which the gateway itself has
-//! acknowledged: their sender never repeats them, so they carry nothing, and
+//! acknowledged: their sender need not repeat them, so they carry nothing, and
 //! the octet behind them carries what they would have. Until it is known what
 //! that is, such a change is *open*: silent octets and nothing else.
 //!
@@ -194,6 +194,16 @@ impl Rewrites {
             .back()
             .filter(|last| last.is_open() && last.at == at);
         open.map_or(0, |open| open.silent as usize)
+    }
+
+    /// The number behind the silent octets that `octet` is one of, whose voice has
+    /// left.
+    #[must_use]
+    pub fn behind_silent(&self, octet: SeqNumber) -> Option<SeqNumber> {
+        let spoken = self.changes.iter().filter(|change| !change.is_open());
+        let mut silent = spoken.map(|change| (change.at, change.at.advance(change.silent)));
+        let (_, end) = silent.find(|(at, end)| !octet.is_before(*at) && octet.is_before(*end))?;
+        Some(end)
     }
 
     /// What waits for the octets behind silent ones will not come from here: they

@@ -106,7 +106,7 @@ impl Engine {
         let (verdict, reason) = match control.as_ref().map(|step| step.leaves) {
             None | Some(Leaves::Segment) => (forward, Reason::Session),
             Some(Leaves::Header) => (forward, Reason::AlgHeld),
-            Some(Leaves::Nothing | Leaves::Acknowledged) => (Verdict::Hold, Reason::AlgHeld),
+            Some(Leaves::Nothing | Leaves::Acknowledged(_)) => (Verdict::Hold, Reason::AlgHeld),
             Some(Leaves::Lost) => (Verdict::Drop, Reason::AlgOutOfOrder),
         };
         let pass = Pass {
