@@ -20,6 +20,7 @@
 mod clock;
 mod counters;
 mod device;
+mod errands;
 mod error;
 mod packet_loop;
 mod port;
@@ -44,6 +45,7 @@ use tracing::info;
 
 use self::clock::Clock;
 use self::device::TunDevice;
+use self::errands::Errands;
 use self::packet_loop::PacketLoop;
 use self::port::Port;
 use self::records::Records;
@@ -137,7 +139,8 @@ async fn serve_with(
         checksums: options.checksums,
     };
     let engine = Engine::new(Arc::new(compiled.policy), engine_options, clock.now());
-    let mut running = Running::start(PacketLoop::new(engine, clock, ports, records))?;
+    let (_errands, basket) = Errands::new()?;
+    let mut running = Running::start(PacketLoop::new(engine, clock, ports, records, basket))?;
     info!("gateway ready");
     tokio::select! {
         name = signals.next() => info!(signal = name, "stopping"),

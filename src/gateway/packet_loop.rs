@@ -3,7 +3,7 @@
 //!
 //! Owns the engine, the devices and the counters while it runs, and gives the
 //! counters back at the end. Refuses to judge packets (the engine's), to wait
-//! for anything but packets, deadlines and the stop signal, and to let a device
+//! for anything but packets, deadlines, errands and the stop signal, and to let a device
 //! that errs stop the traffic of the others. Only a device that is gone ends it.
 //!
 //! Packets of a device are read until it has no more, worked on together and
@@ -21,6 +21,7 @@ use tracing::debug;
 use super::GatewayError;
 use super::clock::Clock;
 use super::counters::{DeviceCounters, Summary};
+use super::errands::{Basket, Inside};
 use super::port::{Egress, Port};
 use super::records::Records;
 use crate::engine::{
@@ -39,6 +40,7 @@ const BURST: usize = 64;
 pub(super) struct PacketLoop<F> {
     ports: Vec<Port<F>>,
     forwarder: Forwarder,
+    basket: Basket,
 }
 
 /// All but the devices, so that these can be borrowed while it works.
@@ -67,6 +69,7 @@ impl<F: AsFd> PacketLoop<F> {
         clock: Clock,
         ports: Vec<Port<F>>,
         mut records: Records,
+        basket: Basket,
     ) -> Self {
         records.begin(clock.now());
         let policy = Arc::clone(engine.policy());
@@ -89,6 +92,7 @@ impl<F: AsFd> PacketLoop<F> {
                 },
             },
             ports,
+            basket,
         }
     }
 
@@ -98,7 +102,7 @@ impl<F: AsFd> PacketLoop<F> {
     /// A device is gone, or the kernel refuses to wait. The counters are
     /// complete in either case.
     pub(super) fn run(mut self, stop: impl AsFd) -> (Summary, Result<(), GatewayError>) {
-        let ended = work(&mut self.forwarder, &self.ports, stop);
+        let ended = work(&mut self.forwarder, &self.ports, &self.basket, stop);
         let summary = Summary {
             devices: self.forwarder.ways.counters,
             engine: self.forwarder.engine.counters().clone(),
@@ -110,9 +114,13 @@ impl<F: AsFd> PacketLoop<F> {
 fn work<F: AsFd>(
     forwarder: &mut Forwarder,
     ports: &[Port<F>],
+    basket: &Basket,
     stop: impl AsFd,
 ) -> Result<(), GatewayError> {
-    let mut waiting = vec![PollFd::new(&stop, PollFlags::IN)];
+    let mut waiting = vec![
+        PollFd::new(&stop, PollFlags::IN),
+        PollFd::new(basket, PollFlags::IN),
+    ];
     waiting.extend(
         ports
             .iter()
@@ -126,6 +134,7 @@ fn work<F: AsFd>(
         }
         let mut seen = waiting.iter().map(PollFd::revents);
         let told_to_stop = seen.next().is_some_and(|stop| !stop.is_empty());
+        let is_asked = seen.next().is_some_and(|bell| !bell.is_empty());
         for (port, seen) in ports.iter().zip(seen) {
             if seen.contains(PollFlags::IN) {
                 forwarder.take_from(port, ports)?;
@@ -134,6 +143,9 @@ fn work<F: AsFd>(
             }
         }
         forwarder.expire(ports);
+        if is_asked {
+            forwarder.run_errands(basket, ports);
+        }
         forwarder.ways.records.flush();
         // What lay in the devices by then was still handled, a burst of each.
         if told_to_stop {
@@ -215,6 +227,19 @@ impl Forwarder {
             packets,
             device: Device::Stays,
         }
+    }
+
+    /// Does what others want.
+    fn run_errands<F: AsFd>(&mut self, basket: &Basket, ports: &[Port<F>]) {
+        let now = self.clock.now();
+        basket.work_off(&mut Inside {
+            engine: &mut self.engine,
+            counters: &self.ways.counters,
+            now,
+            out: &mut self.out,
+        });
+        self.ways.deliver(now, &self.out, ports);
+        self.out.clear();
     }
 
     /// Does what is due, if something is.

@@ -11,6 +11,7 @@ use etherparse::PacketBuilder;
 
 use super::*;
 use crate::engine::{Checksums, Options};
+use crate::gateway::errands::Errands;
 use crate::net::ZoneId;
 
 const LAN: ZoneId = ZoneId(0);
@@ -57,7 +58,8 @@ type Ended = (Summary, Result<(), GatewayError>);
 
 fn start(ports: Vec<Port<UnixDatagram>>) -> (thread::JoinHandle<Ended>, UnixStream) {
     let clock = Clock::start();
-    let packet_loop = PacketLoop::new(engine(clock), clock, ports, Records::told());
+    let (_, basket) = Errands::new().unwrap();
+    let packet_loop = PacketLoop::new(engine(clock), clock, ports, Records::told(), basket);
     let (stop, heard) = UnixStream::pair().unwrap();
     (thread::spawn(move || packet_loop.run(heard)), stop)
 }
