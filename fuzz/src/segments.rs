@@ -303,6 +303,7 @@ impl<'a> World<'a> {
             zone: self.ends[from].zone,
             extent: Extent::Whole,
             checksum: Checksum::Complete,
+            segments: None,
         };
         let foreseen = self.engine.explain(arrival, &packet, &mut Silent);
         if self.is_one_too_many(from, &packet, foreseen.reason) {

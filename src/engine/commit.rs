@@ -8,7 +8,9 @@ use super::rates::AnswerKind;
 use super::{Arrival, Ending, Engine, Event, Extent, Made, Output, Verdict};
 use crate::alg::Note;
 use crate::net::{Direction, NatRows, SeqNumber, TcpFlags, Timestamp, Tuple, ZoneId};
-use crate::packet::{self, Checksum, Complaint, Cuts, Cutting, Headers, Numbers, Plain, Speech};
+use crate::packet::{
+    self, Checksum, Complaint, Cuts, Cutting, Headers, Numbers, Plain, SegmentSize, Speech,
+};
 use crate::session::{Handle, Session, SessionId, Tracked};
 
 impl Engine {
@@ -46,7 +48,7 @@ impl Engine {
                         false => Checksum::Complete,
                     };
                     if arrival.extent == Extent::Whole {
-                        self.cut_to_fit(zone, frame, out);
+                        self.cut_to_fit(arrival, zone, frame, out);
                     }
                 }
             }
@@ -77,20 +79,35 @@ impl Engine {
         }
     }
 
-    /// Cuts what came whole, where it is too long for its link.
-    fn cut_to_fit(&self, zone: ZoneId, frame: &mut Vec<u8>, out: &mut Output) {
+    /// Cuts what came whole, where it is too long for its link: a super-segment into
+    /// its segments first, as no receiver could take it as one datagram.
+    fn cut_to_fit(&self, arrival: Arrival, zone: ZoneId, frame: &mut Vec<u8>, out: &mut Output) {
         let limit = self.mtu(zone).map_or(usize::MAX, usize::from);
-        if frame.len() > limit
-            && packet::cutting(frame) == Cutting::Allowed
-            && let Ok(headers) = Headers::read(frame, false)
-        {
-            // The hardware could finish no checksum over several packets.
-            if out.checksum == Checksum::Partial {
-                packet::complete_checksum(frame, &headers.with_partial_checksum());
-                out.checksum = Checksum::Complete;
-            }
-            leave_in_pieces(Cuts::new(&headers, limit).cut(frame, limit), frame, out);
+        if frame.len() <= limit || packet::cutting(frame) != Cutting::Allowed {
+            return;
         }
+        let Ok(headers) = Headers::read(frame, false) else {
+            return;
+        };
+        if arrival.longest(headers.payload_range().start, frame.len()) <= limit {
+            return;
+        }
+        // The hardware could finish no checksum over several packets.
+        if out.checksum == Checksum::Partial {
+            packet::complete_checksum(frame, &headers.with_partial_checksum());
+            out.checksum = Checksum::Complete;
+        }
+        let segments = match arrival.segments {
+            Some(size) => packet::segment(frame, size),
+            None => Vec::new(),
+        };
+        let cut = |segment: &[u8]| match Headers::read(segment, false) {
+            Ok(headers) => Cuts::new(&headers, limit).cut(segment, limit),
+            Err(_) => Vec::new(),
+        };
+        let pieces = std::iter::once(frame.as_slice()).chain(segments.iter().map(Vec::as_slice));
+        let pieces: Vec<_> = pieces.flat_map(cut).collect();
+        leave_in_pieces(pieces, frame, out);
     }
 
     /// The longest packet that may leave by this zone, where that is known.
@@ -137,7 +154,7 @@ impl Engine {
             }
             Plan::Withheld(kind) => self.counters.count_withheld(*kind),
             Plan::Pass(headers, pass) => {
-                self.pass((now, arrival.zone), (frame, plain), headers, pass, out);
+                self.pass((now, arrival), (frame, plain), headers, pass, out);
             }
             Plan::Open(headers, opening) => {
                 self.open_session(now, (frame, plain), headers, opening, out);
@@ -215,7 +232,7 @@ impl Engine {
 
     fn pass(
         &mut self,
-        (now, zone): (Timestamp, ZoneId),
+        (now, arrival): (Timestamp, Arrival),
         (frame, plain): (&mut Vec<u8>, Option<&Plain>),
         headers: &Headers,
         pass: &mut Pass,
@@ -233,7 +250,7 @@ impl Engine {
         let mut control = control.take();
         let direction = update.direction;
         self.sessions.update(handle, update);
-        self.sessions.vouch(handle, direction, zone);
+        self.sessions.vouch(handle, direction, arrival.zone);
         let leaves_what = control.as_ref().map(|step| step.leaves);
         if let Some(step) = &mut control {
             self.carry_on(now, handle, step, out);
@@ -277,6 +294,7 @@ impl Engine {
                 direction,
                 merged,
                 mtu,
+                segments: arrival.segments,
             };
             rewriting.apply(frame, headers, &mut self.payload, &mut out.more);
         }
@@ -498,6 +516,8 @@ struct Rewriting<'a> {
     merged: Option<SeqNumber>,
     /// The longest packet that may leave.
     mtu: Option<usize>,
+    /// Into how long segments it was to be cut.
+    segments: Option<SegmentSize>,
 }
 
 impl Rewriting<'_> {
@@ -530,7 +550,9 @@ impl Rewriting<'_> {
         if payload.as_slice() == old {
             return;
         }
-        let came = old.len();
+        let came = self
+            .segments
+            .map_or(old.len(), |size| size.longest(0, old.len()));
         if payload.is_empty() {
             packet::clear_flags(frame, headers, TcpFlags::PSH);
         }

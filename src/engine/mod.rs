@@ -59,7 +59,7 @@ use self::shortage::Alarms;
 use self::swing::Glance;
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
-use crate::packet::Checksum;
+use crate::packet::{Checksum, SegmentSize};
 use crate::session::{Budget, GrowingMap, Session, SessionId, Sessions, TupleHash};
 
 /// How an engine is set up besides its policy.
@@ -90,6 +90,9 @@ pub struct Arrival {
     /// Whether the checksum of its transport is complete, or was left to the
     /// hardware.
     pub checksum: Checksum,
+    /// Into how long segments the hardware is to cut it, where it is a super-segment.
+    /// It crosses the engine as one packet, and leaves as one where it can.
+    pub segments: Option<SegmentSize>,
 }
 
 impl Arrival {
@@ -100,6 +103,17 @@ impl Arrival {
             zone,
             extent: Extent::Whole,
             checksum: Checksum::Complete,
+            segments: None,
+        }
+    }
+
+    /// The length of the longest packet that one of `length` octets becomes on a
+    /// link, `header` of which are headers.
+    #[inline]
+    pub(crate) fn longest(&self, header: usize, length: usize) -> usize {
+        match self.segments {
+            None => length,
+            Some(size) => size.longest(header, length),
         }
     }
 }

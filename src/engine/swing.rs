@@ -198,7 +198,11 @@ impl Engine {
         let mtus = &self.mtus;
         let fits = |zone: ZoneId| {
             let mtu = mtus.get(usize::from(zone.0));
-            mtu.is_some_and(|mtu| plain.length <= *mtu)
+            let is_cut = |mtu: u16| {
+                let segments = arrival.segments.map(|size| plain.longest(size));
+                segments.is_some_and(|longest| longest <= usize::from(mtu))
+            };
+            mtu.is_some_and(|mtu| plain.length <= *mtu || is_cut(*mtu))
         };
         let passed = self.sessions.swing(found, &passing, fits)?;
         if passed.lives == Lives::Shorter {

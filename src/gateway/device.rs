@@ -4,22 +4,23 @@
 //! that an administrator made persistent stays. Addresses, routes and the
 //! device's settings are [`routing`](super::routing)'s.
 //!
-//! Packets come and go bare, from the IP header on: no packet information, no
-//! virtio-net header. The kernel finishes checksums and cuts large segments
-//! before it hands a packet to such a device.
+//! Packets come and go behind a virtio-net header ([`offload`](super::offload)): the
+//! kernel leaves checksums unfinished and hands over segments of up to 64 KiB, which
+//! cross the gateway as one packet.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, netdevice};
+use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
 use super::GatewayError;
 use crate::config;
 
 /// An open TUN device.
 pub(super) struct TunDevice {
-    device: tun::Device,
+    device: SyncDevice,
     name: String,
     index: u32,
     origin: Origin,
@@ -53,14 +54,13 @@ impl TunDevice {
     }
 
     fn try_open(name: &str, origin: Origin) -> io::Result<Self> {
-        let mut configuration = tun::Configuration::default();
-        configuration.tun_name(name);
-        let device = tun::create(&configuration)?;
+        let builder = DeviceBuilder::new().name(name).layer(Layer::L3);
+        let device = builder.offload(true).build_sync()?;
         // The kernel fills in a pattern such as `tun%d`; rules name one device.
-        if tun::AbstractDevice::tun_name(&device)? != name {
+        if device.name()? != name {
             return Err(Errno::INVAL.into());
         }
-        device.set_nonblock()?;
+        device.set_nonblocking(true)?;
         Ok(Self {
             device,
             name: name.to_owned(),
@@ -86,19 +86,13 @@ impl TunDevice {
 
     /// The largest packet that the kernel sends into it now.
     pub(super) fn mtu(&self) -> io::Result<u16> {
-        Ok(tun::AbstractDevice::mtu(&self.device)?)
+        self.device.mtu()
     }
 }
 
 impl AsFd for TunDevice {
-    #[allow(
-        unsafe_code,
-        reason = "the tun crate knows raw descriptors only; this one line makes a typed one"
-    )]
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: `device` owns the descriptor and closes it only when dropped;
-        // the borrow of `self` ends before that.
-        unsafe { BorrowedFd::borrow_raw(self.device.as_raw_fd()) }
+        self.device.as_fd()
     }
 }
 

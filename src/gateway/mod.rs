@@ -22,6 +22,7 @@ mod counters;
 mod device;
 mod errands;
 mod error;
+mod offload;
 mod packet_loop;
 mod port;
 mod records;

@@ -8,20 +8,22 @@
 //!
 //! Packets of a device are read until it has no more, worked on together and
 //! written: one read and one write for each, one look at the clock for all; no
-//! allocation, no lock, no log line.
+//! allocation, no lock, no log line. Super-segments cross as one packet.
 
+use std::io::IoSlice;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, read, write};
+use rustix::io::{Errno, read, writev};
 use tracing::debug;
 
 use super::GatewayError;
 use super::clock::Clock;
 use super::counters::{DeviceCounters, Summary};
 use super::errands::{Basket, Inside};
+use super::offload::{self, Offload};
 use super::port::{Egress, Port};
 use super::records::Records;
 use crate::engine::{
@@ -29,12 +31,14 @@ use crate::engine::{
 };
 use crate::net::{Timestamp, ZoneId};
 
-/// The largest packet that IP can describe, and one byte more.
-const LARGEST_PACKET: usize = 64 * 1024;
+/// The largest packet that IP can describe, what stands before it, and one byte more.
+const LARGEST_READ: usize = offload::LENGTH + 64 * 1024;
 /// How many packets of one device are handled before the next device's turn:
 /// enough to spare system calls and to wait for memory together, few enough that no
 /// device waits for long.
 const BURST: usize = 64;
+/// How many octets are: what the processor keeps near.
+const MOST_OCTETS: usize = 256 * 1024;
 
 /// The engine with its devices.
 pub(super) struct PacketLoop<F> {
@@ -49,6 +53,8 @@ struct Forwarder {
     clock: Clock,
     /// Where packets are read to, and worked on.
     batch: Box<[Waiting]>,
+    /// What the kernel said of each.
+    offloads: Box<[Offload]>,
     out: Output,
     ways: Ways,
 }
@@ -83,6 +89,7 @@ impl<F: AsFd> PacketLoop<F> {
                 engine,
                 clock,
                 batch: vec![waiting; BURST].into_boxed_slice(),
+                offloads: vec![Offload::NONE; BURST].into_boxed_slice(),
                 out: Output::default(),
                 ways: Ways {
                     egress: Egress::of(&ports, &policy.zones),
@@ -178,10 +185,16 @@ impl Forwarder {
             waiting.at = now;
         }
         let Self {
-            engine, out, ways, ..
+            engine,
+            out,
+            ways,
+            offloads,
+            ..
         } = self;
+        let mut offloads = offloads.iter();
         engine.packets(batch, out, &mut Silent, |waiting, judgement, out| {
-            ways.pass_on(waiting, judgement, out, ports);
+            let offload = offloads.next().unwrap_or(&Offload::NONE);
+            ways.pass_on((waiting, offload), judgement, out, ports);
             ways.deliver(now, out, ports);
         });
         match read.device {
@@ -193,10 +206,12 @@ impl Forwarder {
     /// Reads packets until there is none, or the burst is full.
     fn read_from<F: AsFd>(&mut self, port: &Port<F>) -> Read {
         let counters = &mut self.ways.counters;
-        let mut packets = 0;
-        while let Some(waiting) = self.batch.get_mut(packets) {
+        let (mut packets, mut octets) = (0, 0);
+        while let Some(waiting) = self.batch.get_mut(packets)
+            && octets < MOST_OCTETS
+        {
             waiting.frame.clear();
-            waiting.frame.reserve(LARGEST_PACKET);
+            waiting.frame.reserve(LARGEST_READ);
             match read(&port.fd, spare_capacity(&mut waiting.frame)) {
                 Ok(_) => {}
                 Err(Errno::AGAIN) => break,
@@ -213,9 +228,18 @@ impl Forwarder {
                 }
             }
             counters.received += 1;
+            octets += waiting.frame.len();
+            let Some(offload) = Offload::of(&waiting.frame) else {
+                counters.read_errors += 1;
+                continue;
+            };
+            waiting.frame.drain(..offload::LENGTH);
             match port.ingress(&self.ways.policy.zones, &waiting.frame) {
                 Some(zone) => {
-                    waiting.arrival = Arrival::whole(zone);
+                    waiting.arrival = offload.arrival(zone);
+                    if let Some(place) = self.offloads.get_mut(packets) {
+                        *place = offload;
+                    }
                     packets += 1;
                 }
                 None => {
@@ -274,15 +298,16 @@ impl Ways {
     /// Sends a packet on, if that is what was judged.
     fn pass_on<F: AsFd>(
         &mut self,
-        waiting: &Waiting,
+        (waiting, offload): (&Waiting, &Offload),
         judgement: &Judgement,
         out: &Output,
         ports: &[Port<F>],
     ) {
         if let Verdict::Forward(zone) = judgement.verdict {
-            let pieces = out.more.iter().map(Vec::as_slice);
-            for packet in std::iter::once(waiting.frame.as_slice()).chain(pieces) {
-                self.send(ports, zone, packet);
+            let said = offload.leaving(&waiting.frame, out.checksum);
+            self.send(ports, zone, said, &waiting.frame);
+            for piece in &out.more {
+                self.send(ports, zone, offload::NOTHING, piece);
             }
         }
     }
@@ -291,7 +316,7 @@ impl Ways {
     fn deliver<F: AsFd>(&mut self, now: Timestamp, out: &Output, ports: &[Port<F>]) {
         for Made { zone, bytes } in &out.made {
             self.counters.made += 1;
-            self.send(ports, *zone, bytes);
+            self.send(ports, *zone, offload::NOTHING, bytes);
         }
         for event in &out.events {
             debug!(%now, ?event, "session");
@@ -301,13 +326,20 @@ impl Ways {
 
     /// Writes a packet to the device of `zone`. A refusal is counted: the packet is
     /// lost, as on any wire.
-    fn send<F: AsFd>(&mut self, ports: &[Port<F>], zone: ZoneId, packet: &[u8]) {
+    fn send<F: AsFd>(
+        &mut self,
+        ports: &[Port<F>],
+        zone: ZoneId,
+        said: offload::Octets,
+        packet: &[u8],
+    ) {
         let Some(port) = self.egress.port(zone).and_then(|place| ports.get(place)) else {
             self.counters.no_device += 1;
             return;
         };
-        let written = rustix::io::retry_on_intr(|| write(&port.fd, packet));
-        if written == Ok(packet.len()) {
+        let octets = [IoSlice::new(&said), IoSlice::new(packet)];
+        let written = rustix::io::retry_on_intr(|| writev(&port.fd, &octets));
+        if written == Ok(offload::LENGTH + packet.len()) {
             self.counters.sent += 1;
         } else {
             self.counters.write_errors += 1;

@@ -36,7 +36,9 @@ pub use rewrite::{
     replace_payload, send_on, translate,
 };
 pub use sctp::{Chunk, ChunkTypes, Chunks, SctpHeader};
-pub use segments::{announced_mss, clear_flags, default_mss, put_urgent, split, urgent};
+pub use segments::{
+    SegmentSize, announced_mss, clear_flags, default_mss, put_urgent, segment, split, urgent,
+};
 pub use source_route::{RouteOption, quotes_source_route, route_option};
 pub use speech::{Numbers, Speech, in_the_name_of};
 pub use tcp::{TcpHeader, TcpOptions};

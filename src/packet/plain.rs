@@ -12,6 +12,7 @@
 use super::addresses::{Addresses, Leaving, ports_of};
 use super::checksum::{added, folded, over};
 use super::parse::{Checksum, Fragment, Headers, Transport};
+use super::segments::SegmentSize;
 use super::tcp::TcpHeader;
 use crate::net::{Family, Protocol, SeqNumber, TcpFlags};
 
@@ -93,6 +94,17 @@ impl Plain {
         let mut plain = Self::UNREAD;
         plain.read_as(Self::family_of(frame)?, frame)?;
         Some(plain)
+    }
+
+    /// The length of the longest packet that it becomes on its way out, where hardware
+    /// cuts it into segments of this size.
+    #[must_use]
+    pub fn longest(&self, segments: SegmentSize) -> usize {
+        let ip = match self.family {
+            Family::V4 => V4_HEADER,
+            Family::V6 => V6_HEADER,
+        };
+        segments.longest(ip + usize::from(self.header), usize::from(self.length))
     }
 
     /// Which family a packet is of, if it may be of this kind.

@@ -1,16 +1,38 @@
-//! TCP segments whose payload was changed: cut where they have become too long,
-//! with flags and urgent pointer where they belong.
+//! Segments that are too long: TCP segments whose payload was changed, and
+//! super-segments, which hardware would cut (segmentation offload), cut here with flags
+//! and urgent pointer where they belong.
+
+use std::num::NonZeroU16;
 
 use super::bytes::{put, u8_at, u16_at};
 use super::checksum::Sum;
 use super::parse::Headers;
-use super::rewrite::{Change, replace_payload, update_transport_checksum};
+use super::rewrite::{Change, repair_checksums, replace_payload, update_transport_checksum};
 use super::tcp;
-use crate::net::{SeqNumber, TcpFlags};
+use crate::net::{Protocol, SeqNumber, TcpFlags};
+
+/// How many octets of payload each segment of a super-segment has, all but the last:
+/// one packet up to the hardware, which cuts it (TCP and UDP segmentation offload; the
+/// `gso_size` of Linux).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SegmentSize(pub NonZeroU16);
+
+impl SegmentSize {
+    /// The length of the longest packet that one of `length` octets becomes, `header` of
+    /// which are headers.
+    #[must_use]
+    #[inline]
+    pub fn longest(self, header: usize, length: usize) -> usize {
+        length.min(header + usize::from(self.0.get()))
+    }
+}
 
 /// What a SYN without the option announces (RFC 9293 section 3.7.1).
 const DEFAULT_V4: u16 = 536;
 const DEFAULT_V6: u16 = 1220;
+
+const UDP_HEADER: usize = 8;
+const UDP_LENGTH_AT: usize = 4;
 
 const FLAGS_AT: usize = 12;
 const URGENT_AT: usize = 18;
@@ -125,6 +147,50 @@ pub fn split(frame: &mut Vec<u8>, limit: usize) -> Vec<Vec<u8>> {
         *frame = first;
     }
     others
+}
+
+/// Cuts a super-segment as hardware would, with at most `limit` octets of payload in
+/// each segment. The first stays in `frame`; gives the others, in order. Of TCP see
+/// [`split`]; of UDP each becomes a datagram, whose length may be no other than `limit`.
+/// Its checksum must be complete; so are theirs.
+#[must_use]
+pub fn segment(frame: &mut Vec<u8>, limit: SegmentSize) -> Vec<Vec<u8>> {
+    let limit = usize::from(limit.0.get());
+    match Headers::read(frame, false) {
+        Ok(headers) if headers.protocol == Protocol::UDP => split_udp(frame, &headers, limit),
+        _ => split(frame, limit),
+    }
+}
+
+fn split_udp(frame: &mut Vec<u8>, headers: &Headers, limit: usize) -> Vec<Vec<u8>> {
+    let Some(payload) = frame.get(headers.payload_range()).map(<[u8]>::to_vec) else {
+        return Vec::new();
+    };
+    let mut datagrams = Vec::with_capacity(payload.len().div_ceil(limit));
+    for (place, part) in payload.chunks(limit).enumerate() {
+        let mut datagram = frame.clone();
+        if !replace_payload(&mut datagram, headers, part) {
+            return Vec::new();
+        }
+        let length = u16::try_from(UDP_HEADER + part.len()).unwrap_or(u16::MAX);
+        put(
+            &mut datagram,
+            headers.transport_at + UDP_LENGTH_AT,
+            &length.to_be_bytes(),
+        );
+        if let Ok(headers) = Headers::read(&datagram, false) {
+            repair_checksums(&mut datagram, &headers);
+        }
+        if place > 0 {
+            renew_identification(&mut datagram, place);
+        }
+        datagrams.push(datagram);
+    }
+    let mut datagrams = datagrams.into_iter();
+    if let Some(first) = datagrams.next() {
+        *frame = first;
+    }
+    datagrams.collect()
 }
 
 /// An IPv4 packet made of another gets an identification that its source will

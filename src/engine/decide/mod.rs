@@ -129,7 +129,8 @@ impl Engine {
         if let Some(piece) = Piece::read(frame, &headers) {
             return self.decide_piece(&case, &piece, why);
         }
-        self.decide_whole(&case, sound, headers.length, why)
+        let longest = arrival.longest(headers.payload_range().start, headers.length);
+        self.decide_whole(&case, sound, longest, why)
     }
 
     /// Reads a packet, and refuses what nobody need look at further. With it,

@@ -56,6 +56,7 @@ impl Engine {
                 // Whoever cut it had to finish its checksum first.
                 let arrival = Arrival {
                     checksum: Checksum::Complete,
+                    segments: None,
                     ..case.arrival
                 };
                 let Decision {

@@ -31,7 +31,32 @@ const RULES: &str = r#"
 
 /// The far end of a device, where a socket that keeps packets apart stands
 /// in for the device.
-fn device(name: &str, zones: &[ZoneId]) -> (Port<UnixDatagram>, UnixDatagram) {
+struct Far(UnixDatagram);
+
+impl Far {
+    /// A packet of which the kernel has nothing to say.
+    fn send(&self, packet: &[u8]) -> std::io::Result<usize> {
+        self.send_with(offload::NOTHING, packet)
+    }
+
+    fn send_with(&self, said: offload::Octets, packet: &[u8]) -> std::io::Result<usize> {
+        self.0.send(&[&said[..], packet].concat())
+    }
+
+    fn recv(&self, packet: &mut [u8]) -> std::io::Result<usize> {
+        self.recv_with(packet).map(|(_, length)| length)
+    }
+
+    fn recv_with(&self, packet: &mut [u8]) -> std::io::Result<(offload::Octets, usize)> {
+        let mut read = vec![0; LARGEST_READ];
+        let length = self.0.recv(&mut read)? - offload::LENGTH;
+        let (said, rest) = read.split_first_chunk().unwrap();
+        packet[..length].copy_from_slice(&rest[..length]);
+        Ok((*said, length))
+    }
+}
+
+fn device(name: &str, zones: &[ZoneId]) -> (Port<UnixDatagram>, Far) {
     let (near, far) = UnixDatagram::pair().unwrap();
     near.set_nonblocking(true).unwrap();
     far.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
@@ -40,7 +65,7 @@ fn device(name: &str, zones: &[ZoneId]) -> (Port<UnixDatagram>, UnixDatagram) {
         fd: near,
         zones: zones.to_vec(),
     };
-    (port, far)
+    (port, Far(far))
 }
 
 fn engine(clock: Clock) -> Engine {
@@ -139,7 +164,7 @@ fn a_zone_without_device_and_a_device_that_refuses_are_counted() {
     let (lan_port, lan) = device("lan0", &[LAN]);
     let (wan_port, wan) = device("wan0", &[WAN]);
     // A socket that takes no more writes stands in for a device that is down.
-    wan.shutdown(std::net::Shutdown::Read).unwrap();
+    wan.0.shutdown(std::net::Shutdown::Read).unwrap();
     let (running, mut stop) = start(vec![lan_port, wan_port]);
     lan.send(&outward).unwrap();
     stop.write_all(b"!").unwrap();
@@ -152,7 +177,7 @@ fn a_zone_without_device_and_a_device_that_refuses_are_counted() {
 fn the_loop_ends_when_told_even_while_packets_keep_coming() {
     let (lan_port, lan) = device("lan0", &[LAN]);
     let (running, mut stop) = start(vec![lan_port]);
-    lan.set_nonblocking(true).unwrap();
+    lan.0.set_nonblocking(true).unwrap();
     let packet = udp([10, 0, 0, 7], [10, 0, 0, 8], (1, 2));
     let flood = thread::spawn(move || {
         // Until the loop, and with it the other end, is gone.
@@ -162,4 +187,39 @@ fn the_loop_ends_when_told_even_while_packets_keep_coming() {
     stop.write_all(b"!").unwrap();
     assert!(running.join().unwrap().1.is_ok());
     flood.join().unwrap();
+}
+
+#[test]
+fn a_super_segment_crosses_as_one_and_its_checksum_stays_unfinished() {
+    let (lan_port, lan) = device("lan0", &[LAN]);
+    let (wan_port, wan) = device("wan0", &[WAN]);
+    let (running, mut stop) = start(vec![lan_port, wan_port]);
+    let (client, server) = ([10, 0, 0, 7], [198, 51, 100, 21]);
+    // A UDP super-segment (USO): its field holds the sum of the pseudo-header.
+    let mut packet = Vec::new();
+    PacketBuilder::ipv4(client, server, 64)
+        .udp(5000, 7000)
+        .write(&mut packet, &[7; 4000])
+        .unwrap();
+    let pseudo_header = |[a, b, c, d]: [u8; 4]| {
+        let [e, f, g, h] = server;
+        let words = [[a, b], [c, d], [e, f], [g, h], [0, 17]].map(u16::from_be_bytes);
+        let sum = words.into_iter().map(u32::from).sum::<u32>() + 4008;
+        let folded = (sum & 0xffff) + (sum >> 16);
+        u16::try_from(folded).unwrap().to_be_bytes()
+    };
+    packet[26..28].copy_from_slice(&pseudo_header(client));
+    let [s0, s1] = 1000_u16.to_ne_bytes();
+    let [c0, c1] = 20_u16.to_ne_bytes();
+    let [o0, o1] = 6_u16.to_ne_bytes();
+    let said = [1, 5, 28, 0, s0, s1, c0, c1, o0, o1];
+    lan.send_with(said, &packet).unwrap();
+    let mut buffer = [0; 5000];
+    let (says, length) = wan.recv_with(&mut buffer).unwrap();
+    assert_eq!((says, length), (said, packet.len()));
+    assert_eq!(buffer[12..16], [203, 0, 113, 2]);
+    assert_eq!(buffer[26..28], pseudo_header([203, 0, 113, 2]));
+    stop.write_all(b"!").unwrap();
+    let (summary, _) = running.join().unwrap();
+    assert_eq!((summary.devices.received, summary.devices.sent), (1, 1));
 }
