@@ -1,6 +1,7 @@
 //! The short way of packets in full swing, and of packets together, against the way of
 //! all packets: the same answers, the same bytes, the same table, whatever comes.
 
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +11,7 @@ use spigate::engine::{
     Arrival, Checksums, Engine, Judgement, Observer, Options, Output, Policy, Silent, Step, Waiting,
 };
 use spigate::net::Timestamp;
-use spigate::packet::Checksum;
+use spigate::packet::{Checksum, SegmentSize};
 
 use super::packets::{Packet, tcp, udp};
 
@@ -124,6 +125,8 @@ struct Said {
     astray: Option<usize>,
     damage: Option<(usize, u8)>,
     checksum: Checksum,
+    /// Into how long segments it is to be cut.
+    segments: Option<u16>,
     later: u32,
 }
 
@@ -160,7 +163,11 @@ fn said() -> impl Strategy<Value = Said> {
     let fate = (
         prop::option::weighted(0.05, 0..3usize),
         prop::option::weighted(0.08, (0..60usize, 1..=255u8)),
-        prop_oneof![6 => Just(Checksum::Complete), 1 => Just(Checksum::Partial)],
+        prop_oneof![
+            6 => Just((Checksum::Complete, None)),
+            1 => Just((Checksum::Partial, None)),
+            1 => (600..1500u16).prop_map(|size| (Checksum::Partial, Some(size))),
+        ],
         prop_oneof![4 => Just(0u32), 4 => 0..900u32, 1 => 0..60_000u32],
     );
     ((0..PAIRS.len(), 0..2usize), what, (off(), off()), how, fate).prop_map(
@@ -175,7 +182,8 @@ fn said() -> impl Strategy<Value = Said> {
             ttl: how.3,
             astray: fate.0,
             damage: fate.1,
-            checksum: fate.2,
+            checksum: fate.2.0,
+            segments: fate.2.1,
             later: fate.3,
         },
     )
@@ -257,6 +265,7 @@ impl Ends {
             at: Timestamp::from_nanos(1_772_355_600_000_000_000 + self.now),
             arrival: Arrival {
                 checksum: said.checksum,
+                segments: said.segments.and_then(NonZeroU16::new).map(SegmentSize),
                 ..Arrival::whole(zone)
             },
             frame,

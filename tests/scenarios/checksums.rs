@@ -46,7 +46,7 @@ fn pseudo_header(bytes: &[u8]) -> u16 {
 }
 
 /// The packet as its sender leaves it to the hardware.
-fn unfinished(packet: &Packet) -> Vec<u8> {
+pub(crate) fn unfinished(packet: &Packet) -> Vec<u8> {
     let mut bytes = packet.bytes();
     let (_, field, _) = places(&bytes);
     let sum = pseudo_header(&bytes);
@@ -55,7 +55,7 @@ fn unfinished(packet: &Packet) -> Vec<u8> {
 }
 
 /// What the hardware makes of it.
-fn finished(mut bytes: Vec<u8>) -> Vec<u8> {
+pub(crate) fn finished(mut bytes: Vec<u8>) -> Vec<u8> {
     let (at, field, protocol) = places(&bytes);
     let sum = !u16::try_from(sum(&bytes[at..])).unwrap();
     let sum = if (protocol, sum) == (17, 0) {

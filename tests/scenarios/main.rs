@@ -63,6 +63,7 @@ mod reasons;
 mod refusals;
 mod sctp;
 mod selftests;
+mod super_segments;
 mod tcp_lenient;
 mod tcp_life;
 mod tcp_lifetimes;
