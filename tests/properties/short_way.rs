@@ -370,6 +370,7 @@ fn converse(pair: usize, header: u64) {
         astray: None,
         damage: None,
         checksum: Checksum::Complete,
+        segments: None,
         later: 1,
     };
     let goes_on = |from| Said {
