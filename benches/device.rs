@@ -68,10 +68,10 @@ fn main() {
                 continue;
             };
             for load in Load::ALL {
-                let result = load.run(&lab, open.client(), open.server(), seconds);
+                let result = load.run(&lab, open.client(), seconds);
                 results.entry((load, way)).or_default().push(result);
             }
-            open.close(&lab);
+            open.close();
         }
     }
     report(&results);

@@ -1,9 +1,8 @@
 //! The ways between client and server.
 
-use std::fs;
 use std::process::Command;
 
-use crate::lab::{Gateway, Lab, Namespace, Process, SERVER, checked, with_interface};
+use crate::lab::{Gateway, Lab, Namespace, Process, SERVER, checked, wait_until, with_interface};
 use crate::work::this_program;
 
 /// A way.
@@ -35,8 +34,7 @@ source = [ { id = "masq", from = "lan", to = "wan", as = "masquerade" } ]
 
 /// A way that is open.
 pub(crate) struct Open<'a> {
-    client: &'a Namespace,
-    server: &'static str,
+    lab: &'a Lab,
     what: What,
 }
 
@@ -44,7 +42,8 @@ enum What {
     Kernel,
     Copier(Process),
     Spigate(Gateway),
-    Helper(Process),
+    /// A program with a client of its own.
+    Helper(Process, Namespace),
 }
 
 impl Way {
@@ -80,7 +79,7 @@ impl Way {
     pub(crate) fn open(self, lab: &Lab) -> Option<Open<'_>> {
         let rules = with_interface(RULES, "lan0", "lan-eth");
         let rules = with_interface(&rules, "wan0", "wan-eth");
-        let (what, client) = match self {
+        let what = match self {
             Self::Kernel => {
                 let file = lab.dir.write("kernel.toml", &rules);
                 let mut export = Command::new(env!("CARGO_BIN_EXE_spigate"));
@@ -91,7 +90,7 @@ impl Way {
                 lab.gateway.run("ip", &public);
                 lab.gateway
                     .run("nft", &["-f", &exported.display().to_string()]);
-                (What::Kernel, &lab.client)
+                What::Kernel
             }
             Self::Copier => {
                 let mut command = lab.gateway.command(&this_program());
@@ -108,44 +107,85 @@ impl Way {
                         "rule", "add", "iif", interface, "lookup", table, "priority", table,
                     ]);
                 }
-                (What::Copier(process), &lab.client)
+                What::Copier(process)
             }
-            Self::Spigate => (What::Spigate(lab.start_gateway(&rules)), &lab.client),
-            Self::Pasta | Self::Slirp => return None,
+            Self::Spigate => What::Spigate(lab.start_gateway(&rules)),
+            Self::Pasta => helper(lab, "pasta", |client| {
+                let mut arguments = words("-f --runas 0 --config-net --no-map-gw --netns");
+                arguments.push(client.path().display().to_string());
+                arguments.extend(words("-t none -u none -T none -U none"));
+                arguments
+            })?,
+            Self::Slirp => helper(lab, "slirp4netns", |client| {
+                let mut arguments = words("--configure --mtu=65520 --netns-type=path");
+                arguments.push(client.path().display().to_string());
+                arguments.push("tap0".into());
+                arguments
+            })?,
         };
-        Some(Open {
-            client,
-            server: SERVER,
-            what,
-        })
+        Some(Open { lab, what })
     }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+/// Connects a client of its own with the gateway's host; `None` where there is no such
+/// program.
+fn helper(
+    lab: &Lab,
+    program: &str,
+    arguments: impl FnOnce(&Namespace) -> Vec<String>,
+) -> Option<What> {
+    let found = Command::new("sh")
+        .args(["-c", &format!("command -v {program}")])
+        .output();
+    if !found.is_ok_and(|found| found.status.success()) {
+        return None;
+    }
+    let client = Namespace::new(program);
+    // It looks for the way out before it begins.
+    let out = [
+        "route", "replace", "default", "via", SERVER, "dev", "wan-eth",
+    ];
+    lab.gateway.run("ip", &out);
+    let mut command = lab.gateway.command(program);
+    command.args(arguments(&client));
+    let process = lab.dir.start(&mut command, program);
+    wait_until("the client has a way out", || {
+        client.run("ip", &["route"]).contains("default")
+    });
+    Some(What::Helper(process, client))
 }
 
 impl Open<'_> {
     pub(crate) fn client(&self) -> &Namespace {
-        self.client
+        match &self.what {
+            What::Helper(_, client) => client,
+            What::Kernel | What::Copier(_) | What::Spigate(_) => &self.lab.client,
+        }
     }
 
-    pub(crate) fn server(&self) -> &'static str {
-        self.server
-    }
-
-    pub(crate) fn close(self, lab: &Lab) {
+    pub(crate) fn close(self) {
+        let gateway = &self.lab.gateway;
         match self.what {
             What::Kernel => {
-                lab.gateway.run("nft", &["flush", "ruleset"]);
+                gateway.run("nft", &["flush", "ruleset"]);
                 let public = ["address", "del", "203.0.113.2/32", "dev", "wan-eth"];
-                lab.gateway.run("ip", &public);
+                gateway.run("ip", &public);
             }
             What::Copier(process) => {
                 drop(process);
                 for table in ["100", "101"] {
-                    lab.gateway.run("ip", &["rule", "del", "priority", table]);
+                    gateway.run("ip", &["rule", "del", "priority", table]);
                 }
             }
-            What::Spigate(gateway) => gateway.stop(lab),
-            What::Helper(process) => drop(process),
+            What::Spigate(gateway) => gateway.stop(self.lab),
+            What::Helper(process, client) => {
+                drop((process, client));
+                gateway.run("ip", &["route", "del", "default"]);
+            }
         }
-        let _ = fs::metadata("/");
     }
 }

@@ -68,11 +68,11 @@ impl Load {
     }
 
     /// Sends for so many seconds.
-    pub(crate) fn run(self, lab: &Lab, client: &Namespace, server: &str, seconds: usize) -> Result {
+    pub(crate) fn run(self, lab: &Lab, client: &Namespace, seconds: usize) -> Result {
         let (busy, arrived) = (busy_seconds(), arrived_at(lab));
         let span = seconds.to_string();
         let gbit = |streams: &str| {
-            let said = client.run("iperf3", &["-c", server, "-t", &span, "-P", streams, "-J"]);
+            let said = client.run("iperf3", &["-c", SERVER, "-t", &span, "-P", streams, "-J"]);
             let said: serde_json::Value = serde_json::from_str(&said).expect("it is JSON");
             let sum = &said["end"]["sum_received"];
             let octets = sum["bytes"].as_f64().expect("octets");
@@ -85,7 +85,7 @@ impl Load {
             Self::Datagrams => {
                 client.run(
                     &this_program(),
-                    &["blast", &format!("{server}:{SINK}"), &span],
+                    &["blast", &format!("{SERVER}:{SINK}"), &span],
                 );
                 let packets = (arrived_at(lab) - arrived) as f64;
                 (packets / 1e6, packets / 1e3 / seconds as f64)

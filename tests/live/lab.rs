@@ -211,7 +211,8 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    fn new(host: &str) -> Self {
+    /// Makes one; no two have a name.
+    pub(crate) fn new(host: &str) -> Self {
         let name = format!("spigate-{}-{host}", std::process::id());
         checked(Command::new("ip").args(["netns", "add", &name]));
         let made = Self { name };
@@ -221,6 +222,11 @@ impl Namespace {
             made.run("sysctl", &["-qw", &setting]);
         }
         made
+    }
+
+    /// Where the kernel shows it.
+    pub(crate) fn path(&self) -> PathBuf {
+        Path::new("/run/netns").join(&self.name)
     }
 
     /// A program on this host; `ip netns exec` becomes it, so the child's
