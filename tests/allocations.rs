@@ -184,6 +184,7 @@ fn packets_together_allocate_nothing() {
     let ours = tcp(client, server).seq(1000).ack(5000).window(60_000);
     let bytes = [(WAN, theirs.bytes()), (LAN, ours.bytes())];
     let waiting = |n: usize| Waiting {
+        headroom: 0,
         at: gate.now,
         arrival: bytes[n % 2].0,
         frame: bytes[n % 2].1.clone(),

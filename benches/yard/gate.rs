@@ -147,6 +147,7 @@ impl Program for Together<'_> {
         let (at, gate) = (self.gate.now, &self.gate);
         let both = frames.iter_mut().zip(sides);
         self.batch.extend(both.map(|(frame, side)| Waiting {
+            headroom: 0,
             at,
             arrival: gate.arrival(*side),
             frame: std::mem::take(frame),

@@ -17,8 +17,34 @@ pub struct Waiting {
     pub at: Timestamp,
     /// How.
     pub arrival: Arrival,
-    /// Its bytes, from the IP header on; rewritten in place.
+    /// What was read: [`headroom`](Self::headroom) octets that are none of the engine's
+    /// business, and the packet from its IP header on, which is rewritten in place.
     pub frame: Vec<u8>,
+    /// How many octets stand before the packet: what a device says of it. They stay
+    /// where the packet passes as nearly all do, so that nobody has to move it; else they
+    /// are gone afterwards, and this is zero.
+    pub headroom: usize,
+}
+
+impl Waiting {
+    /// The packet.
+    #[inline]
+    #[must_use]
+    pub fn packet(&self) -> &[u8] {
+        self.frame.get(self.headroom..).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(super) fn packet_mut(&mut self) -> &mut [u8] {
+        self.frame.get_mut(self.headroom..).unwrap_or_default()
+    }
+
+    /// The packet, with nothing before it.
+    fn bare(&mut self) -> &mut Vec<u8> {
+        let headroom = std::mem::take(&mut self.headroom);
+        self.frame.drain(..headroom.min(self.frame.len()));
+        &mut self.frame
+    }
 }
 
 impl Engine {
@@ -73,7 +99,7 @@ impl Engine {
         let something_is_due = self.now.max(waiting.at) >= self.quiet_until;
         let (arrival, now) = (waiting.arrival, self.time(waiting.at, out));
         let swung = match something_is_due && glance.hash.is_some() {
-            true => self.swing(now, &mut waiting.frame, glance),
+            true => self.swing(now, waiting.packet_mut(), glance),
             false => None,
         };
         let judgement = match swung {
@@ -83,7 +109,7 @@ impl Engine {
             }
             None => {
                 let known = glance.hash.is_some().then_some(&*glance);
-                self.whole_way(now, arrival, (&mut waiting.frame, known), out, why)
+                self.whole_way(now, arrival, (waiting.bare(), known), out, why)
             }
         };
         done(waiting, &judgement, out);
@@ -95,7 +121,7 @@ impl Engine {
     fn glance_at_all(&self, batch: &[Waiting], glances: &mut [Glance; AHEAD]) {
         let mut beginnings: [Option<Beginning<'_>>; AHEAD] = [None; AHEAD];
         for ((glance, beginning), waiting) in glances.iter_mut().zip(&mut beginnings).zip(batch) {
-            self.glance(waiting.arrival, &waiting.frame, glance);
+            self.glance(waiting.arrival, waiting.packet(), glance);
             if let Some(hash) = glance.hash {
                 *beginning = self.sessions.fetch_beginning(hash);
             }
@@ -106,7 +132,7 @@ impl Engine {
                 glance.likely = self.sessions.fetch_likely(beginning, hash);
                 if glance.likely.is_none() {
                     let sessions = &self.sessions;
-                    sessions.fetch_for_newcomer(&glance.plain, &waiting.frame, hash);
+                    sessions.fetch_for_newcomer(&glance.plain, waiting.packet(), hash);
                 }
             }
         }

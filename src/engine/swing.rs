@@ -109,7 +109,7 @@ impl Engine {
             }
             self.now = now;
             // Judged where it is kept, as it is looked at where it is kept.
-            let swung = self.swing_on(now, &mut waiting.frame, glance, judgement);
+            let swung = self.swing_on(now, waiting.packet_mut(), glance, judgement);
             if swung.is_none() {
                 break;
             }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, read, writev};
+use rustix::io::{Errno, read, write, writev};
 use tracing::debug;
 
 use super::GatewayError;
@@ -83,6 +83,7 @@ impl<F: AsFd> PacketLoop<F> {
             at: clock.now(),
             arrival: Arrival::whole(ZoneId(0)),
             frame: Vec::new(),
+            headroom: 0,
         };
         Self {
             forwarder: Forwarder {
@@ -233,8 +234,8 @@ impl Forwarder {
                 counters.read_errors += 1;
                 continue;
             };
-            waiting.frame.drain(..offload::LENGTH);
-            match port.ingress(&self.ways.policy.zones, &waiting.frame) {
+            waiting.headroom = offload::LENGTH;
+            match port.ingress(&self.ways.policy.zones, waiting.packet()) {
                 Some(zone) => {
                     waiting.arrival = offload.arrival(zone);
                     if let Some(place) = self.offloads.get_mut(packets) {
@@ -298,16 +299,23 @@ impl Ways {
     /// Sends a packet on, if that is what was judged.
     fn pass_on<F: AsFd>(
         &mut self,
-        (waiting, offload): (&Waiting, &Offload),
+        (waiting, offload): (&mut Waiting, &Offload),
         judgement: &Judgement,
         out: &Output,
         ports: &[Port<F>],
     ) {
         if let Verdict::Forward(zone) = judgement.verdict {
-            let said = offload.leaving(&waiting.frame, out.checksum);
-            self.send(ports, zone, said, &waiting.frame);
+            let said = offload.leaving(waiting.packet(), out.checksum);
+            match waiting.frame.split_first_chunk_mut::<{ offload::LENGTH }>() {
+                // It stands where it is to stand.
+                Some((before, _)) if waiting.headroom == offload::LENGTH => {
+                    *before = said;
+                    self.send(ports, zone, [&waiting.frame, &[]]);
+                }
+                _ => self.send(ports, zone, [&said, waiting.packet()]),
+            }
             for piece in &out.more {
-                self.send(ports, zone, offload::NOTHING, piece);
+                self.send(ports, zone, [&offload::NOTHING, piece]);
             }
         }
     }
@@ -316,7 +324,7 @@ impl Ways {
     fn deliver<F: AsFd>(&mut self, now: Timestamp, out: &Output, ports: &[Port<F>]) {
         for Made { zone, bytes } in &out.made {
             self.counters.made += 1;
-            self.send(ports, *zone, offload::NOTHING, bytes);
+            self.send(ports, *zone, [&offload::NOTHING, bytes]);
         }
         for event in &out.events {
             debug!(%now, ?event, "session");
@@ -324,22 +332,19 @@ impl Ways {
         }
     }
 
-    /// Writes a packet to the device of `zone`. A refusal is counted: the packet is
-    /// lost, as on any wire.
-    fn send<F: AsFd>(
-        &mut self,
-        ports: &[Port<F>],
-        zone: ZoneId,
-        said: offload::Octets,
-        packet: &[u8],
-    ) {
+    /// Writes a packet, behind what is said of it, to the device of `zone`. A refusal is
+    /// counted: the packet is lost, as on any wire.
+    fn send<F: AsFd>(&mut self, ports: &[Port<F>], zone: ZoneId, parts: [&[u8]; 2]) {
         let Some(port) = self.egress.port(zone).and_then(|place| ports.get(place)) else {
             self.counters.no_device += 1;
             return;
         };
-        let octets = [IoSlice::new(&said), IoSlice::new(packet)];
-        let written = rustix::io::retry_on_intr(|| writev(&port.fd, &octets));
-        if written == Ok(offload::LENGTH + packet.len()) {
+        let length = parts.iter().map(|part| part.len()).sum();
+        let written = rustix::io::retry_on_intr(|| match parts {
+            [all, []] => write(&port.fd, all),
+            [said, packet] => writev(&port.fd, &[IoSlice::new(said), IoSlice::new(packet)]),
+        });
+        if written == Ok(length) {
             self.counters.sent += 1;
         } else {
             self.counters.write_errors += 1;

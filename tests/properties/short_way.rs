@@ -262,6 +262,7 @@ impl Ends {
         let names = ["lan", "dmz", "wan"];
         let zone = policy().zones.by_name(names[zone]).unwrap();
         Waiting {
+            headroom: 0,
             at: Timestamp::from_nanos(1_772_355_600_000_000_000 + self.now),
             arrival: Arrival {
                 checksum: said.checksum,
@@ -299,6 +300,12 @@ fn one_by_one(engine: &mut Engine, all: &[Waiting], why: &mut impl Observer) -> 
 
 fn together(engine: &mut Engine, all: &[Waiting]) -> Vec<Outcome> {
     let mut all = all.to_vec();
+    // What stands before a packet changes nothing, and is not changed.
+    for (place, waiting) in all.iter_mut().enumerate() {
+        waiting.headroom = place % 3 * 5;
+        let before = vec![0xa5; waiting.headroom];
+        waiting.frame.splice(..0, before);
+    }
     let mut outcomes = Vec::new();
     let mut out = Output::default();
     engine.packets(
@@ -306,7 +313,10 @@ fn together(engine: &mut Engine, all: &[Waiting]) -> Vec<Outcome> {
         &mut out,
         &mut Silent,
         |waiting, judgement, out| {
-            outcomes.push(outcome(judgement, &waiting.frame, out));
+            let (before, packet) = waiting.frame.split_at(waiting.headroom);
+            assert!(before.iter().all(|octet| *octet == 0xa5));
+            assert_eq!(packet, waiting.packet());
+            outcomes.push(outcome(judgement, packet, out));
         },
     );
     outcomes
