@@ -179,6 +179,12 @@ pub(super) struct Run {
     /// `log`. Without it the records go to the log of all else.
     #[arg(long, value_name = "LOG")]
     pub(super) mapping_log: Option<PathBuf>,
+    /// Become USER once the devices are open; by name or number.
+    #[arg(long, value_name = "USER", conflicts_with = "no_sandbox")]
+    pub(super) user: Option<String>,
+    /// Keep every privilege, file and system call that it was started with.
+    #[arg(long)]
+    pub(super) no_sandbox: bool,
 }
 
 /// Print a rule file in another firewall's words.

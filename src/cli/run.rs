@@ -7,16 +7,25 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::args::Run;
 use super::{Exit, complain, load_rules};
-use crate::gateway::{self, Options};
+use crate::gateway::sandbox::User;
+use crate::gateway::{self, Options, Sandbox};
 
 /// Runs the gateway of a rule file until it is told to stop.
 pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
     let Some(compiled) = load_rules(&args.rules, err) else {
         return Exit::Unusable;
     };
+    let sandbox = match sandbox(args) {
+        Ok(sandbox) => sandbox,
+        Err(why) => {
+            complain(err, why);
+            return Exit::Unusable;
+        }
+    };
     start_log();
     let options = Options {
         mapping_log: args.mapping_log.clone(),
+        sandbox,
         ..Options::default()
     };
     match gateway::run(compiled, options) {
@@ -25,6 +34,34 @@ pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
             complain(err, error);
             Exit::Unusable
         }
+    }
+}
+
+/// What the gateway is to give up.
+fn sandbox(args: &Run) -> Result<Sandbox, String> {
+    if args.no_sandbox {
+        return Ok(Sandbox::Open);
+    }
+    let user = args.user.as_deref().map(user_of).transpose()?;
+    Ok(Sandbox::Confined(user))
+}
+
+/// The user of this name or number.
+fn user_of(word: &str) -> Result<User, String> {
+    let found = match word.parse() {
+        Ok(number) => nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(number)),
+        Err(_) => nix::unistd::User::from_name(word),
+    };
+    match found {
+        Ok(Some(user)) => Ok(User {
+            uid: user.uid.as_raw(),
+            gid: user.gid.as_raw(),
+        }),
+        Ok(None) => Err(format!("there is no user `{word}`")),
+        Err(errno) => Err(format!(
+            "cannot look for the user `{word}`: {}",
+            errno.desc()
+        )),
     }
 }
 

@@ -27,6 +27,7 @@ mod packet_loop;
 mod port;
 mod records;
 mod routing;
+pub mod sandbox;
 mod sysctl;
 
 pub use counters::{DeviceCounters, Summary};
@@ -42,7 +43,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::clock::Clock;
 use self::device::TunDevice;
@@ -51,6 +52,7 @@ use self::packet_loop::PacketLoop;
 use self::port::Port;
 use self::records::Records;
 use self::routing::HostNetwork;
+use self::sandbox::{Confinement, User};
 use crate::config::Compiled;
 use crate::engine::{self, Checksums, Engine};
 use crate::net::Zones;
@@ -66,6 +68,17 @@ pub struct Options {
     /// The file to which the mapping log is appended; `None`: its records go to
     /// the log of all else.
     pub mapping_log: Option<PathBuf>,
+    /// What it gives up once its devices are open.
+    pub sandbox: Sandbox,
+}
+
+/// What a gateway gives up once its devices are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sandbox {
+    /// Everything but what it needs; it becomes the user, where one is named.
+    Confined(Option<User>),
+    /// Nothing.
+    Open,
 }
 
 impl Default for Options {
@@ -74,6 +87,7 @@ impl Default for Options {
             seed: None,
             checksums: Checksums::Verify,
             mapping_log: None,
+            sandbox: Sandbox::Confined(None),
         }
     }
 }
@@ -141,13 +155,31 @@ async fn serve_with(
     };
     let engine = Engine::new(Arc::new(compiled.policy), engine_options, clock.now());
     let (_errands, basket) = Errands::new()?;
-    let mut running = Running::start(PacketLoop::new(engine, clock, ports, records, basket))?;
+    if let Sandbox::Confined(user) = options.sandbox {
+        confine(user)?;
+    }
+    let mut running = Running::start(
+        PacketLoop::new(engine, clock, ports, records, basket),
+        options.sandbox,
+    )?;
     info!("gateway ready");
     tokio::select! {
         name = signals.next() => info!(signal = name, "stopping"),
         () = running.ended() => {}
     }
     running.stop()
+}
+
+/// Gives up what is not needed from here on, and tells what could not be.
+fn confine(user: Option<User>) -> Result<(), GatewayError> {
+    let confinement = Confinement {
+        user,
+        ..Confinement::default()
+    };
+    for missing in sandbox::confine(&confinement)? {
+        warn!(%missing, "this kernel confines the gateway less than others do");
+    }
+    Ok(())
 }
 
 fn zone_names(zones: &Zones, ids: &[crate::net::ZoneId]) -> String {
@@ -199,7 +231,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(packet_loop: PacketLoop<TunDevice>) -> Result<Self, GatewayError> {
+    fn start(packet_loop: PacketLoop<TunDevice>, sandbox: Sandbox) -> Result<Self, GatewayError> {
         let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|errno| GatewayError::process("make an eventfd")(errno.into()))?;
         let stop = Arc::new(stop);
@@ -210,7 +242,10 @@ impl Running {
             .spawn(move || {
                 // Dropped at the end, also when the loop panics.
                 let _tell: oneshot::Sender<()> = tell;
-                packet_loop.run(&*heard)
+                packet_loop.run(&*heard, || match sandbox {
+                    Sandbox::Confined(_) => sandbox::confine_packet_thread(),
+                    Sandbox::Open => Ok(()),
+                })
             })
             .map_err(GatewayError::process("start the packet loop"))?;
         Ok(Self { thread, stop, done })

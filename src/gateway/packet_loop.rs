@@ -104,13 +104,19 @@ impl<F: AsFd> PacketLoop<F> {
         }
     }
 
-    /// Works until `stop` becomes readable.
+    /// Works until `stop` becomes readable; `first` is done before anything else, in
+    /// the same thread.
     ///
     /// # Errors
     /// A device is gone, or the kernel refuses to wait. The counters are
     /// complete in either case.
-    pub(super) fn run(mut self, stop: impl AsFd) -> (Summary, Result<(), GatewayError>) {
-        let ended = work(&mut self.forwarder, &self.ports, &self.basket, stop);
+    pub(super) fn run(
+        mut self,
+        stop: impl AsFd,
+        first: impl FnOnce() -> Result<(), GatewayError>,
+    ) -> (Summary, Result<(), GatewayError>) {
+        let ended =
+            first().and_then(|()| work(&mut self.forwarder, &self.ports, &self.basket, stop));
         let summary = Summary {
             devices: self.forwarder.ways.counters,
             engine: self.forwarder.engine.counters().clone(),

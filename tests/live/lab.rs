@@ -126,10 +126,21 @@ impl Lab {
 
     /// The same on another host, which has a name of its own for its files.
     pub(crate) fn start_gateway_on(&self, host: &Namespace, name: &str, rules: &str) -> Gateway {
+        self.start_gateway_with(host, (name, rules), &[])
+    }
+
+    /// The same with these options.
+    pub(crate) fn start_gateway_with(
+        &self,
+        host: &Namespace,
+        (name, rules): (&str, &str),
+        options: &[&str],
+    ) -> Gateway {
         let file = self.dir.write(&format!("{name}.toml"), rules);
         let before = host.network();
         let mut command = host.command(env!("CARGO_BIN_EXE_spigate"));
-        command.arg("run").arg(&file).env("RUST_LOG", "info");
+        command.arg("run").arg(&file).args(options);
+        command.env("RUST_LOG", "info");
         let mut process = self.dir.start(&mut command, name);
         process.wait_for_word("gateway ready");
         Gateway { process, before }
@@ -182,6 +193,11 @@ impl Gateway {
     /// What it said so far.
     pub(crate) fn log(&self) -> String {
         self.process.output()
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.child.id()
     }
 
     /// Waits until it has ended by itself.

@@ -86,7 +86,10 @@ fn start(ports: Vec<Port<UnixDatagram>>) -> (thread::JoinHandle<Ended>, UnixStre
     let (_, basket) = Errands::new().unwrap();
     let packet_loop = PacketLoop::new(engine(clock), clock, ports, Records::told(), basket);
     let (stop, heard) = UnixStream::pair().unwrap();
-    (thread::spawn(move || packet_loop.run(heard)), stop)
+    (
+        thread::spawn(move || packet_loop.run(heard, || Ok(()))),
+        stop,
+    )
 }
 
 fn udp(source: [u8; 4], destination: [u8; 4], ports: (u16, u16)) -> Vec<u8> {
