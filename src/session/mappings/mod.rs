@@ -20,7 +20,7 @@ use self::public_address::Place;
 use self::public_addresses::PublicAddresses;
 use self::resting::Rest;
 use super::accounts::{Accounts, Public, Tally};
-use super::blocks::Blocks;
+use super::blocks::{Blocks, Lease};
 use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
 use super::note::Note;
@@ -28,8 +28,8 @@ use super::port_map::PortMap;
 use super::queue::Queue;
 use super::record::Origin;
 use crate::net::{
-    Dependence, Direction, Endpoint, Far, LifetimeId, NatRow, Port, Protocol, Rate, RowId,
-    ServiceId, Terms, Timestamp, ZoneId,
+    BlockLayout, Dependence, Direction, Endpoint, Far, LifetimeId, NatRow, Port, Protocol, Rate,
+    RowId, ServiceId, Terms, Timestamp, ZoneId,
 };
 
 /// What a session holds of the public endpoint of one of its ends, and by which
@@ -152,8 +152,10 @@ pub struct Mappings {
     contacts: GrowingMap<(Public, Far), u32>,
     accounts: Accounts,
     blocks: Blocks,
-    /// The terms of each row, by its place.
+    /// The terms of each row, by its number.
     terms: Box<[Terms]>,
+    /// Rows that are gone, and by which clients may still have blocks.
+    former: Vec<RowId>,
     /// What rests by the terms of each row that says so, in the order in which
     /// it will be free.
     resting: Vec<(RowId, Queue<(Timestamp, Rest)>)>,
@@ -208,12 +210,8 @@ fn public_of(origin: &Origin, end: Direction) -> Public {
 }
 
 impl Mappings {
-    pub(super) fn new(hash: TupleHash, terms: Vec<Terms>) -> Self {
-        let rows = terms.iter().enumerate();
-        let resting = rows
-            .filter(|(_, terms)| terms.hold_down.is_some())
-            .filter_map(|(place, _)| Some((RowId::of_place(place)?, Queue::new())));
-        Self {
+    pub(super) fn new(hash: TupleHash, terms: Box<[Terms]>) -> Self {
+        let mut mappings = Self {
             addresses: PublicAddresses::new(hash),
             shared: 0,
             public: GrowingMap::new(hash),
@@ -221,11 +219,28 @@ impl Mappings {
             contacts: GrowingMap::new(hash),
             accounts: Accounts::new(hash),
             blocks: Blocks::new(hash),
-            resting: resting.collect(),
-            terms: terms.into(),
+            resting: Vec::new(),
+            terms: Box::default(),
+            former: Vec::new(),
             at_rest: 0,
             notes: Vec::new(),
+        };
+        mappings.set_terms(terms, Vec::new());
+        mappings
+    }
+
+    /// Has public endpoints be given out on these terms, by the numbers of rows; the rows
+    /// that are gone, and gave out blocks.
+    pub(super) fn set_terms(&mut self, terms: Box<[Terms]>, former: Vec<RowId>) {
+        let rests = terms.iter().map(|terms| terms.hold_down.is_some());
+        for (place, _) in rests.enumerate().filter(|(_, rests)| *rests) {
+            let row = RowId::of_place(place);
+            if let Some(row) = row.filter(|row| self.resting.iter().all(|(own, _)| own != row)) {
+                self.resting.push((row, Queue::new()));
+            }
         }
+        self.terms = terms;
+        self.former = former;
     }
 
     /// Who has this endpoint.
@@ -357,6 +372,36 @@ impl Mappings {
     #[must_use]
     pub fn blocks(&self) -> &Blocks {
         &self.blocks
+    }
+
+    /// A block of a row at this address that nobody has: the first from `start` on, going
+    /// round.
+    #[must_use]
+    pub fn free_block(
+        &self,
+        place: (RowId, IpAddr),
+        layout: &BlockLayout,
+        start: u64,
+    ) -> Option<u16> {
+        let first = self.blocks.free_block(place, layout, start)?;
+        let mut block = first;
+        while self.is_anothers(place.1, &layout.ports(block)) {
+            let next = u64::from(block) + 1;
+            block = self.blocks.free_block(place, layout, next)?;
+            if block == first {
+                return None;
+            }
+        }
+        Some(block)
+    }
+
+    /// Whether some client has any of these ports by a row that is gone.
+    fn is_anothers(&self, address: IpAddr, ports: &RangeInclusive<u16>) -> bool {
+        self.former.iter().any(|row| {
+            let layout = self.terms(*row).and_then(|terms| terms.blocks);
+            let mut blocks = layout.into_iter().flat_map(|own| own.blocks_of(ports));
+            blocks.any(|block| self.blocks.is_taken(*row, Lease { address, block }))
+        })
     }
 
     /// The terms of a row.
