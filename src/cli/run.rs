@@ -19,7 +19,7 @@ pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
         mapping_log: args.mapping_log.clone(),
         ..Options::default()
     };
-    match gateway::run(compiled, options) {
+    match gateway::run(&args.rules, compiled, options) {
         Ok(_) => Exit::Fine,
         Err(error) => {
             complain(err, error);

@@ -20,6 +20,7 @@ mod everyday;
 mod ftp;
 mod idle;
 mod lab;
+mod reload;
 mod servers;
 mod tour;
 mod translation;
