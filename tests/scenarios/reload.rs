@@ -10,7 +10,7 @@ use super::dialogue::{Dialogue, forwarded};
 use super::ftp_active::{CLIENT, DATA, SERVER, data_syn, masqueraded};
 use super::lab::{DMZ, LAN, Lab, WAN, moment};
 use super::nat_carrier;
-use super::packets::{Packet, endpoint, resummed, tcp, udp};
+use super::packets::{endpoint, resummed, tcp, udp};
 use super::policies::OFFICE;
 use super::wants::{drop_for, forward_to};
 
@@ -406,14 +406,12 @@ fn a_session_in_full_swing_may_not_pass_where_its_source_stands_no_more() {
         .from(LAN)
         .send(segment.clone())
         .expect(drop_for(Reason::SpoofedSource));
-    let swung = lab.engine.counters().in_full_swing();
     lab.reload(3.0, &by("10.0.0.0/16"));
-    let send = |lab: &mut Lab, segment: &Packet| {
-        let _ = forwarded(lab.at(4.0).from(LAN).send(segment.clone()));
-    };
-    send(&mut lab, &segment);
-    send(&mut lab, &segment);
-    assert_eq!(lab.engine.counters().in_full_swing(), swung + 1);
+    let swung = lab.engine.counters().in_full_swing();
+    for (said, further) in [("a", 0), ("b", 1), ("c", 2)] {
+        web.client_says(&mut lab, 4.0, said);
+        assert_eq!(lab.engine.counters().in_full_swing(), swung + further);
+    }
 }
 
 #[test]
