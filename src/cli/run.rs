@@ -6,20 +6,24 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::args::Run;
-use super::{Exit, complain, load_rules};
-use crate::gateway::{self, Options};
+use super::{Exit, complain, show};
+use crate::gateway::{self, Options, RuleFile};
 
 /// Runs the gateway of a rule file until it is told to stop.
 pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
-    let Some(compiled) = load_rules(&args.rules, err) else {
-        return Exit::Unusable;
+    let file = match RuleFile::read(&args.rules) {
+        Ok(file) => file,
+        Err(report) => {
+            show(&report, err);
+            return Exit::Unusable;
+        }
     };
     start_log();
     let options = Options {
         mapping_log: args.mapping_log.clone(),
         ..Options::default()
     };
-    match gateway::run(&args.rules, compiled, options) {
+    match gateway::run(file, options) {
         Ok(_) => Exit::Fine,
         Err(error) => {
             complain(err, error);

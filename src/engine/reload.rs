@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::successor::{Addresses, Overtaken, Successor, Task};
+use super::successor::{Addresses, Overtaken, Parameters, Successor, Task};
 use super::{Ending, Engine, Event, OnReload, Output, Policy};
 use crate::net::{Asking, Place, Timestamp, Tuple, Zones};
 use crate::rules::{Action, RuleId, Ruling};
@@ -52,6 +52,7 @@ impl Engine {
             changed,
             terms,
             former,
+            parameters,
             task,
         } = successor;
         if !Arc::ptr_eq(&predecessor, &self.policy) {
@@ -61,10 +62,10 @@ impl Engine {
         self.counters.go_on(&policy, &changed);
         self.sessions.set_terms(terms, former);
         self.sessions.set_lifetimes(&policy.lifetimes);
-        if !policy.nat.has_parameters() {
-            self.parameters_due = None;
-        } else if policy.nat.source != self.policy.nat.source {
-            self.parameters_due = Some(self.now);
+        match parameters {
+            Parameters::None => self.parameters_due = None,
+            Parameters::Known => {}
+            Parameters::New => self.parameters_due = Some(self.now),
         }
         self.mtus = mtus_of(&policy.zones);
         self.least_mtu = self.mtus.iter().copied().min().unwrap_or(u16::MAX);

@@ -7,7 +7,7 @@
 //! however large it is.
 //!
 //! What carries on is told by its id in the rule file. A row of source translation
-//! that gives out other endpoints, or counts them otherwise, than the one of its id did
+//! that could not have given out what the one of its id did, or counts it otherwise,
 //! is another row: what clients hold they hold by the old one, and get anew by this.
 
 use std::fmt;
@@ -60,6 +60,7 @@ pub struct Successor {
     pub(super) terms: Box<[Terms]>,
     /// Those of them that are gone, and gave out blocks of ports.
     pub(super) former: Vec<RowId>,
+    pub(super) parameters: Parameters,
     /// What has to be done to the sessions that are there.
     pub(super) task: Task,
 }
@@ -71,6 +72,17 @@ pub(super) struct Changed {
     pub(super) sources: Vec<u16>,
     pub(super) forwards: Vec<u16>,
     pub(super) statics: Vec<u16>,
+}
+
+/// What is written down of the parameters of deterministic rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parameters {
+    /// There are none.
+    None,
+    /// They are as before, and told when they are due.
+    Known,
+    /// They are others: they are told at once.
+    New,
 }
 
 /// What has to be done to each session that is there, one after the other.
@@ -148,6 +160,11 @@ impl Successor {
             changed,
             terms: terms_of(&policy),
             former: former(&policy.nat.source),
+            parameters: match policy.nat.has_parameters() {
+                false => Parameters::None,
+                true if policy.nat.source == old.nat.source => Parameters::Known,
+                true => Parameters::New,
+            },
             task,
             policy: Arc::new(policy),
         })
@@ -218,11 +235,11 @@ fn numbered_as(mut policy: Policy, old: &Policy) -> Option<Policy> {
 
     let mut nat = policy.nat;
     nat.source.change(|row| row.selector.renumber(service));
-    let gives_as = |old: &SourceNat, new: &SourceNat| new.gives_as(old);
+    let carries_on = |old: &SourceNat, new: &SourceNat| new.carries_on(old);
     policy.nat = NatPolicy {
         source: nat
             .source
-            .in_place_of(&old.nat.source, |row| &row.name, gives_as)?,
+            .in_place_of(&old.nat.source, |row| &row.name, carries_on)?,
         forwards: nat
             .forwards
             .in_place_of(&old.nat.forwards, |row| &row.name, |_, _| true)?,

@@ -34,6 +34,7 @@ mod watch;
 pub use counters::{DeviceCounters, Summary};
 pub use device::Origin;
 pub use error::GatewayError;
+pub use reload::RuleFile;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -55,7 +56,7 @@ use self::records::Records;
 use self::reload::Reloader;
 use self::routing::HostNetwork;
 use self::watch::Watch;
-use crate::config::Compiled;
+use crate::config::Device;
 use crate::engine::{self, Checksums, Engine};
 use crate::net::Zones;
 
@@ -82,33 +83,33 @@ impl Default for Options {
     }
 }
 
-/// Runs the gateway that `compiled`, the content of `file`, describes until SIGINT or
-/// SIGTERM. On SIGHUP, and when it has changed, the file is read again.
+/// Runs the gateway that a rule file describes until SIGINT or SIGTERM. On SIGHUP, and
+/// when it has changed, the file is read again.
 ///
 /// # Errors
 /// A device or the host's network could not be set up, or a device went away.
 /// The host is as it was before in every case.
-pub fn run(file: &Path, compiled: Compiled, options: Options) -> Result<Summary, GatewayError> {
+pub fn run(file: RuleFile, options: Options) -> Result<Summary, GatewayError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(GatewayError::process("start the async runtime"))?
-        .block_on(serve(file, compiled, options))
+        .block_on(serve(file, options))
 }
 
-async fn serve(file: &Path, compiled: Compiled, options: Options) -> Result<Summary, GatewayError> {
+async fn serve(file: RuleFile, options: Options) -> Result<Summary, GatewayError> {
     // First of all: a signal during set-up must not leave half of it behind.
     let mut signals = Signals::listen()?;
-    let devices = open_devices(&compiled)?;
-    routing::warn_if_not_forwarding(&compiled.devices, &compiled.policy.zones);
+    let devices = open_devices(&file.devices)?;
+    routing::warn_if_not_forwarding(&file.devices, &file.policy.zones);
     let mut host = HostNetwork::connect()?;
-    let served = serve_with(&mut host, &mut signals, devices, (file, compiled), options).await;
+    let served = serve_with(&mut host, &mut signals, devices, file, options).await;
     host.undo().await;
     served
 }
 
-fn open_devices(compiled: &Compiled) -> Result<Vec<TunDevice>, GatewayError> {
-    compiled.devices.iter().map(TunDevice::open).collect()
+fn open_devices(devices: &[Device]) -> Result<Vec<TunDevice>, GatewayError> {
+    devices.iter().map(TunDevice::open).collect()
 }
 
 /// Everything that may fail once `host` can be changed.
@@ -116,7 +117,7 @@ async fn serve_with(
     host: &mut HostNetwork,
     signals: &mut Signals,
     devices: Vec<TunDevice>,
-    (file, compiled): (&Path, Compiled),
+    file: RuleFile,
     options: Options,
 ) -> Result<Summary, GatewayError> {
     let records = match &options.mapping_log {
@@ -124,11 +125,11 @@ async fn serve_with(
         None => Records::told(),
     };
     let mut ports = Vec::with_capacity(devices.len());
-    for (device, wanted) in devices.into_iter().zip(&compiled.devices) {
+    for (device, wanted) in devices.into_iter().zip(&file.devices) {
         host.attach(&device, wanted).await?;
         info!(
             device = device.name(),
-            zones = zone_names(&compiled.policy.zones, &wanted.zones),
+            zones = zone_names(&file.policy.zones, &wanted.zones),
             mtu = wanted.mtu,
             taken_over = device.origin() == Origin::TakenOver,
             "device up"
@@ -144,10 +145,9 @@ async fn serve_with(
         seed: seed(&options)?,
         checksums: options.checksums,
     };
-    let policy = Arc::new(compiled.policy);
-    let engine = Engine::new(Arc::clone(&policy), engine_options, clock.now());
+    let engine = Engine::new(Arc::clone(&file.policy), engine_options, clock.now());
     let (errands, basket) = Errands::new()?;
-    let reloader = Reloader::new(file.to_owned(), errands, policy, compiled.devices.into());
+    let reloader = Reloader::new(file, errands);
     let watch = watch_over(reloader.file());
     let mut running = Running::start(PacketLoop::new(engine, clock, ports, records, basket))?;
     info!("gateway ready");

@@ -34,6 +34,33 @@ struct InForce {
     seen: Option<Stamp>,
 }
 
+/// A rule file as it was read.
+#[derive(Debug)]
+pub struct RuleFile {
+    path: PathBuf,
+    seen: Option<Stamp>,
+    pub(super) policy: Arc<Policy>,
+    pub(super) devices: Vec<Device>,
+}
+
+impl RuleFile {
+    /// Reads and compiles the rule file at this path.
+    ///
+    /// # Errors
+    /// Why it cannot be read, or all that is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, Report> {
+        // Before it is read: what changes meanwhile is to be seen as a change.
+        let seen = Stamp::of(path);
+        let compiled = config::load(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            seen,
+            policy: Arc::new(compiled.policy),
+            devices: compiled.devices,
+        })
+    }
+}
+
 /// By what a file is known to be the same as before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
@@ -139,22 +166,15 @@ impl fmt::Display for Restart {
 }
 
 impl Reloader {
-    /// One for the gateway that runs by this policy with these devices, and does
-    /// `errands`.
-    pub(super) fn new(
-        file: PathBuf,
-        errands: Errands,
-        policy: Arc<Policy>,
-        devices: Arc<[Device]>,
-    ) -> Self {
-        let seen = Stamp::of(&file);
+    /// One for the gateway that runs by this file, and does `errands`.
+    pub(super) fn new(file: RuleFile, errands: Errands) -> Self {
         let in_force = InForce {
-            policy,
-            devices,
-            seen,
+            policy: file.policy,
+            devices: file.devices.into(),
+            seen: file.seen,
         };
         Self {
-            file,
+            file: file.path,
             errands,
             in_force: Mutex::new(in_force),
         }

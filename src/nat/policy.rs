@@ -58,15 +58,23 @@ pub struct SourceNat {
 }
 
 impl SourceNat {
-    /// Whether what clients hold by this row they go on to hold by another in its place:
-    /// new connections get the same endpoints.
+    /// Whether what clients hold by `old` they may go on to hold by this row in its place:
+    /// it could have given that out, too.
     #[must_use]
-    pub fn gives_as(&self, other: &Self) -> bool {
-        self.target == other.target
-            && self.ports == other.ports
-            && self.mapping == other.mapping
-            && self.filtering == other.filtering
-            && self.terms.go_on_as(&other.terms)
+    pub fn carries_on(&self, old: &Self) -> bool {
+        let gives_those = match (&self.target, &old.target) {
+            (SourceTarget::Pool(own, _), SourceTarget::Pool(theirs, _)) => own.has_all_of(theirs),
+            (own, theirs) => own == theirs,
+        };
+        let has_those = match (&self.ports.range, &old.ports.range) {
+            (Some(own), Some(theirs)) => own.contains(theirs.start()) && own.contains(theirs.end()),
+            (own, theirs) => own == theirs,
+        };
+        gives_those
+            && has_those
+            && self.mapping == old.mapping
+            && self.filtering == old.filtering
+            && self.terms.go_on_as(&old.terms)
     }
 
     /// The ports that a client has for its own at this address, and nobody else.

@@ -56,8 +56,8 @@ impl Terms {
             || self.log == Logged::Mappings
     }
 
-    /// Whether what was counted, leased and written down by these terms goes on by the
-    /// others as it is: only how much there may be of it differs.
+    /// Whether what was counted, leased and written down by other terms goes on by these as
+    /// it is: only how much there may be of it differs.
     #[must_use]
     pub fn go_on_as(&self, others: &Self) -> bool {
         let rests = |terms: &Self| terms.hold_down.map(|hold_down| hold_down.of);

@@ -436,3 +436,29 @@ fn other_zones_need_a_restart_and_one_reload_follows_the_other() {
     let refused = lab.engine.reload(second, moment(1.0));
     assert_eq!(refused.err(), Some(Overtaken));
 }
+
+#[test]
+fn a_pool_that_grows_leaves_its_clients_what_they_have() {
+    let row = |pool: &str, ports: &str| {
+        format!(r#"as = ["{pool}"], ports = "{ports}", blocks = {{ size = 64 }}"#)
+    };
+    let mut lab = nat_carrier::lab(&row("203.0.113.16", "1024-1151"));
+    let ask = |n: u16| udp(&format!("10.0.0.7:{}", 5000 + n), DNS);
+    let (first, _) = nat_carrier::send(&mut lab, 0.0, ask(0));
+    let larger = row("203.0.113.16-203.0.113.23", "1024-1151");
+    lab.reload(1.0, &nat_carrier::rules("", &larger, ""));
+    let (second, _) = nat_carrier::send(&mut lab, 1.0, ask(1));
+    let place = |public: &Option<String>| {
+        let public = endpoint(public.as_ref().unwrap());
+        (public.ip(), (public.port() - 1024) / 64)
+    };
+    assert_eq!(place(&first), place(&second));
+    // Another layout is another row, and its blocks are none of those.
+    let other = row("203.0.113.16", "1024-1215");
+    lab.reload(2.0, &nat_carrier::rules("", &other, ""));
+    let (third, _) = nat_carrier::send(&mut lab, 2.0, ask(2));
+    assert_ne!(place(&first), place(&third));
+    assert_eq!(lab.engine.sessions().mappings().blocks().in_use(), 2);
+    let _ = lab.wait_until(100.0);
+    assert_eq!(lab.engine.sessions().mappings().blocks().in_use(), 0);
+}

@@ -13,6 +13,7 @@ mod public_address;
 mod public_addresses;
 mod resting;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
@@ -232,13 +233,12 @@ impl Mappings {
     /// Has public endpoints be given out on these terms, by the numbers of rows; the rows
     /// that are gone, and gave out blocks.
     pub(super) fn set_terms(&mut self, terms: Box<[Terms]>, former: Vec<RowId>) {
-        let rests = terms.iter().map(|terms| terms.hold_down.is_some());
-        for (place, _) in rests.enumerate().filter(|(_, rests)| *rests) {
-            let row = RowId::of_place(place);
-            if let Some(row) = row.filter(|row| self.resting.iter().all(|(own, _)| own != row)) {
-                self.resting.push((row, Queue::new()));
-            }
-        }
+        let known: BTreeSet<RowId> = self.resting.iter().map(|(row, _)| *row).collect();
+        let rests = terms.iter().enumerate();
+        let rests = rests.filter(|(_, terms)| terms.hold_down.is_some());
+        let rests = rests.filter_map(|(place, _)| RowId::of_place(place));
+        let new = rests.filter(|row| !known.contains(row));
+        self.resting.extend(new.map(|row| (row, Queue::new())));
         self.terms = terms;
         self.former = former;
     }
