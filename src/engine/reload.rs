@@ -51,7 +51,7 @@ impl Engine {
             predecessor,
             changed,
             terms,
-            former,
+            rivals,
             parameters,
             task,
         } = successor;
@@ -60,7 +60,7 @@ impl Engine {
         }
         self.now = self.now.max(now);
         self.counters.go_on(&policy, &changed);
-        self.sessions.set_terms(terms, former);
+        self.sessions.set_terms(terms, rivals);
         self.sessions.set_lifetimes(&policy.lifetimes);
         match parameters {
             Parameters::None => self.parameters_due = None,

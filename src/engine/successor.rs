@@ -58,8 +58,8 @@ pub struct Successor {
     pub(super) changed: Changed,
     /// The terms of the rows of source translation, by their numbers.
     pub(super) terms: Box<[Terms]>,
-    /// Those of them that are gone, and gave out blocks of ports.
-    pub(super) former: Vec<RowId>,
+    /// Those of them whose blocks may be of the same ports.
+    pub(super) rivals: Vec<RowId>,
     pub(super) parameters: Parameters,
     /// What has to be done to the sessions that are there.
     pub(super) task: Task,
@@ -159,7 +159,7 @@ impl Successor {
             predecessor: Arc::clone(predecessor),
             changed,
             terms: terms_of(&policy),
-            former: former(&policy.nat.source),
+            rivals: rivals(&policy.nat.source),
             parameters: match policy.nat.has_parameters() {
                 false => Parameters::None,
                 true if policy.nat.source == old.nat.source => Parameters::Known,
@@ -183,13 +183,16 @@ pub(super) fn terms_of(policy: &Policy) -> Box<[Terms]> {
     rows.map(|row| row.terms.clone()).collect()
 }
 
-/// The rows that are gone, and gave out blocks.
-fn former(rows: &Rows<SourceNat>) -> Vec<RowId> {
-    let with_blocks = rows.by_number().iter().enumerate();
-    let with_blocks = with_blocks.filter(|(_, row)| row.terms.blocks.is_some());
-    let gone = with_blocks.filter(|(number, _)| !rows.is_in_force(*number));
-    gone.filter_map(|(number, _)| RowId::of_place(number))
-        .collect()
+/// The rows whose blocks may be of the same ports: all that have blocks, where one of them is
+/// gone.
+fn rivals(rows: &Rows<SourceNat>) -> Vec<RowId> {
+    let all = rows.by_number().iter().enumerate();
+    let with_blocks = all.filter(|(_, row)| row.terms.blocks.is_some());
+    let numbers: Vec<_> = with_blocks.map(|(number, _)| number).collect();
+    if numbers.iter().all(|number| rows.is_in_force(*number)) {
+        return Vec::new();
+    }
+    numbers.into_iter().filter_map(RowId::of_place).collect()
 }
 
 fn same_zones(new: &Zones, old: &Zones) -> bool {

@@ -98,9 +98,9 @@ impl Sessions {
 
     /// Has public endpoints be given out on these terms, by the numbers of rows of
     /// source translation. What is held already is held as before: a number stands for the
-    /// same kind of account. `former` rows are gone, and gave out blocks.
-    pub fn set_terms(&mut self, terms: Box<[Terms]>, former: Vec<RowId>) {
-        self.mappings.set_terms(terms, former);
+    /// same kind of account. Blocks of `rivals` may be of the same ports.
+    pub fn set_terms(&mut self, terms: Box<[Terms]>, rivals: Vec<RowId>) {
+        self.mappings.set_terms(terms, rivals);
     }
 
     /// How many places of sessions there are, taken or free.

@@ -155,8 +155,9 @@ pub struct Mappings {
     blocks: Blocks,
     /// The terms of each row, by its number.
     terms: Box<[Terms]>,
-    /// Rows that are gone, and by which clients may still have blocks.
-    former: Vec<RowId>,
+    /// Rows whose blocks may be of the same ports: all that have blocks, where one of them is
+    /// gone. Of those in one file none are.
+    rivals: Vec<RowId>,
     /// What rests by the terms of each row that says so, in the order in which
     /// it will be free.
     resting: Vec<(RowId, Queue<(Timestamp, Rest)>)>,
@@ -222,7 +223,7 @@ impl Mappings {
             blocks: Blocks::new(hash),
             resting: Vec::new(),
             terms: Box::default(),
-            former: Vec::new(),
+            rivals: Vec::new(),
             at_rest: 0,
             notes: Vec::new(),
         };
@@ -230,9 +231,9 @@ impl Mappings {
         mappings
     }
 
-    /// Has public endpoints be given out on these terms, by the numbers of rows; the rows
-    /// that are gone, and gave out blocks.
-    pub(super) fn set_terms(&mut self, terms: Box<[Terms]>, former: Vec<RowId>) {
+    /// Has public endpoints be given out on these terms, by the numbers of rows;
+    /// blocks of `rivals` may be of the same ports.
+    pub(super) fn set_terms(&mut self, terms: Box<[Terms]>, rivals: Vec<RowId>) {
         let known: BTreeSet<RowId> = self.resting.iter().map(|(row, _)| *row).collect();
         let rests = terms.iter().enumerate();
         let rests = rests.filter(|(_, terms)| terms.hold_down.is_some());
@@ -240,7 +241,7 @@ impl Mappings {
         let new = rests.filter(|row| !known.contains(row));
         self.resting.extend(new.map(|row| (row, Queue::new())));
         self.terms = terms;
-        self.former = former;
+        self.rivals = rivals;
     }
 
     /// Who has this endpoint.
@@ -385,7 +386,7 @@ impl Mappings {
     ) -> Option<u16> {
         let first = self.blocks.free_block(place, layout, start)?;
         let mut block = first;
-        while self.is_anothers(place.1, &layout.ports(block)) {
+        while self.is_rivals(place, &layout.ports(block)) {
             let next = u64::from(block) + 1;
             block = self.blocks.free_block(place, layout, next)?;
             if block == first {
@@ -395,9 +396,10 @@ impl Mappings {
         Some(block)
     }
 
-    /// Whether some client has any of these ports by a row that is gone.
-    fn is_anothers(&self, address: IpAddr, ports: &RangeInclusive<u16>) -> bool {
-        self.former.iter().any(|row| {
+    /// Whether some client has any of these ports by a block of another row.
+    fn is_rivals(&self, (own, address): (RowId, IpAddr), ports: &RangeInclusive<u16>) -> bool {
+        let mut rivals = self.rivals.iter().filter(|row| **row != own);
+        rivals.any(|row| {
             let layout = self.terms(*row).and_then(|terms| terms.blocks);
             let mut blocks = layout.into_iter().flat_map(|own| own.blocks_of(ports));
             blocks.any(|block| self.blocks.is_taken(*row, Lease { address, block }))
