@@ -15,8 +15,10 @@ use crate::net::{Asking, Place, Timestamp, Tuple, Zones};
 use crate::rules::{Action, RuleId, Ruling};
 use crate::session::{Budget, Claim, Handle, Origin, Session};
 
-/// What judging a session costs, in steps of a [`Budget`].
+/// What judging a session costs, in steps of a [`Budget`], where there are few rules.
 const A_JUDGEMENT: u32 = Budget::AN_END / 4;
+/// How many rules are asked in a step.
+const RULES_A_STEP: usize = 16;
 
 /// A walk over all sessions.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +88,8 @@ impl Engine {
     pub(super) fn go_round(&mut self, budget: &mut Budget, out: &mut Output) {
         let Some(mut round) = self.round else { return };
         let rest = budget.left() / 2;
+        let rules = self.policy.rules.rows().len() / RULES_A_STEP;
+        let a_judgement = A_JUDGEMENT.saturating_add(u32::try_from(rules).unwrap_or(u32::MAX));
         while budget.left() > rest {
             if round.slot >= self.sessions.slots() {
                 self.round = None;
@@ -101,7 +105,8 @@ impl Engine {
                 && !self.sessions.is_due(handle)
                 && let Some(session) = self.sessions.get(handle)
             {
-                budget.charge(A_JUDGEMENT);
+                // What one costs that is more than is left is not taken from others.
+                budget.charge(a_judgement.min(budget.left().saturating_sub(rest)));
                 if !self.may_go_on(&session) {
                     budget.charge(Budget::AN_END);
                     self.end_with_children(handle, out);
