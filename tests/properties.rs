@@ -29,6 +29,8 @@ mod any_backlog;
 mod any_cutting;
 #[path = "properties/any_packet.rs"]
 mod any_packet;
+#[path = "properties/any_reload.rs"]
+mod any_reload;
 #[path = "properties/any_segments.rs"]
 mod any_segments;
 #[path = "properties/any_sequence.rs"]

@@ -67,11 +67,14 @@ fn complain(err: &mut impl Write, what: impl std::fmt::Display) {
 
 /// Loads a rule file, or prints all that is wrong with it.
 fn load_rules(file: &std::path::Path, err: &mut impl Write) -> Option<Compiled> {
-    let show = |report: Report| {
-        let text = report.render(Colour::for_stream(&io::stderr()));
-        let _ = write!(err, "{text}");
-    };
-    crate::config::load(file).map_err(show).ok()
+    let loaded = crate::config::load(file);
+    loaded.map_err(|report| show(&report, err)).ok()
+}
+
+/// Prints all that is wrong with a rule file.
+fn show(report: &Report, err: &mut impl Write) {
+    let text = report.render(Colour::for_stream(&io::stderr()));
+    let _ = write!(err, "{text}");
 }
 
 /// The exit for a write to standard output that failed: a reader who has seen

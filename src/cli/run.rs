@@ -6,14 +6,18 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::args::Run;
-use super::{Exit, complain, load_rules};
+use super::{Exit, complain, show};
 use crate::gateway::sandbox::User;
-use crate::gateway::{self, Options, Sandbox};
+use crate::gateway::{self, Options, RuleFile, Sandbox};
 
 /// Runs the gateway of a rule file until it is told to stop.
 pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
-    let Some(compiled) = load_rules(&args.rules, err) else {
-        return Exit::Unusable;
+    let file = match RuleFile::read(&args.rules) {
+        Ok(file) => file,
+        Err(report) => {
+            show(&report, err);
+            return Exit::Unusable;
+        }
     };
     let sandbox = match sandbox(args) {
         Ok(sandbox) => sandbox,
@@ -28,7 +32,7 @@ pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
         sandbox,
         ..Options::default()
     };
-    match gateway::run(compiled, options) {
+    match gateway::run(file, options) {
         Ok(_) => Exit::Fine,
         Err(error) => {
             complain(err, error);

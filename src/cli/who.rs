@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use super::args::Who;
 use super::{Exit, complain, load_rules, output_failed};
 use crate::journal::{self, Entry, Record};
-use crate::nat::{Deterministic, SourceTarget};
-use crate::net::{Endpoint, Port, Timestamp};
+use crate::nat::{Deterministic, SourceNat, SourceTarget};
+use crate::net::{Endpoint, Port, Rows, Timestamp};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +92,7 @@ fn read_asked(text: &str) -> Option<Asked> {
 
 /// The deterministic translations, each with the name of its row: with the
 /// parameters that the log has last, else as the file has them.
-fn plans(rows: &[crate::nat::SourceNat], log: &[Entry]) -> Vec<(String, Deterministic)> {
+fn plans(rows: &Rows<SourceNat>, log: &[Entry]) -> Vec<(String, Deterministic)> {
     let mut plans: BTreeMap<String, Deterministic> = BTreeMap::new();
     for row in rows {
         if let SourceTarget::Deterministic(plan) = &row.target {

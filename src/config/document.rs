@@ -129,6 +129,7 @@ pub(super) fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<C
         answers: limits.answers,
         no_room: limits.no_room,
         unsolicited_syn: policy.unsolicited_syn,
+        on_reload: policy.on_reload,
         route_options: policy.route_options,
         tcp: general.checks,
         lifetimes: known.lifetimes.lifetimes,

@@ -6,7 +6,7 @@ use std::ops::{Range, RangeInclusive};
 use super::code::Code;
 use super::diagnostic::{Diagnostic, Problems};
 use crate::nat::{AddressRange, SourceNat, Static};
-use crate::net::Port;
+use crate::net::{Port, Rows};
 
 type Places = Vec<(AddressRange, Range<usize>)>;
 
@@ -36,7 +36,11 @@ pub(super) fn with_statics<'p>(
 
 /// Where clients have ranges or blocks, the ports of a public address are given
 /// out by one row: else nobody could tell whose a port was.
-pub(super) fn of_ports(rows: &[SourceNat], places: &[(usize, Places)], problems: &mut Problems) {
+pub(super) fn of_ports(
+    rows: &Rows<SourceNat>,
+    places: &[(usize, Places)],
+    problems: &mut Problems,
+) {
     let placed = |place: &usize| rows.get(*place);
     for (n, (later, own)) in places.iter().enumerate() {
         for (earlier, others) in places.iter().take(n) {

@@ -14,14 +14,15 @@ use super::limits;
 use super::locations::Spans;
 use super::names;
 use super::table::{self, Row, Value};
-use crate::engine::{Passage, RouteOptions, UnsolicitedSyn};
+use crate::engine::{OnReload, Passage, RouteOptions, UnsolicitedSyn};
 use crate::net::{AddressSet, AlgKind, Profile, Selector};
 use crate::rules::{Action, Judges, Mss, Rule};
 
-const KEYS: [&str; 5] = [
+const KEYS: [&str; 6] = [
     "default",
     "rules",
     "unsolicited-syn",
+    "on-reload",
     "source-route",
     "record-route",
 ];
@@ -49,6 +50,7 @@ const UNSOLICITED: [(&str, UnsolicitedSyn); 2] = [
     ("refuse", UnsolicitedSyn::Refuse),
     ("hold", UnsolicitedSyn::Hold),
 ];
+const ON_RELOAD: [(&str, OnReload); 2] = [("keep", OnReload::Keep), ("recheck", OnReload::Recheck)];
 const ACTIONS: [(&str, Action); 3] = [
     ("allow", Action::Allow),
     ("drop", Action::Drop),
@@ -61,6 +63,7 @@ pub(super) struct PolicySection {
     pub(super) default: Action,
     pub(super) rules: Vec<Rule>,
     pub(super) unsolicited_syn: UnsolicitedSyn,
+    pub(super) on_reload: OnReload,
     pub(super) route_options: RouteOptions,
 }
 
@@ -80,6 +83,7 @@ pub(super) fn read<'t>(
             Profile::Linux => UnsolicitedSyn::Refuse,
             Profile::Rfc | Profile::Carrier => UnsolicitedSyn::Hold,
         },
+        on_reload: OnReload::default(),
         route_options: RouteOptions::default(),
     };
     let Some(section) = section else {
@@ -104,6 +108,11 @@ pub(super) fn read<'t>(
         names::choose(&word, &UNSOLICITED, "way with unsolicited SYNs", problems)
     });
     policy.unsolicited_syn = word.unwrap_or(policy.unsolicited_syn);
+    let word = row.get("on-reload").and_then(|value| {
+        let word = table::text(value, "\"keep\" or \"recheck\"", problems)?;
+        names::choose(&word, &ON_RELOAD, "way with sessions at a reload", problems)
+    });
+    policy.on_reload = word.unwrap_or_default();
     let options = &mut policy.route_options;
     for (key, passage) in [
         ("source-route", &mut options.source),

@@ -1,5 +1,6 @@
 //! What the engine counts.
 
+use super::successor::Changed;
 use super::{AnswerKind, Judgement, Policy, Reason, Unfinished, Verdict};
 use crate::alg::NotOpened;
 use crate::net::{NatRow, NatRows};
@@ -27,15 +28,47 @@ impl Counters {
         let nat = &policy.nat;
         Self {
             reasons: vec![[0; Verdict::NAMES.len()]; Reason::ALL.len()],
-            rules: vec![0; policy.rules.iter().count()],
+            rules: vec![0; policy.rules.rows().by_number().len()],
             default_policy: 0,
-            sources: vec![0; nat.source.len()],
-            forwards: vec![0; nat.forwards.len()],
-            statics: vec![0; nat.statics.len()],
+            sources: vec![0; nat.source.by_number().len()],
+            forwards: vec![0; nat.forwards.by_number().len()],
+            statics: vec![0; nat.statics.by_number().len()],
             evicted: [0; Standing::ALL.len()],
             withheld: [0; AnswerKind::ALL.len()],
             not_opened: [0; NotOpened::CHECKS.len()],
             in_full_swing: 0,
+        }
+    }
+
+    /// Another policy takes over: what says something else than before begins again.
+    pub(super) fn go_on(&mut self, policy: &Policy, changed: &Changed) {
+        let nat = &policy.nat;
+        let rules = policy.rules.rows().by_number().len();
+        let lists = [
+            (&mut self.rules, rules, &changed.rules),
+            (
+                &mut self.sources,
+                nat.source.by_number().len(),
+                &changed.sources,
+            ),
+            (
+                &mut self.forwards,
+                nat.forwards.by_number().len(),
+                &changed.forwards,
+            ),
+            (
+                &mut self.statics,
+                nat.statics.by_number().len(),
+                &changed.statics,
+            ),
+        ];
+        for (counts, length, changed) in lists {
+            counts.resize(length, 0);
+            for number in changed {
+                if let Some(count) = counts.get_mut(usize::from(*number)) {
+                    *count = 0;
+                }
+            }
         }
     }
 

@@ -67,6 +67,7 @@ impl Engine {
     pub(super) fn work_off(&mut self, budget: &mut Budget, out: &mut Output) -> Backlog {
         self.sessions.keep_up(self.now);
         self.tell_parameters(out);
+        self.go_round(budget, out);
         loop {
             if budget.left() < Budget::AN_END {
                 return Backlog::Left;
@@ -92,7 +93,10 @@ impl Engine {
                     } else if until == self.now {
                         self.sessions.keep_up(self.now);
                         self.look_ahead();
-                        return Backlog::Nothing;
+                        return match self.round {
+                            Some(_) => Backlog::Left,
+                            None => Backlog::Nothing,
+                        };
                     }
                 }
             }
@@ -138,6 +142,7 @@ impl Engine {
             self.fragments.next_deadline(),
             self.held_syns.next_deadline(),
             self.parameters_due,
+            self.round.map(|_| self.now),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -229,9 +234,9 @@ impl Engine {
             false => due,
         };
         self.parameters_due = Some(at.after(A_DAY));
-        let rows = self.policy.nat.source.iter().enumerate();
+        let rows = self.policy.nat.source.numbered();
         let rows = rows.filter(|(_, row)| matches!(row.target, SourceTarget::Deterministic(_)));
-        let rows = rows.filter_map(|(place, _)| RowId::of_place(place));
+        let rows = rows.filter_map(|(number, _)| RowId::of_place(usize::from(number)));
         let told = rows.map(|row| Event::Parameters { at, row });
         out.events.extend(told);
     }

@@ -29,7 +29,9 @@ mod overdue;
 mod policy;
 mod rates;
 mod reason;
+mod reload;
 mod shortage;
+mod successor;
 mod swing;
 mod unsolicited;
 mod voice;
@@ -43,10 +45,11 @@ pub use fragments::{FragmentLimits, Patience, Unfinished};
 pub use judgement::{CtState, Judgement, Verdict};
 pub use observer::{Lease, Moved, Observer, Silent, Step, Unread};
 pub use output::{Ending, Event, Made, Output};
-pub use policy::{Passage, Policy, RouteOptions};
+pub use policy::{OnReload, Passage, Policy, RouteOptions};
 pub use rates::{AnswerKind, AnswerRates};
 pub use reason::Reason;
 pub use shortage::Shortage;
+pub use successor::{Overtaken, Successor, Unfit};
 pub use unsolicited::{Holding, Unanswered, UnsolicitedSyn};
 
 use std::sync::Arc;
@@ -55,7 +58,9 @@ use self::control::Control;
 use self::decide::{Decision, Plan};
 use self::fragments::Fragments;
 use self::rates::Limiter;
+use self::reload::{Round, mtus_of};
 use self::shortage::Alarms;
+use self::successor::terms_of;
 use self::swing::Glance;
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
@@ -142,9 +147,11 @@ pub struct Engine {
     /// When the parameters of deterministic rows are written down next.
     parameters_due: Option<Timestamp>,
     counters: Counters,
+    /// What has to be done to each session since another policy took over.
+    round: Option<Round>,
     /// The latest moment that was given: time never runs backwards here.
     now: Timestamp,
-    /// The longest packet that leaves each zone as it is, by the zone's place.
+    /// The longest packet that takes the short way out by each zone, by the zone's place.
     mtus: Box<[u16]>,
     /// The longest that leaves every zone as it is.
     least_mtu: u16,
@@ -162,14 +169,9 @@ impl Engine {
     pub fn new(policy: Arc<Policy>, options: Options, now: Timestamp) -> Self {
         let hash = TupleHash::from_seed(options.seed);
         let counters = Counters::new(&policy);
-        let terms = policy.nat.source.iter().map(|row| row.terms.clone());
-        let mut sessions = Sessions::with_terms(options.seed, terms.collect());
+        let mut sessions = Sessions::with_terms(options.seed, terms_of(&policy));
         sessions.set_lifetimes(&policy.lifetimes);
-        let mtus = policy
-            .zones
-            .iter()
-            .map(|(_, zone)| zone.mtu.unwrap_or(u16::MAX));
-        let mtus: Box<[u16]> = mtus.collect();
+        let mtus = mtus_of(&policy.zones);
         let least_mtu = mtus.iter().copied().min().unwrap_or(u16::MAX);
         let parameters_due = policy.nat.has_parameters().then_some(Timestamp::EPOCH);
         Self {
@@ -184,6 +186,7 @@ impl Engine {
             alarms: Alarms::new(hash),
             parameters_due,
             counters,
+            round: None,
             now,
             mtus,
             least_mtu,

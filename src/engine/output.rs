@@ -27,6 +27,8 @@ pub enum Ending {
     Replaced,
     /// A new one found no room, and this was the one to make it.
     Evicted,
+    /// Another rule file has taken over, by which it could not begin.
+    Forbidden,
 }
 
 /// Something that happened to a session, or to a datagram in pieces.

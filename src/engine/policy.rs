@@ -28,6 +28,16 @@ impl Default for RouteOptions {
     }
 }
 
+/// What becomes of sessions when another rule file takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnReload {
+    /// They go on: rules judge how sessions begin.
+    #[default]
+    Keep,
+    /// Those that could not begin by its rules end.
+    Recheck,
+}
+
 /// Whether something may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Passage {
@@ -61,6 +71,8 @@ pub struct Policy {
     pub answers: AnswerRates,
     /// What becomes of a SYN from outside that the rules refuse.
     pub unsolicited_syn: UnsolicitedSyn,
+    /// What becomes of sessions when this policy takes another's place.
+    pub on_reload: OnReload,
     /// What becomes of packets with options about their route.
     pub route_options: RouteOptions,
     /// What the sender of a connection is told for which there is no room.

@@ -10,12 +10,13 @@
 //! ```text
 //! open devices -> set up addresses, routes, rules -> packet loop (a thread)  -> "gateway ready"
 //!                                                    main thread: signals
+//! SIGHUP, or the rule file has changed -> compile it -> swap it in between two bursts
 //! SIGINT, SIGTERM, or a device is gone -> stop the loop -> undo all, newest first -> close devices
 //! ```
 //!
 //! The packet loop is a plain thread over poll(2): it never waits for what the
-//! async side does. tokio drives what waits (netlink, signals; later the control
-//! socket and reloads) on the main thread.
+//! async side does. tokio drives what waits (netlink, signals, the rule file; later the
+//! control socket) on the main thread. What it wants of the engine it asks by errands.
 
 mod clock;
 mod counters;
@@ -26,16 +27,19 @@ mod offload;
 mod packet_loop;
 mod port;
 mod records;
+mod reload;
 mod routing;
 pub mod sandbox;
 mod sysctl;
+mod watch;
 
 pub use counters::{DeviceCounters, Summary};
 pub use device::Origin;
 pub use error::GatewayError;
+pub use reload::RuleFile;
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -43,7 +47,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use self::clock::Clock;
 use self::device::TunDevice;
@@ -51,9 +55,11 @@ use self::errands::Errands;
 use self::packet_loop::PacketLoop;
 use self::port::Port;
 use self::records::Records;
+use self::reload::Reloader;
 use self::routing::HostNetwork;
 use self::sandbox::{Confinement, User};
-use crate::config::Compiled;
+use self::watch::Watch;
+use crate::config::Device;
 use crate::engine::{self, Checksums, Engine};
 use crate::net::Zones;
 
@@ -92,32 +98,33 @@ impl Default for Options {
     }
 }
 
-/// Runs the gateway that `compiled` describes until SIGINT or SIGTERM.
+/// Runs the gateway that a rule file describes until SIGINT or SIGTERM. On SIGHUP, and
+/// when it has changed, the file is read again.
 ///
 /// # Errors
 /// A device or the host's network could not be set up, or a device went away.
 /// The host is as it was before in every case.
-pub fn run(compiled: Compiled, options: Options) -> Result<Summary, GatewayError> {
+pub fn run(file: RuleFile, options: Options) -> Result<Summary, GatewayError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(GatewayError::process("start the async runtime"))?
-        .block_on(serve(compiled, options))
+        .block_on(serve(file, options))
 }
 
-async fn serve(compiled: Compiled, options: Options) -> Result<Summary, GatewayError> {
+async fn serve(file: RuleFile, options: Options) -> Result<Summary, GatewayError> {
     // First of all: a signal during set-up must not leave half of it behind.
     let mut signals = Signals::listen()?;
-    let devices = open_devices(&compiled)?;
-    routing::warn_if_not_forwarding(&compiled.devices, &compiled.policy.zones);
+    let devices = open_devices(&file.devices)?;
+    routing::warn_if_not_forwarding(&file.devices, &file.policy.zones);
     let mut host = HostNetwork::connect()?;
-    let served = serve_with(&mut host, &mut signals, devices, compiled, options).await;
+    let served = serve_with(&mut host, &mut signals, devices, file, options).await;
     host.undo().await;
     served
 }
 
-fn open_devices(compiled: &Compiled) -> Result<Vec<TunDevice>, GatewayError> {
-    compiled.devices.iter().map(TunDevice::open).collect()
+fn open_devices(devices: &[Device]) -> Result<Vec<TunDevice>, GatewayError> {
+    devices.iter().map(TunDevice::open).collect()
 }
 
 /// Everything that may fail once `host` can be changed.
@@ -125,7 +132,7 @@ async fn serve_with(
     host: &mut HostNetwork,
     signals: &mut Signals,
     devices: Vec<TunDevice>,
-    compiled: Compiled,
+    file: RuleFile,
     options: Options,
 ) -> Result<Summary, GatewayError> {
     let records = match &options.mapping_log {
@@ -133,11 +140,11 @@ async fn serve_with(
         None => Records::told(),
     };
     let mut ports = Vec::with_capacity(devices.len());
-    for (device, wanted) in devices.into_iter().zip(&compiled.devices) {
+    for (device, wanted) in devices.into_iter().zip(&file.devices) {
         host.attach(&device, wanted).await?;
         info!(
             device = device.name(),
-            zones = zone_names(&compiled.policy.zones, &wanted.zones),
+            zones = zone_names(&file.policy.zones, &wanted.zones),
             mtu = wanted.mtu,
             taken_over = device.origin() == Origin::TakenOver,
             "device up"
@@ -153,33 +160,69 @@ async fn serve_with(
         seed: seed(&options)?,
         checksums: options.checksums,
     };
-    let engine = Engine::new(Arc::new(compiled.policy), engine_options, clock.now());
-    let (_errands, basket) = Errands::new()?;
+    let engine = Engine::new(Arc::clone(&file.policy), engine_options, clock.now());
+    let (errands, basket) = Errands::new()?;
+    let reloader = Reloader::new(file, errands);
     if let Sandbox::Confined(user) = options.sandbox {
-        confine(user)?;
+        confine(user, reloader.file())?;
     }
-    let mut running = Running::start(
-        PacketLoop::new(engine, clock, ports, records, basket),
-        options.sandbox,
-    )?;
+    let watch = watch_over(reloader.file());
+    let packet_loop = PacketLoop::new(engine, clock, ports, records, basket);
+    let mut running = Running::start(packet_loop, options.sandbox)?;
     info!("gateway ready");
-    tokio::select! {
-        name = signals.next() => info!(signal = name, "stopping"),
-        () = running.ended() => {}
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Told::Stop(name) => {
+                    info!(signal = name, "stopping");
+                    break;
+                }
+                Told::Reload => reload(&reloader).await,
+            },
+            () = running.ended() => break,
+            () = changed(watch.as_ref(), &reloader) => reload(&reloader).await,
+        }
     }
     running.stop()
 }
 
 /// Gives up what is not needed from here on, and tells what could not be.
-fn confine(user: Option<User>) -> Result<(), GatewayError> {
+fn confine(user: Option<User>, rules: &Path) -> Result<(), GatewayError> {
     let confinement = Confinement {
         user,
-        ..Confinement::default()
+        // An editor puts another file in its place.
+        reads: vec![watch::directory(rules).to_owned()],
+        writes: Vec::new(),
     };
     for missing in sandbox::confine(&confinement)? {
         warn!(%missing, "this kernel confines the gateway less than others do");
     }
     Ok(())
+}
+
+/// The watch over the rule file. Without one the gateway hears signals still.
+fn watch_over(file: &Path) -> Option<Watch> {
+    let watch = Watch::over(file);
+    let told = watch.inspect_err(|cause| {
+        warn!(%cause, "cannot watch the rule file: it is read again on SIGHUP only");
+    });
+    told.ok()
+}
+
+/// Waits until the rule file has changed.
+async fn changed(watch: Option<&Watch>, reloader: &Reloader) {
+    match watch {
+        Some(watch) => watch.changed(reloader).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Has the rule file take over, and says what came of it.
+async fn reload(reloader: &Reloader) {
+    match reloader.reload().await {
+        Ok(reloaded) => info!("{reloaded}"),
+        Err(refusal) => error!("rules not reloaded, the old ones stay: {refusal}"),
+    }
 }
 
 fn zone_names(zones: &Zones, ids: &[crate::net::ZoneId]) -> String {
@@ -198,26 +241,37 @@ fn seed(options: &Options) -> Result<u64, GatewayError> {
     Ok(u64::from_ne_bytes(bytes))
 }
 
-/// The signals that end the gateway.
+/// The signals that the gateway listens to.
 struct Signals {
+    hangup: Signal,
     interrupt: Signal,
     terminate: Signal,
+}
+
+/// What a signal says.
+enum Told {
+    /// The gateway is to end, by the signal of this name.
+    Stop(&'static str),
+    /// The rule file is to be read again.
+    Reload,
 }
 
 impl Signals {
     fn listen() -> Result<Self, GatewayError> {
         let listen = |kind| signal(kind).map_err(GatewayError::process("listen for signals"));
         Ok(Self {
+            hangup: listen(SignalKind::hangup())?,
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
         })
     }
 
-    /// The name of the next one.
-    async fn next(&mut self) -> &'static str {
+    /// What the next one says.
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.hangup.recv() => Told::Reload,
+            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
+            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
         }
     }
 }

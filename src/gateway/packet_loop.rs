@@ -269,6 +269,7 @@ impl Forwarder {
             now,
             out: &mut self.out,
         });
+        self.ways.guard_by(self.engine.policy(), ports);
         self.ways.deliver(now, &self.out, ports);
         self.out.clear();
     }
@@ -302,6 +303,14 @@ enum Device {
 }
 
 impl Ways {
+    /// Lets go of what the engine gives by the policy that it has by now.
+    fn guard_by<F>(&mut self, policy: &Arc<Policy>, ports: &[Port<F>]) {
+        if !Arc::ptr_eq(policy, &self.policy) {
+            self.egress = Egress::of(ports, &policy.zones);
+            self.policy = Arc::clone(policy);
+        }
+    }
+
     /// Sends a packet on, if that is what was judged.
     fn pass_on<F: AsFd>(
         &mut self,

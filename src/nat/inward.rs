@@ -28,13 +28,13 @@ impl NatPolicy {
         if self.forwards.is_empty() && self.statics.is_empty() {
             return None; // the common case costs no walk
         }
-        let mut forwards = (0..=u16::MAX).zip(&self.forwards);
+        let mut forwards = self.forwards.numbered();
         let forwarded = forwards.find_map(|(n, row)| {
             let server = row.meets(from, tuple, zones)?;
             Some((NatRow::Forward(n), server, row.on, row.client.as_ref()))
         });
         let (row, destination, on, client) = forwarded.or_else(|| {
-            (0..=u16::MAX).zip(&self.statics).find_map(|(n, row)| {
+            self.statics.numbered().find_map(|(n, row)| {
                 let host = row.meets(from, tuple)?;
                 Some((NatRow::Static(n), host, row.on, None))
             })

@@ -89,8 +89,8 @@ impl NatPolicy {
         draw: impl Fn(Pooling) -> u64,
     ) -> Outward<'_> {
         let client = asking.tuple.source.address;
-        let mut statics = self.statics.iter().zip(0..=u16::MAX);
-        let fixed = statics.find_map(|(row, n)| {
+        let mut statics = self.statics.numbered();
+        let fixed = statics.find_map(|(n, row)| {
             let public = same_host(client, row.inside, row.outside)?;
             (asking.to == Place::Zone(row.on)).then_some((NatRow::Static(n), public))
         });
@@ -100,13 +100,13 @@ impl NatPolicy {
                 row: None,
             };
         }
-        let mut rows = self.source.iter().zip(0..=u16::MAX);
-        match rows.find(|(row, _)| row.selector.is_about(asking, services)) {
+        let mut rows = self.source.numbered();
+        match rows.find(|(_, row)| row.selector.is_about(asking, services)) {
             None => Outward {
                 choice: SourceChoice::Unchanged,
                 row: None,
             },
-            Some((row, n)) => Outward {
+            Some((n, row)) => Outward {
                 choice: row.target.choose(NatRow::Source(n), asking, zones, draw),
                 row: Some(row),
             },

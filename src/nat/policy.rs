@@ -7,18 +7,18 @@ use ipnet::IpNet;
 
 use super::deterministic::Deterministic;
 use super::pool::Pool;
-use crate::net::{AddressSet, Dependence, Endpoint, Port, Selector, Terms, Traffic, ZoneId};
+use crate::net::{AddressSet, Dependence, Endpoint, Port, Rows, Selector, Terms, Traffic, ZoneId};
 
 /// All translations of a policy, each list in the order of the file; the first
 /// row that fits a new connection decides.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NatPolicy {
     /// What becomes of the client's address on the way out.
-    pub source: Vec<SourceNat>,
+    pub source: Rows<SourceNat>,
     /// Which public ports lead to inside servers.
-    pub forwards: Vec<Forward>,
+    pub forwards: Rows<Forward>,
     /// Which inside hosts have a public address of their own, both ways.
-    pub statics: Vec<Static>,
+    pub statics: Rows<Static>,
     /// Public ports that are kept for the gateway itself, at every address that
     /// sources become.
     pub reserved: Vec<Traffic>,
@@ -58,6 +58,25 @@ pub struct SourceNat {
 }
 
 impl SourceNat {
+    /// Whether what clients hold by `old` they may go on to hold by this row in its place:
+    /// it could have given that out, too.
+    #[must_use]
+    pub fn carries_on(&self, old: &Self) -> bool {
+        let gives_those = match (&self.target, &old.target) {
+            (SourceTarget::Pool(own, _), SourceTarget::Pool(theirs, _)) => own.has_all_of(theirs),
+            (own, theirs) => own == theirs,
+        };
+        let has_those = match (&self.ports.range, &old.ports.range) {
+            (Some(own), Some(theirs)) => own.contains(theirs.start()) && own.contains(theirs.end()),
+            (own, theirs) => own == theirs,
+        };
+        gives_those
+            && has_those
+            && self.mapping == old.mapping
+            && self.filtering == old.filtering
+            && self.terms.go_on_as(&old.terms)
+    }
+
     /// The ports that a client has for its own at this address, and nobody else.
     #[must_use]
     pub fn own_ports(&self, client: IpAddr, address: IpAddr) -> Option<RangeInclusive<u16>> {

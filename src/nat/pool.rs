@@ -99,6 +99,16 @@ impl Pool {
         self.ranges.iter().any(|range| range.contains(address))
     }
 
+    /// Whether it has all addresses of another; `false` also where it has them by several
+    /// ranges.
+    pub(super) fn has_all_of(&self, other: &Self) -> bool {
+        let has = |range: &AddressRange| {
+            let mut own = self.ranges.iter();
+            own.any(|own| own.contains(range.first) && own.contains(range.last))
+        };
+        other.ranges.iter().all(has)
+    }
+
     fn of(&self, family: Family) -> impl Iterator<Item = &AddressRange> {
         self.ranges
             .iter()

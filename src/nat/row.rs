@@ -4,7 +4,7 @@ use super::policy::NatPolicy;
 use crate::net::NatRow;
 
 impl NatPolicy {
-    /// The name of a row; empty for a place that none has.
+    /// The name of a row; empty for a number that none has.
     #[must_use]
     pub fn name(&self, row: NatRow) -> &str {
         let name = match row {
@@ -17,11 +17,12 @@ impl NatPolicy {
 
     /// All rows, in the order in which the lists are asked.
     pub fn rows(&self) -> impl Iterator<Item = NatRow> {
-        // A file has at most as many rows of each kind as have a place.
-        let places = |count: usize| (0..=u16::MAX).take(count);
-        let forwards = places(self.forwards.len()).map(NatRow::Forward);
-        let statics = places(self.statics.len()).map(NatRow::Static);
-        let sources = places(self.source.len()).map(NatRow::Source);
+        let forwards = self.forwards.numbers().iter();
+        let statics = self.statics.numbers().iter();
+        let sources = self.source.numbers().iter();
+        let forwards = forwards.map(|number| NatRow::Forward(*number));
+        let statics = statics.map(|number| NatRow::Static(*number));
+        let sources = sources.map(|number| NatRow::Source(*number));
         forwards.chain(statics).chain(sources)
     }
 }

@@ -1,6 +1,6 @@
-//! The rows of the translation lists by their places.
+//! The rows of the translation lists by their numbers.
 
-/// A row of a translation list, by its place there.
+/// A row of a translation list, by its number there (see [`Rows`](super::Rows)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NatRow {
     /// Of `nat.source`.

@@ -97,6 +97,16 @@ impl Selector {
         }
     }
 
+    /// Names services by the numbers that these have now.
+    pub fn renumber(&mut self, services: impl Fn(ServiceId) -> ServiceId) {
+        for id in self.services.iter_mut().flatten() {
+            *id = services(*id);
+        }
+        if let Some(id) = self.traffic.as_mut().and_then(|t| t.service.as_mut()) {
+            *id = services(*id);
+        }
+    }
+
     /// Whether the connection meets every condition, whatever service it is of where
     /// none is asked for.
     #[must_use]

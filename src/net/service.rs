@@ -3,9 +3,9 @@
 
 use std::ops::RangeInclusive;
 
-use super::{IcmpQuery, LifetimeId, Port, Protocol, Tuple};
+use super::{IcmpQuery, LifetimeId, Port, Protocol, Rows, Tuple};
 
-/// A service of the policy in force, by its place in the file.
+/// A service of the policy in force, by its number (see [`Rows`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceId(pub u16);
 
@@ -102,17 +102,29 @@ impl AlgKind {
 }
 
 /// All services of a policy.
-#[derive(Debug, Clone, Default)]
-pub struct Services(Vec<Service>);
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Services(Rows<Service>);
 
 impl Services {
     /// The table of `services`; a service's number is its place here.
     #[must_use]
     pub fn new(services: Vec<Service>) -> Self {
+        Self(services.into_iter().collect())
+    }
+
+    /// The table of services that have their numbers already.
+    #[must_use]
+    pub fn of_rows(services: Rows<Service>) -> Self {
         Self(services)
     }
 
-    /// The service of this number.
+    /// All with their numbers, those that are gone among them.
+    #[must_use]
+    pub fn rows(&self) -> &Rows<Service> {
+        &self.0
+    }
+
+    /// The service of this number, also one that is gone.
     #[must_use]
     pub fn get(&self, service: ServiceId) -> Option<&Service> {
         self.0.get(usize::from(service.0))
@@ -120,8 +132,8 @@ impl Services {
 
     /// All services in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
-        let all = self.0.iter().zip(0..=u16::MAX);
-        all.map(|(service, place)| (ServiceId(place), service))
+        let all = self.0.numbered();
+        all.map(|(number, service)| (ServiceId(number), service))
     }
 
     /// Whether datagrams of this tuple, in either direction, may go without a

@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use super::{Port, Rate};
 
-/// A row of source translation, by its place in the file.
+/// A row of source translation, by its number (see [`Rows`](super::Rows)): its place in
+/// the file that was read first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RowId(NonZeroU16);
 
 impl RowId {
-    /// The row at this place; `None` beyond the last place that a file can have.
+    /// The row of this number; `None` beyond the last place that a file can have.
     #[must_use]
     pub fn of_place(place: usize) -> Option<Self> {
         let number = u16::try_from(place).ok()?.checked_add(1)?;
         NonZeroU16::new(number).map(Self)
     }
 
-    /// Its place.
+    /// Its number.
     #[must_use]
     pub fn place(self) -> usize {
         usize::from(self.0.get()) - 1
@@ -53,6 +54,17 @@ impl Terms {
             || self.rate.is_some()
             || self.max_sessions.is_some()
             || self.log == Logged::Mappings
+    }
+
+    /// Whether what was counted, leased and written down by other terms goes on by these as
+    /// it is: only how much there may be of it differs.
+    #[must_use]
+    pub fn go_on_as(&self, others: &Self) -> bool {
+        let rests = |terms: &Self| terms.hold_down.map(|hold_down| hold_down.of);
+        self.counts() == others.counts()
+            && self.blocks == others.blocks
+            && self.log == others.log
+            && rests(self) == rests(others)
     }
 
     /// Whether nothing is counted, leased or written down of what clients hold.
@@ -118,6 +130,15 @@ impl BlockLayout {
         (block < self.count).then_some(block)
     }
 
+    /// The blocks that have any of these ports.
+    pub fn blocks_of(&self, ports: &RangeInclusive<u16>) -> impl Iterator<Item = u16> + use<> {
+        let (first, last) = (*ports.start(), *ports.end());
+        let end = last.checked_sub(self.first.0);
+        let end = end.map_or(0, |last| (last / self.size).saturating_add(1));
+        let start = first.saturating_sub(self.first.0) / self.size;
+        start..end.min(self.count)
+    }
+
     /// The ports of a block.
     #[must_use]
     pub fn ports(&self, block: u16) -> RangeInclusive<u16> {
@@ -179,7 +200,11 @@ mod tests {
             if let Some(block) = block {
                 assert!(layout.ports(block).contains(&port));
             }
+            let of_one: Vec<_> = layout.blocks_of(&(port..=port)).collect();
+            assert_eq!(of_one, Vec::from_iter(block));
         }
+        assert!(layout.blocks_of(&(2000..=4023)).eq([0, 1, 2]));
+        assert!(layout.blocks_of(&(0..=u16::MAX)).eq(0..64));
         assert!(BlockLayout::new(&(Port(1)..=Port(999)), size).is_none());
     }
 }

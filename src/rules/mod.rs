@@ -11,9 +11,9 @@
 
 use std::num::NonZeroU16;
 
-use crate::net::{AddressSet, Asking, LifetimeId, Mismatch, Selector, ServiceId, Services};
+use crate::net::{AddressSet, Asking, LifetimeId, Mismatch, Rows, Selector, ServiceId, Services};
 
-/// A rule of the policy in force, by its place in the file.
+/// A rule of the policy in force, by its number (see [`Rows`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleId(pub u16);
 
@@ -72,9 +72,9 @@ pub enum Mss {
 }
 
 /// The ordered rules, and what happens to a connection that none names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleSet {
-    rules: Vec<Rule>,
+    rules: Rows<Rule>,
     default: Action,
     /// Whether any rule is about invalid packets.
     invalid: bool,
@@ -123,6 +123,12 @@ impl RuleSet {
     /// A rule set of these rules in this order.
     #[must_use]
     pub fn new(rules: Vec<Rule>, default: Action) -> Self {
+        Self::of_rows(rules.into_iter().collect(), default)
+    }
+
+    /// A rule set of these rules, which have their numbers already.
+    #[must_use]
+    pub fn of_rows(rules: Rows<Rule>, default: Action) -> Self {
         let invalid = rules.iter().any(|rule| rule.judges == Judges::Invalid);
         Self {
             rules,
@@ -131,7 +137,24 @@ impl RuleSet {
         }
     }
 
-    /// The rule of this number.
+    /// Its rules with their numbers, those that are gone among them.
+    #[must_use]
+    pub fn rows(&self) -> &Rows<Rule> {
+        &self.rules
+    }
+
+    /// Whether connections may still begin by this rule, or (`None`) by the default.
+    #[must_use]
+    pub fn still_allows(&self, rule: Option<RuleId>) -> bool {
+        let Some(id) = rule else {
+            return self.default == Action::Allow;
+        };
+        let rule = self.get(id);
+        rule.is_some_and(|rule| rule.action == Action::Allow)
+            && self.rules.is_in_force(usize::from(id.0))
+    }
+
+    /// The rule of this number, also one that is gone.
     #[must_use]
     pub fn get(&self, rule: RuleId) -> Option<&Rule> {
         self.rules.get(usize::from(rule.0))
@@ -139,8 +162,8 @@ impl RuleSet {
 
     /// All rules in order.
     pub fn iter(&self) -> impl Iterator<Item = (RuleId, &Rule)> {
-        let all = self.rules.iter().zip(0..=u16::MAX);
-        all.map(|(rule, place)| (RuleId(place), rule))
+        let all = self.rules.numbered();
+        all.map(|(number, rule)| (RuleId(number), rule))
     }
 
     /// What happens to a connection that no rule names.

@@ -2,7 +2,7 @@
 //!
 //! A block is its client's while a session of that client holds a port of it,
 //! and comes back with the last. Whoever finds one for a client asks
-//! [`Blocks::free_block`]; a session that enters with a port of a block that
+//! [`Mappings::free_block`](super::Mappings::free_block); a session that enters with a port of a block that
 //! nobody has takes it for its client.
 
 use std::net::IpAddr;
@@ -73,8 +73,7 @@ impl Blocks {
 
     /// A block at this address that nobody has: the first from `start` on, going
     /// round.
-    #[must_use]
-    pub fn free_block(
+    pub(super) fn free_block(
         &self,
         (row, address): (RowId, IpAddr),
         layout: &BlockLayout,
@@ -88,6 +87,12 @@ impl Blocks {
             }
             None => Some(start),
         }
+    }
+
+    /// Whether somebody has this block, or it is at rest.
+    pub(super) fn is_taken(&self, row: RowId, lease: Lease) -> bool {
+        let address = self.addresses.get(&(row, lease.address));
+        address.is_some_and(|address| address.taken.has(lease.block))
     }
 
     /// How many blocks somebody has, or are at rest.

@@ -83,6 +83,11 @@ impl Lifetime {
     }
 }
 
+/// The number that a lifetime has now.
+fn renumbered(id: LifetimeId, numbers: &[LifetimeId]) -> LifetimeId {
+    numbers.get(usize::from(id.0)).copied().unwrap_or_default()
+}
+
 /// Zones between which sessions have a lifetime of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Between {
@@ -185,6 +190,39 @@ impl Lifetimes {
     /// that fits decides.
     pub fn set_between(&mut self, rows: Vec<Between>) {
         self.between = rows;
+    }
+
+    /// The same in place of `old` ones: one carries on what is of its name there. Those
+    /// that are gone stay, for the sessions that live by them. Gives besides which number
+    /// each has now. `None`: there are more than can be numbered.
+    #[must_use]
+    pub fn in_place_of(self, old: &Self) -> Option<(Self, Vec<LifetimeId>)> {
+        let mut all = Self::new(self.general);
+        for lifetime in &old.others {
+            all.push(lifetime.clone())?;
+        }
+        let mut numbers = vec![LifetimeId::default()];
+        for lifetime in self.others {
+            let mut same = all.others.iter();
+            let id = match same.position(|own| own.name == lifetime.name) {
+                Some(place) => {
+                    if let Some(own) = all.paces.get_mut(place + 1) {
+                        *own = Pace::of(&lifetime);
+                    }
+                    if let Some(own) = all.others.get_mut(place) {
+                        *own = lifetime;
+                    }
+                    LifetimeId(u16::try_from(place + 1).ok()?)
+                }
+                None => all.push(lifetime)?,
+            };
+            numbers.push(id);
+        }
+        all.between = self.between;
+        for row in &mut all.between {
+            row.lifetime = renumbered(row.lifetime, &numbers);
+        }
+        Some((all, numbers))
     }
 
     /// What `[timeouts]` says.

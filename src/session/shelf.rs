@@ -21,7 +21,6 @@ impl<T, const BITS: u32> Shelf<T, BITS> {
     }
 
     /// How many values there are.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.length
     }

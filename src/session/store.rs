@@ -164,6 +164,19 @@ impl Store {
         used.map(|(_, slot)| slot)
     }
 
+    /// How many slots there are, with a session or without.
+    pub(super) fn slot_count(&self) -> u32 {
+        // The index counts them in 31 bits.
+        u32::try_from(self.lines.len()).unwrap_or(u32::MAX)
+    }
+
+    /// What was found of the packets of a session counts no more.
+    pub(super) fn look_anew(&mut self, slot: u32) {
+        if let Some(line) = self.lines.get_mut(slot as usize) {
+            line.marks.clear(Marks::KNOWN.original | Marks::KNOWN.reply);
+        }
+    }
+
     /// The session in this slot.
     pub(super) fn get(&self, slot: u32) -> Option<Session> {
         let line = self.line(slot)?;

@@ -20,7 +20,7 @@ use super::record::{Origin, Session, Update};
 use super::state::{Handle, SessionId};
 use super::store::{Begun, Store};
 use super::wheel::{Next, Owners, Wheel};
-use crate::net::{Direction, LifetimeId, PerDirection, Rate, Terms, Timestamp, Tuple};
+use crate::net::{Direction, LifetimeId, PerDirection, Rate, RowId, Terms, Timestamp, Tuple};
 
 /// All sessions, and the data sessions that are expected.
 #[derive(Debug)]
@@ -64,13 +64,13 @@ impl Sessions {
     /// source translation has the usual terms.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self::with_terms(seed, Vec::new())
+        Self::with_terms(seed, Box::default())
     }
 
     /// An empty table under the hash function of `seed`; the terms of each row of
     /// source translation, in order.
     #[must_use]
-    pub fn with_terms(seed: u64, terms: Vec<Terms>) -> Self {
+    pub fn with_terms(seed: u64, terms: Box<[Terms]>) -> Self {
         let hash = TupleHash::from_seed(seed);
         Self {
             store: Store::new(hash),
@@ -94,6 +94,29 @@ impl Sessions {
             .iter()
             .filter(|(_, lifetime)| lifetime.on_expiry != OnExpiry::Silent);
         self.speaking = speaking.map(|(id, _)| id).collect();
+    }
+
+    /// Has public endpoints be given out on these terms, by the numbers of rows of
+    /// source translation. What is held already is held as before: a number stands for the
+    /// same kind of account. Blocks of `rivals` may be of the same ports.
+    pub fn set_terms(&mut self, terms: Box<[Terms]>, rivals: Vec<RowId>) {
+        self.mappings.set_terms(terms, rivals);
+    }
+
+    /// How many places of sessions there are, taken or free.
+    pub(crate) fn slots(&self) -> u32 {
+        self.store.slot_count()
+    }
+
+    /// The session in this place.
+    pub(crate) fn in_slot(&self, slot: u32) -> Option<Handle> {
+        self.at_slot(slot)
+    }
+
+    /// Has the next packets of the session in this place be looked at from all sides, as
+    /// if none had come before.
+    pub(crate) fn look_anew(&mut self, slot: u32) {
+        self.store.look_anew(slot);
     }
 
     /// The session that a packet of this tuple belongs to, and its direction; also

@@ -200,6 +200,11 @@ impl Gateway {
         self.process.child.id()
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        self.process.signal(signal);
+    }
+
     /// Waits until it has ended by itself.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.process.wait()
@@ -241,6 +246,7 @@ impl Namespace {
     }
 
     /// Where the kernel shows it.
+    #[allow(dead_code, reason = "a bench uses it")]
     pub(crate) fn path(&self) -> PathBuf {
         Path::new("/run/netns").join(&self.name)
     }

@@ -21,6 +21,7 @@ mod ftp;
 mod idle;
 mod lab;
 mod privilege;
+mod reload;
 mod servers;
 mod tour;
 mod translation;

@@ -77,7 +77,7 @@ const RANGES: [&str; 3] = [
 
 const ORDERS: [&str; 3] = ["keep", "keep-parity", "random"];
 
-fn rules() -> impl Strategy<Value = String> {
+pub(super) fn rules() -> impl Strategy<Value = String> {
     let mode = || select(Dependence::ALL.map(|(word, _)| word).to_vec());
     let source = |id: &'static str, fields: &'static str, targets: Vec<&'static str>| {
         let ways = (
@@ -125,7 +125,7 @@ fn rules() -> impl Strategy<Value = String> {
         })
 }
 
-fn family() -> impl Strategy<Value = Family> {
+pub(super) fn family() -> impl Strategy<Value = Family> {
     select(vec![Family::V4, Family::V6])
 }
 
@@ -167,7 +167,7 @@ fn in_family(family: Family, text: &str) -> String {
 }
 
 #[derive(Debug, Clone)]
-enum Event {
+pub(super) enum Event {
     /// Milliseconds pass.
     Clock(u32),
     /// A host sends something of its own accord.
@@ -181,7 +181,7 @@ enum Event {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Udp,
     Syn,
     Echo,
@@ -216,7 +216,7 @@ const PUBLIC: [&str; 12] = [
     "203.0.113.150:80",
 ];
 
-fn event() -> impl Strategy<Value = Event> {
+pub(super) fn event() -> impl Strategy<Value = Event> {
     let kind = || prop_oneof![4 => Just(Kind::Udp), 2 => Just(Kind::Syn), 1 => Just(Kind::Echo)];
     let host = || select(&HOSTS[..]);
     prop_oneof![
@@ -231,26 +231,26 @@ fn event() -> impl Strategy<Value = Event> {
 
 /// A packet that passed: where and as what it came and left.
 #[derive(Debug, Clone)]
-struct Passed {
+pub(super) struct Passed {
     came: (usize, Tuple),
     left: (usize, Tuple),
     /// The session that it began.
     began: bool,
 }
 
-struct World {
-    engine: Engine,
+pub(super) struct World {
+    pub(super) engine: Engine,
     /// What began by the mapping log and has not ended, and how often.
-    noted: BTreeMap<String, i64>,
+    pub(super) noted: BTreeMap<String, i64>,
     family: Family,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     passed: Vec<Passed>,
     /// All that left, in order.
-    record: Vec<Vec<u8>>,
+    pub(super) record: Vec<Vec<u8>>,
 }
 
 impl World {
-    fn new(policy: Arc<Policy>, family: Family, seed: u64) -> Self {
+    pub(super) fn new(policy: Arc<Policy>, family: Family, seed: u64) -> Self {
         let now = Timestamp::from_secs(1_772_355_600);
         let options = Options {
             seed,
@@ -266,7 +266,7 @@ impl World {
         }
     }
 
-    fn happen(&mut self, event: &Event) {
+    pub(super) fn happen(&mut self, event: &Event) {
         match event {
             Event::Clock(millis) => self.wait(Duration::from_millis(u64::from(*millis))),
             Event::Sent(kind, from, to) => {
@@ -305,7 +305,7 @@ impl World {
         (!recent.is_empty()).then(|| recent[which.index(recent.len())].clone())
     }
 
-    fn wait(&mut self, time: Duration) {
+    pub(super) fn wait(&mut self, time: Duration) {
         self.now = self.now.after(time);
         let mut out = Output::default();
         while self.engine.expire(self.now, &mut out).is_left() {}
@@ -489,7 +489,7 @@ fn recount(sessions: &Sessions) -> BTreeMap<Public, Vec<Holder>> {
     held
 }
 
-fn check(engine: &Engine) {
+pub(super) fn check(engine: &Engine) {
     let sessions = engine.sessions();
     let mut tuples = HashSet::new();
     for session in sessions.sorted() {
@@ -583,7 +583,7 @@ fn check_mappings(sessions: &Sessions) {
     assert_eq!(listed, own);
 }
 
-fn compiled(family: Family, rules: &str) -> Arc<Policy> {
+pub(super) fn compiled(family: Family, rules: &str) -> Arc<Policy> {
     // No address has ports for a network of IPv6.
     let rules = match family {
         Family::V4 => rules.to_owned(),
@@ -597,6 +597,25 @@ fn compiled(family: Family, rules: &str) -> Arc<Policy> {
     let report =
         |r: spigate::config::Report| panic!("{}", r.render(spigate::config::Colour::Plain));
     Arc::new(compiled.unwrap_or_else(report).policy)
+}
+
+/// In the end nothing is left, and nobody holds anything.
+pub(super) fn everything_ends(world: &mut World) {
+    world.wait(Duration::from_secs(7 * 24 * 3600));
+    let sessions = world.engine.sessions();
+    assert!(sessions.is_empty());
+    assert_eq!(sessions.mappings().in_use(), 0);
+    assert_eq!(sessions.mappings().sorted().len(), 0);
+    assert_eq!(sessions.mappings().at_rest(), 0);
+    assert_eq!(sessions.mappings().blocks().in_use(), 0);
+    assert!(world.noted.is_empty(), "{:?}", world.noted);
+    assert_eq!(sessions.census().sources(), 0);
+    for standing in Standing::ALL {
+        assert_eq!(sessions.census().of_standing(standing), 0);
+    }
+    // The parameters of deterministic rows are written down every day.
+    let has_parameters = world.engine.policy().nat.has_parameters();
+    assert_eq!(world.engine.next_deadline().is_some(), has_parameters);
 }
 
 fn run(policy: &Arc<Policy>, family: Family, seed: u64, events: &[Event]) -> World {
@@ -618,21 +637,7 @@ proptest! {
         let policy = compiled(family, &rules);
         let mut world = run(&policy, family, seed, &events);
         prop_assert_eq!(&world.record, &run(&policy, family, seed, &events).record);
-        world.wait(Duration::from_secs(7 * 24 * 3600));
-        let sessions = world.engine.sessions();
-        prop_assert!(sessions.is_empty());
-        prop_assert_eq!(sessions.mappings().in_use(), 0);
-        prop_assert_eq!(sessions.mappings().sorted().len(), 0);
-        prop_assert_eq!(sessions.mappings().at_rest(), 0);
-        prop_assert_eq!(sessions.mappings().blocks().in_use(), 0);
-        prop_assert!(world.noted.is_empty(), "{:?}", world.noted);
-        prop_assert_eq!(sessions.census().sources(), 0);
-        for standing in Standing::ALL {
-            prop_assert_eq!(sessions.census().of_standing(standing), 0);
-        }
-        // The parameters of deterministic rows are written down every day.
-        let has_parameters = policy.nat.has_parameters();
-        prop_assert_eq!(world.engine.next_deadline().is_some(), has_parameters);
+        everything_ends(&mut world);
     }
 }
 

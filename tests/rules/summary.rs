@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use spigate::alg::ftp::ActiveOpens;
 use spigate::config::Compiled;
-use spigate::engine::{AnswerRates, FragmentLimits, RouteOptions, UnsolicitedSyn};
+use spigate::engine::{AnswerRates, FragmentLimits, OnReload, RouteOptions, UnsolicitedSyn};
 use spigate::nat::{
     Hairpin, NoMapping, Pooling, PortChoice, PortOrder, Server, ServerPort, SourceNat, SourceTarget,
 };
@@ -99,6 +99,9 @@ pub(crate) fn of(compiled: &Compiled) -> String {
     }
     if policy.unsolicited_syn != UnsolicitedSyn::default() {
         writeln!(out, "unsolicited syn: {:?}", policy.unsolicited_syn).unwrap();
+    }
+    if policy.on_reload != OnReload::default() {
+        writeln!(out, "on reload: {:?}", policy.on_reload).unwrap();
     }
     if policy.route_options != RouteOptions::default() {
         writeln!(out, "{:?}", policy.route_options).unwrap();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spigate::engine::{
-    Arrival, Checksums, Engine, Event, Extent, Judgement, Observer, Options, Output, Reason, Silent,
+    Arrival, Checksums, Engine, Event, Extent, Judgement, Observer, Options, Output, Policy,
+    Reason, Silent, Successor,
 };
 use spigate::net::{Timestamp, ZoneId};
 use spigate::session::{Expectation, Session, TcpChecks};
@@ -58,9 +59,7 @@ impl Lab {
     }
 
     fn tracking(rules: &str, checksums: Checksums, checks: Option<TcpChecks>) -> Self {
-        let compiled = spigate::config::compile(Path::new("lab.toml"), rules)
-            .unwrap_or_else(|report| panic!("{}", report.render(spigate::config::Colour::Plain)));
-        let mut policy = compiled.policy;
+        let mut policy = compile(rules);
         policy.tcp = checks.unwrap_or(policy.tcp);
         let options = Options { seed: 7, checksums };
         Self {
@@ -70,6 +69,13 @@ impl Lab {
                 Checksums::Ignore => Sums::Unread,
             },
         }
+    }
+
+    /// These rules take over.
+    pub(crate) fn reload(&mut self, seconds: f64, rules: &str) {
+        let successor = Successor::new(compile(rules), self.engine.policy());
+        let swapped = self.engine.reload(successor.unwrap(), moment(seconds));
+        drop(swapped.unwrap());
     }
 
     /// So many seconds into the scenario.
@@ -147,6 +153,12 @@ impl Lab {
             .find(|known| *known == name)
             .unwrap_or("elsewhere")
     }
+}
+
+fn compile(rules: &str) -> Policy {
+    spigate::config::compile(Path::new("lab.toml"), rules)
+        .unwrap_or_else(|report| panic!("{}", report.render(spigate::config::Colour::Plain)))
+        .policy
 }
 
 /// A moment in the scenario.

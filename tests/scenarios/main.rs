@@ -61,6 +61,7 @@ mod other_protocols;
 mod profile_rfc;
 mod reasons;
 mod refusals;
+mod reload;
 mod sctp;
 mod selftests;
 mod super_segments;

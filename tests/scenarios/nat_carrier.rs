@@ -21,7 +21,12 @@ pub(super) fn lab(row: &str) -> Lab {
 
 /// The same, with more at the head of the file and in `[nat]`.
 pub(super) fn lab_with(head: &str, row: &str, nat: &str) -> Lab {
-    Lab::new(&format!(
+    Lab::new(&rules(head, row, nat))
+}
+
+/// Its rule file.
+pub(super) fn rules(head: &str, row: &str, nat: &str) -> String {
+    format!(
         r#"
 version = 1
 {head}
@@ -37,7 +42,7 @@ rules = [{{ id = "out", from = "lan", to = "wan", action = "allow" }}]
 source = [{{ id = "cgn", from = "lan", to = "wan", {row} }}]
 {nat}
 "#
-    ))
+    )
 }
 
 /// As what a packet of a client leaves, and what is written down of it.

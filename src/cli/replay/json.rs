@@ -140,7 +140,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
             }
             Event::Alg { .. }
             | Event::Ended {
-                ending: Ending::Replaced | Ending::Refused | Ending::Evicted,
+                ending: Ending::Replaced | Ending::Refused | Ending::Evicted | Ending::Forbidden,
                 ..
             } => return Ok(()),
             // What had to make room is no work of time: counters show it.

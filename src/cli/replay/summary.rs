@@ -221,6 +221,7 @@ fn row(told: &Told, engine: &Engine, branch: &str) -> Vec<String> {
         End::Ended(Ending::Refused) => ", refused",
         End::Ended(Ending::Replaced) => ", replaced",
         End::Ended(Ending::Evicted) => ", evicted",
+        End::Ended(Ending::Forbidden) => ", forbidden",
     };
     let [client, server] = ends(&original).map(|end| end.to_string());
     vec![

@@ -87,7 +87,8 @@ impl Engine {
         client: IpAddr,
     ) -> Result<Tuple, Reason> {
         let wish = wanted.wish;
-        let blocks = self.sessions.mappings().blocks();
+        let mappings = self.sessions.mappings();
+        let blocks = mappings.blocks();
         let address = wish.wanted.source.address;
         let leases = blocks.leases(id, client).iter();
         let leases = leases.filter(|lease| lease.address == address);
@@ -108,7 +109,7 @@ impl Engine {
         }
         let short = match row.terms.blocks {
             Some(layout) if leases.count() < usize::from(row.blocks_per_client) => {
-                let block = blocks.free_block((id, address), &layout, start);
+                let block = mappings.free_block((id, address), &layout, start);
                 let drawn = block.and_then(|block| self.drawn(wanted, start, &layout.ports(block)));
                 match drawn {
                     Some(found) => return Ok(found),

@@ -126,14 +126,15 @@ impl Engine {
         let (SourceTarget::Pool(pool, _), Some(layout)) = (&row.target, row.terms.blocks) else {
             return;
         };
-        let blocks = self.sessions.mappings().blocks();
-        let has_one = |address: &IpAddr| blocks.free_block((id, *address), &layout, 0).is_some();
+        let mappings = self.sessions.mappings();
+        let has_one = |address: &IpAddr| mappings.free_block((id, *address), &layout, 0).is_some();
         let others = || {
             let draws = (0..ADDRESSES).map(|n| self.hash.of(&(client, n)));
             let mut drawn = draws.filter_map(|draw| pool.draw(Family::of(client), draw));
             drawn.find(has_one)
         };
-        let found = blocks
+        let found = mappings
+            .blocks()
             .address_of(id, client)
             .or_else(|| Some(address).filter(has_one))
             .or_else(others);

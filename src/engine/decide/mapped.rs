@@ -30,6 +30,13 @@ impl Engine {
         replaces: Option<Handle>,
         why: &mut impl Observer,
     ) -> Option<Decision> {
+        // What was given by a row or a rule that is gone admits nobody else.
+        let policy = &self.policy;
+        if !policy.nat.source.is_in_force(mapping.row.place())
+            || !policy.rules.still_allows(mapping.first.rule.map(RuleId))
+        {
+            return None;
+        }
         let from = case.arrival.zone;
         let client = match from == mapping.known_in {
             true => Client::Outside,

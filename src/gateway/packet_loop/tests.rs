@@ -82,14 +82,19 @@ fn engine(clock: Clock) -> Engine {
 type Ended = (Summary, Result<(), GatewayError>);
 
 fn start(ports: Vec<Port<UnixDatagram>>) -> (thread::JoinHandle<Ended>, UnixStream) {
+    let (running, stop, _) = start_with_errands(ports);
+    (running, stop)
+}
+
+fn start_with_errands(
+    ports: Vec<Port<UnixDatagram>>,
+) -> (thread::JoinHandle<Ended>, UnixStream, Errands) {
     let clock = Clock::start();
-    let (_, basket) = Errands::new().unwrap();
+    let (errands, basket) = Errands::new().unwrap();
     let packet_loop = PacketLoop::new(engine(clock), clock, ports, Records::told(), basket);
     let (stop, heard) = UnixStream::pair().unwrap();
-    (
-        thread::spawn(move || packet_loop.run(heard, || Ok(()))),
-        stop,
-    )
+    let running = thread::spawn(move || packet_loop.run(heard, || Ok(())));
+    (running, stop, errands)
 }
 
 fn udp(source: [u8; 4], destination: [u8; 4], ports: (u16, u16)) -> Vec<u8> {
@@ -225,4 +230,53 @@ fn a_super_segment_crosses_as_one_and_its_checksum_stays_unfinished() {
     stop.write_all(b"!").unwrap();
     let (summary, _) = running.join().unwrap();
     assert_eq!((summary.devices.received, summary.devices.sent), (1, 1));
+}
+
+#[test]
+fn no_packet_is_lost_while_other_policies_take_over() {
+    const PACKETS: u16 = 5_000;
+    let (lan_port, lan) = device("lan0", &[LAN]);
+    let (wan_port, wan) = device("wan0", &[WAN]);
+    let (running, mut stop, errands) = start_with_errands(vec![lan_port, wan_port]);
+    // As many at a time as a socket keeps for sure.
+    let traffic = thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        for first in (0..PACKETS).step_by(4) {
+            for n in first..first + 4 {
+                let packet = udp([10, 0, 0, 7], [198, 51, 100, 21], (1024 + n % 64, 7000));
+                lan.send(&packet).unwrap();
+            }
+            for n in first..first + 4 {
+                wan.recv(&mut buffer).unwrap();
+                assert_eq!(buffer[12..16], [203, 0, 113, 2]);
+                // Each client's port is a session of its own.
+                let port = u16::from_be_bytes([buffer[20], buffer[21]]);
+                assert_eq!(port, 1024 + n % 64);
+            }
+        }
+        (lan, wan)
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let mut reloads = 0;
+    while !traffic.is_finished() {
+        // Another rule before the others each time.
+        let rule =
+            format!(r#"rules = [ {{ id = "r{reloads}", src = "10.9.9.9", action = "drop" }},"#);
+        let rules = RULES.replace("rules = [", &rule);
+        let compiled = crate::config::compile(Path::new("test.toml"), &rules).unwrap();
+        let policy = errands.ask(|inside| Arc::clone(inside.engine.policy()));
+        let policy = runtime.block_on(policy).unwrap();
+        let successor = crate::engine::Successor::new(compiled.policy, &policy).unwrap();
+        let swapped = errands.ask(move |inside| inside.engine.reload(successor, inside.now));
+        drop(runtime.block_on(swapped).unwrap().unwrap());
+        reloads += 1;
+    }
+    assert!(reloads > 3, "{reloads}");
+    let _devices = traffic.join().unwrap();
+    stop.write_all(b"!").unwrap();
+    let (summary, ended) = running.join().unwrap();
+    assert!(ended.is_ok());
+    assert_eq!(summary.devices.sent, u64::from(PACKETS));
 }

@@ -13,6 +13,7 @@ mod public_address;
 mod public_addresses;
 mod resting;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
@@ -20,7 +21,7 @@ use self::public_address::Place;
 use self::public_addresses::PublicAddresses;
 use self::resting::Rest;
 use super::accounts::{Accounts, Public, Tally};
-use super::blocks::Blocks;
+use super::blocks::{Blocks, Lease};
 use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
 use super::note::Note;
@@ -28,8 +29,8 @@ use super::port_map::PortMap;
 use super::queue::Queue;
 use super::record::Origin;
 use crate::net::{
-    Dependence, Direction, Endpoint, Far, LifetimeId, NatRow, Port, Protocol, Rate, RowId,
-    ServiceId, Terms, Timestamp, ZoneId,
+    BlockLayout, Dependence, Direction, Endpoint, Far, LifetimeId, NatRow, Port, Protocol, Rate,
+    RowId, ServiceId, Terms, Timestamp, ZoneId,
 };
 
 /// What a session holds of the public endpoint of one of its ends, and by which
@@ -152,8 +153,11 @@ pub struct Mappings {
     contacts: GrowingMap<(Public, Far), u32>,
     accounts: Accounts,
     blocks: Blocks,
-    /// The terms of each row, by its place.
+    /// The terms of each row, by its number.
     terms: Box<[Terms]>,
+    /// Rows whose blocks may be of the same ports: all that have blocks, where one of them is
+    /// gone. Of those in one file none are.
+    rivals: Vec<RowId>,
     /// What rests by the terms of each row that says so, in the order in which
     /// it will be free.
     resting: Vec<(RowId, Queue<(Timestamp, Rest)>)>,
@@ -208,12 +212,8 @@ fn public_of(origin: &Origin, end: Direction) -> Public {
 }
 
 impl Mappings {
-    pub(super) fn new(hash: TupleHash, terms: Vec<Terms>) -> Self {
-        let rows = terms.iter().enumerate();
-        let resting = rows
-            .filter(|(_, terms)| terms.hold_down.is_some())
-            .filter_map(|(place, _)| Some((RowId::of_place(place)?, Queue::new())));
-        Self {
+    pub(super) fn new(hash: TupleHash, terms: Box<[Terms]>) -> Self {
+        let mut mappings = Self {
             addresses: PublicAddresses::new(hash),
             shared: 0,
             public: GrowingMap::new(hash),
@@ -221,11 +221,27 @@ impl Mappings {
             contacts: GrowingMap::new(hash),
             accounts: Accounts::new(hash),
             blocks: Blocks::new(hash),
-            resting: resting.collect(),
-            terms: terms.into(),
+            resting: Vec::new(),
+            terms: Box::default(),
+            rivals: Vec::new(),
             at_rest: 0,
             notes: Vec::new(),
-        }
+        };
+        mappings.set_terms(terms, Vec::new());
+        mappings
+    }
+
+    /// Has public endpoints be given out on these terms, by the numbers of rows;
+    /// blocks of `rivals` may be of the same ports.
+    pub(super) fn set_terms(&mut self, terms: Box<[Terms]>, rivals: Vec<RowId>) {
+        let known: BTreeSet<RowId> = self.resting.iter().map(|(row, _)| *row).collect();
+        let rests = terms.iter().enumerate();
+        let rests = rests.filter(|(_, terms)| terms.hold_down.is_some());
+        let rests = rests.filter_map(|(place, _)| RowId::of_place(place));
+        let new = rests.filter(|row| !known.contains(row));
+        self.resting.extend(new.map(|row| (row, Queue::new())));
+        self.terms = terms;
+        self.rivals = rivals;
     }
 
     /// Who has this endpoint.
@@ -357,6 +373,37 @@ impl Mappings {
     #[must_use]
     pub fn blocks(&self) -> &Blocks {
         &self.blocks
+    }
+
+    /// A block of a row at this address that nobody has: the first from `start` on, going
+    /// round.
+    #[must_use]
+    pub fn free_block(
+        &self,
+        place: (RowId, IpAddr),
+        layout: &BlockLayout,
+        start: u64,
+    ) -> Option<u16> {
+        let first = self.blocks.free_block(place, layout, start)?;
+        let mut block = first;
+        while self.is_rivals(place, &layout.ports(block)) {
+            let next = u64::from(block) + 1;
+            block = self.blocks.free_block(place, layout, next)?;
+            if block == first {
+                return None;
+            }
+        }
+        Some(block)
+    }
+
+    /// Whether some client has any of these ports by a block of another row.
+    fn is_rivals(&self, (own, address): (RowId, IpAddr), ports: &RangeInclusive<u16>) -> bool {
+        let mut rivals = self.rivals.iter().filter(|row| **row != own);
+        rivals.any(|row| {
+            let layout = self.terms(*row).and_then(|terms| terms.blocks);
+            let mut blocks = layout.into_iter().flat_map(|own| own.blocks_of(ports));
+            blocks.any(|block| self.blocks.is_taken(*row, Lease { address, block }))
+        })
     }
 
     /// The terms of a row.
