@@ -107,6 +107,7 @@ fn listen(changes: &OwnedFd, stop: &OwnedFd, tell: &Notify) {
     }
 }
 
+/// The directory that a file is in.
 pub(super) fn directory(file: &Path) -> &Path {
     match file.parent() {
         Some(directory) if directory != Path::new("") => directory,
