@@ -24,6 +24,7 @@ mod far_end;
 mod fragments;
 mod judgement;
 mod observer;
+mod operator;
 mod output;
 mod overdue;
 mod policy;
@@ -42,6 +43,7 @@ pub use far_end::FarEnd;
 pub use fragments::{FragmentLimits, Patience, Unfinished};
 pub use judgement::{CtState, Judgement, Verdict};
 pub use observer::{Lease, Moved, Observer, Silent, Step, Unread};
+pub use operator::{Intake, Parting};
 pub use output::{Ending, Event, Made, Output};
 pub use policy::{Passage, Policy, RouteOptions};
 pub use rates::{AnswerKind, AnswerRates};
@@ -128,6 +130,8 @@ pub struct Engine {
     /// When the parameters of deterministic rows are written down next.
     parameters_due: Option<Timestamp>,
     counters: Counters,
+    /// Whether new sessions may begin.
+    intake: Intake,
     /// The latest moment that was given: time never runs backwards here.
     now: Timestamp,
     /// The longest packet that leaves each zone as it is, by the zone's place.
@@ -170,6 +174,7 @@ impl Engine {
             alarms: Alarms::new(hash),
             parameters_due,
             counters,
+            intake: Intake::Open,
             now,
             mtus,
             least_mtu,

@@ -27,6 +27,22 @@ pub enum Ending {
     Replaced,
     /// A new one found no room, and this was the one to make it.
     Evicted,
+    /// An operator has ended it.
+    Killed,
+}
+
+impl Ending {
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Refused => "refused",
+            Self::Replaced => "replaced",
+            Self::Evicted => "evicted",
+            Self::Killed => "killed",
+        }
+    }
 }
 
 /// Something that happened to a session, or to a datagram in pieces.

@@ -18,6 +18,7 @@
 //! socket and reloads) on the main thread.
 
 mod clock;
+mod control;
 mod counters;
 mod device;
 mod errands;
@@ -27,7 +28,9 @@ mod port;
 mod records;
 mod routing;
 mod sysctl;
+mod tap;
 
+pub use control::{ControlTrouble, LogFilter, SocketMode, SocketPlace, Wanted};
 pub use counters::{DeviceCounters, Summary};
 pub use device::Origin;
 pub use error::GatewayError;
@@ -44,6 +47,7 @@ use tokio::sync::oneshot;
 use tracing::info;
 
 use self::clock::Clock;
+use self::control::ControlSocket;
 use self::device::TunDevice;
 use self::errands::Errands;
 use self::packet_loop::PacketLoop;
@@ -55,7 +59,7 @@ use crate::engine::{self, Checksums, Engine};
 use crate::net::Zones;
 
 /// How the gateway runs, besides what the rule file says.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Where all random-looking choices come from; `None`: from the kernel's
     /// randomness, so that nobody outside can foresee them.
@@ -65,6 +69,10 @@ pub struct Options {
     /// The file to which the mapping log is appended; `None`: its records go to
     /// the log of all else.
     pub mapping_log: Option<PathBuf>,
+    /// The socket at which it is asked and told; `None`: there is none.
+    pub control: Option<SocketPlace>,
+    /// Changes what it says of its life; `None`: that stays as it is.
+    pub log: Option<LogFilter>,
 }
 
 impl Default for Options {
@@ -73,6 +81,8 @@ impl Default for Options {
             seed: None,
             checksums: Checksums::Verify,
             mapping_log: None,
+            control: None,
+            log: None,
         }
     }
 }
@@ -117,6 +127,10 @@ async fn serve_with(
         Some(file) => Records::open(file)?,
         None => Records::told(),
     };
+    let mut control = match &options.control {
+        Some(place) => ControlSocket::open(place)?,
+        None => None,
+    };
     let mut ports = Vec::with_capacity(devices.len());
     for (device, wanted) in devices.into_iter().zip(&compiled.devices) {
         host.attach(&device, wanted).await?;
@@ -139,14 +153,24 @@ async fn serve_with(
         checksums: options.checksums,
     };
     let engine = Engine::new(Arc::new(compiled.policy), engine_options, clock.now());
-    let (_errands, basket) = Errands::new()?;
+    let (errands, basket) = Errands::new()?;
     let mut running = Running::start(PacketLoop::new(engine, clock, ports, records, basket))?;
-    info!("gateway ready");
-    tokio::select! {
-        name = signals.next() => info!(signal = name, "stopping"),
-        () = running.ended() => {}
+    let served = match &mut control {
+        Some(control) => control.serve(errands, options.log, clock),
+        None => Ok(()),
+    };
+    if served.is_ok() {
+        info!("gateway ready");
+        tokio::select! {
+            name = signals.next() => info!(signal = name, "stopping"),
+            () = running.ended() => {}
+        }
     }
-    running.stop()
+    let stopped = running.stop();
+    if let Some(control) = control {
+        control.close().await;
+    }
+    served.and(stopped)
 }
 
 fn zone_names(zones: &Zones, ids: &[crate::net::ZoneId]) -> String {

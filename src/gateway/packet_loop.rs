@@ -24,6 +24,7 @@ use super::counters::{DeviceCounters, Summary};
 use super::errands::{Basket, Inside};
 use super::port::{Egress, Port};
 use super::records::Records;
+use super::tap::Taps;
 use crate::engine::{
     Arrival, Engine, Judgement, Made, Output, Policy, Reason, Silent, Verdict, Waiting,
 };
@@ -50,6 +51,8 @@ struct Forwarder {
     /// Where packets are read to, and worked on.
     batch: Box<[Waiting]>,
     out: Output,
+    /// Who listens.
+    taps: Taps,
     ways: Ways,
 }
 
@@ -84,6 +87,7 @@ impl<F: AsFd> PacketLoop<F> {
                 clock,
                 batch: vec![waiting; BURST].into_boxed_slice(),
                 out: Output::default(),
+                taps: Taps::default(),
                 ways: Ways {
                     egress: Egress::of(&ports, &policy.zones),
                     policy,
@@ -178,12 +182,20 @@ impl Forwarder {
             waiting.at = now;
         }
         let Self {
-            engine, out, ways, ..
+            engine,
+            out,
+            taps,
+            ways,
+            ..
         } = self;
-        engine.packets(batch, out, &mut Silent, |waiting, judgement, out| {
+        let done = |waiting: &mut Waiting, judgement: &Judgement, out: &mut Output| {
             ways.pass_on(waiting, judgement, out, ports);
             ways.deliver(now, out, ports);
-        });
+        };
+        match &mut taps.0 {
+            None => engine.packets(batch, out, &mut Silent, done),
+            Some(tap) => tap.packets(engine, batch, out, done),
+        }
         match read.device {
             Device::Stays => Ok(()),
             Device::IsGone => Err(gone(port)),
@@ -237,8 +249,10 @@ impl Forwarder {
             counters: &self.ways.counters,
             now,
             out: &mut self.out,
+            taps: &mut self.taps,
         });
         self.ways.deliver(now, &self.out, ports);
+        self.taps.tell(&self.out.events, &self.engine);
         self.out.clear();
     }
 
@@ -252,6 +266,7 @@ impl Forwarder {
             // What is left after that comes behind the packets that wait by now.
             self.engine.expire(now, &mut self.out);
             self.ways.deliver(now, &self.out, ports);
+            self.taps.tell(&self.out.events, &self.engine);
             self.out.clear();
         }
     }

@@ -54,6 +54,10 @@ pub enum Due {
     Unknown,
 }
 
+/// Where a page of the table begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PageStart(u32);
+
 /// How long before a session's turn to end its line is asked for, and where the index
 /// has it.
 const LINE_AHEAD: usize = 12;
@@ -260,6 +264,19 @@ impl Sessions {
         let mut all: Vec<_> = slots.filter_map(|slot| self.store.get(slot)).collect();
         all.sort_by_key(|session| session.id);
         all
+    }
+
+    /// The sessions in some of the places of the table, from a place on, and where to go
+    /// on; `None`: these were the last. Whoever goes from page to page meets each session
+    /// once that lives all the while, at a price for each page that does not grow with
+    /// the table.
+    #[must_use]
+    pub fn page(&self, from: PageStart, places: u32) -> (Vec<Session>, Option<PageStart>) {
+        let first = from.0;
+        let last = first.saturating_add(places);
+        let used = (first..last).filter_map(|slot| self.store.get(slot));
+        let is_last = self.store.line_at(last).is_none();
+        (used.collect(), (!is_last).then_some(PageStart(last)))
     }
 
     /// The number that the next session gets.
