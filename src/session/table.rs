@@ -612,6 +612,37 @@ mod tests {
     }
 
     #[test]
+    fn whoever_goes_from_page_to_page_meets_each_session_once() {
+        let mut table = Sessions::new(1);
+        let walk = |table: &mut Sessions, meanwhile: &dyn Fn(&mut Sessions)| {
+            let (mut met, mut next) = (Vec::new(), Some(PageStart::default()));
+            while let Some(from) = next {
+                let (page, rest) = table.page(from, 7);
+                assert!(page.len() <= 7);
+                met.extend(page.iter().map(|session| session.id.0));
+                next = rest;
+                meanwhile(table);
+            }
+            met.sort_unstable();
+            met
+        };
+        assert_eq!(walk(&mut table, &|_| ()), [0; 0]);
+        let handles: Vec<_> = (0..100).map(|port| begin(&mut table, port, 30)).collect();
+        for handle in handles.iter().step_by(2) {
+            let _ = table.remove(*handle, at(0));
+        }
+        let odd: Vec<_> = (1..=100).filter(|id| id % 2 == 0).collect();
+        assert_eq!(walk(&mut table, &|_| ()), odd);
+        // Others that end and begin meanwhile may be met, and change nothing about these.
+        let met = walk(&mut table, &|table| {
+            let port = u16::try_from(table.next_id().0).unwrap();
+            let _ = begin(table, 1000 + port, 30);
+        });
+        assert!(odd.iter().all(|id| met.contains(id)));
+        assert!(met.is_sorted_by(|one, next| one < next));
+    }
+
+    #[test]
     fn sessions_end_in_the_order_in_which_they_are_due() {
         let mut table = Sessions::new(1);
         let a = begin(&mut table, 1, 30);

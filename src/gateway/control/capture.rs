@@ -128,9 +128,10 @@ pub(super) async fn start(
     let (queue, caught) = sync_channel(QUEUE);
     let counts = Arc::new(Counts::default());
     let kept = Arc::clone(&counts);
+    let interfaces = zones.len();
     let thread = thread::Builder::new()
         .name("capture".into())
-        .spawn(move || write(writer, &caught, &kept, size))
+        .spawn(move || write(writer, interfaces, (&caught, &kept), size))
         .map_err(failed)?;
     *shared.captures.running() = Some(Running {
         file: file.to_owned(),
@@ -171,8 +172,8 @@ pub(super) async fn stop(shared: &Shared) -> Result<CaptureObject, Refused> {
 /// Writes what is caught, until there is no more or the file is as large as it may be.
 fn write(
     mut writer: PcapngWriter<BufWriter<File>>,
-    caught: &Receiver<Caught>,
-    counts: &Counts,
+    interfaces: usize,
+    (caught, counts): (&Receiver<Caught>, &Counts),
     size: CaptureSize,
 ) {
     let mut is_flushed = true;
@@ -189,6 +190,11 @@ fn write(
                     bytes,
                     comment,
                 } = packet;
+                if zone as usize >= interfaces {
+                    // Of a zone that there was not when the file was begun.
+                    counts.dropped.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
                 is_flushed = false;
                 writer.write(at, zone, &bytes, &comment)
             }

@@ -137,7 +137,11 @@ fn make_directory(path: &Path, mode: SocketMode) -> io::Result<Option<PathBuf>> 
     };
     let mut builder = fs::DirBuilder::new();
     match builder.mode(mode.of_directory()).create(directory) {
-        Ok(()) => Ok(Some(directory.to_owned())),
+        Ok(()) => {
+            // The process may have a mask of its own.
+            fs::set_permissions(directory, fs::Permissions::from_mode(mode.of_directory()))?;
+            Ok(Some(directory.to_owned()))
+        }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
         Err(error) => Err(error),
     }
