@@ -9,13 +9,13 @@
 //!
 //! ```text
 //! open devices -> set up addresses, routes, rules -> packet loop (a thread)  -> "gateway ready"
-//!                                                    main thread: signals
+//!                                                    main thread: signals, control socket
 //! SIGINT, SIGTERM, or a device is gone -> stop the loop -> undo all, newest first -> close devices
 //! ```
 //!
 //! The packet loop is a plain thread over poll(2): it never waits for what the
-//! async side does. tokio drives what waits (netlink, signals; later the control
-//! socket and reloads) on the main thread.
+//! async side does. tokio drives what waits (netlink, signals, the control socket;
+//! later reloads) on the main thread.
 
 mod clock;
 mod control;

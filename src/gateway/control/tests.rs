@@ -113,6 +113,13 @@ impl Gateway {
         talk
     }
 
+    /// What is said of a request for versions; the end alone where it is turned away.
+    fn connect_and_listen(&self) -> Vec<Value> {
+        let mut talk = self.connect();
+        let _ = talk.to.write_all(b"{\"request\":\"version\"}\n");
+        talk.answer()
+    }
+
     /// One request on a connection of its own.
     fn ask(&self, request: &str) -> Vec<Value> {
         self.connect().ask(request)
@@ -326,21 +333,21 @@ fn a_watcher_that_does_not_read_loses_events_and_stops_nobody() {
     watcher.say(r#"{"request":"watch"}"#);
     thread::sleep(Duration::from_millis(100));
     // More than its queue, its socket and what is under way have room for.
-    for round in 0..30_u16 {
+    for round in 0..15_u16 {
         for port in 0..200 {
             let _ = gateway.send(10_000 + 200 * round + port);
         }
     }
     let mut events = 0;
     let mut lost = 0;
-    while events + lost < 6000 {
+    while events + lost < 3000 {
         let event = watcher.read().unwrap();
         match event["event"].as_str().unwrap() {
             "lost" => lost += event["count"].as_u64().unwrap(),
             _ => events += 1,
         }
     }
-    assert!(events + lost == 6000 && lost > 0, "{events} {lost}");
+    assert!(events + lost == 3000 && lost > 0, "{events} {lost}");
 }
 
 #[test]
@@ -405,6 +412,10 @@ fn one_too_many_is_told_so() {
     // Those that were there are still served, and who goes makes room.
     assert_eq!(kept[0].ask(r#"{"request":"rules"}"#).len(), 3);
     drop(kept);
-    thread::sleep(Duration::from_millis(100));
-    assert_eq!(gateway.ask(r#"{"request":"rules"}"#).len(), 3);
+    let is_served = |_| {
+        thread::sleep(Duration::from_millis(20));
+        // One that is turned away may find nobody who reads what it asks.
+        error(&gateway.connect_and_listen()) == "none"
+    };
+    assert!((0..250).any(is_served));
 }
