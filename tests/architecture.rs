@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Each room, and the rooms that it may use. Whoever adds a line here draws it
 /// in `docs/architecture.md` too.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("net", &[]),
     ("packet", &["net"]),
     ("session", &["packet", "net"]),
@@ -36,13 +36,28 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ),
     ("capture", &["engine", "session", "packet", "net"]),
     ("journal", &["engine", "nat", "session", "net"]),
-    ("gateway", &["engine", "config", "journal", "packet", "net"]),
+    (
+        "objects",
+        &["config", "engine", "rules", "nat", "session", "net"],
+    ),
+    (
+        "control",
+        &["objects", "config", "engine", "session", "net"],
+    ),
+    (
+        "gateway",
+        &[
+            "control", "capture", "objects", "engine", "config", "journal", "session", "packet",
+            "net",
+        ],
+    ),
     (
         "cli",
         &[
             "alg",
             "capture",
             "config",
+            "control",
             "engine",
             "export",
             "expression",
@@ -50,6 +65,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "journal",
             "nat",
             "net",
+            "objects",
             "packet",
             "rules",
             "session",

@@ -6,6 +6,7 @@
 //! under a name that says what was wrong with it.
 
 pub mod capture;
+pub mod control;
 pub mod engine;
 pub mod expression;
 pub mod ftp;
@@ -17,8 +18,9 @@ pub mod segments;
 pub type Body = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Body); 7] = [
+pub const TARGETS: [(&str, Body); 8] = [
     ("capture", capture::run),
+    ("control", control::run),
     ("engine", engine::run),
     ("expression", expression::run),
     ("ftp", ftp::run),

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub(super) use super::ctl::args::Ctl;
+use crate::gateway::{SocketMode, SocketPlace, Wanted};
+
 /// A stateful firewall and NAT gateway that you can replay.
 #[derive(Debug, Parser)]
 #[command(name = "spigate", version, about, propagate_version = true)]
@@ -20,6 +23,7 @@ pub(super) enum Command {
     Run(Run),
     Export(Export),
     Who(Who),
+    Ctl(Ctl),
 }
 
 /// Send captured packets through the firewall, and see what comes of them.
@@ -185,6 +189,40 @@ pub(super) struct Run {
     /// Keep every privilege, file and system call that it was started with.
     #[arg(long)]
     pub(super) no_sandbox: bool,
+    /// Where the control socket is, at which `spigate ctl` asks [default:
+    /// /run/spigate/control.sock].
+    #[arg(long, value_name = "PATH", conflicts_with = "no_control")]
+    pub(super) control: Option<PathBuf>,
+    /// Have no control socket.
+    #[arg(long)]
+    pub(super) no_control: bool,
+    /// Who gets to the control socket [default: 0600, with a group 0660].
+    #[arg(long, value_name = "MODE", conflicts_with = "no_control")]
+    pub(super) control_mode: Option<SocketMode>,
+    /// The group of the control socket, whose members may change what the
+    /// gateway does.
+    #[arg(long, value_name = "GROUP", conflicts_with = "no_control")]
+    pub(super) control_group: Option<String>,
+    /// Let `spigate ctl capture` write files in DIR too, besides the directory of
+    /// the control socket.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_control")]
+    pub(super) capture_dir: Option<PathBuf>,
+}
+
+impl Run {
+    /// The control socket that is wanted.
+    pub(super) fn socket(&self) -> Option<SocketPlace> {
+        let (path, wanted) = match &self.control {
+            Some(path) => (path.clone(), Wanted::Named),
+            None => (PathBuf::from(SocketPlace::USUAL), Wanted::Usual),
+        };
+        (!self.no_control).then(|| SocketPlace {
+            path,
+            wanted,
+            mode: self.control_mode,
+            group: self.control_group.clone(),
+        })
+    }
 }
 
 /// Print a rule file in another firewall's words.

@@ -401,5 +401,6 @@ fn no_room(limit: Limit) -> &'static str {
         Limit::Source => "none: the client has its share of sessions",
         Limit::SourceRate => "none: the client begins too many sessions at a time",
         Limit::Rule => "none: the rule has its share of sessions",
+        Limit::Drained => "none: an operator lets no new session begin",
     }
 }

@@ -4,8 +4,10 @@
 
 mod args;
 mod check;
+mod ctl;
 mod explain;
 mod export;
+mod listing;
 mod replay;
 mod run;
 mod who;
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Export(export) => export::run(&export, &mut out, &mut err),
         Command::Run(run) => run::run(&run, &mut err),
         Command::Who(who) => who::run(&who, &mut out, &mut err),
+        Command::Ctl(ctl) => ctl::run(&ctl, &mut out, &mut err),
     };
     ExitCode::from(exit)
 }

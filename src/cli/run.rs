@@ -8,7 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::args::Run;
 use super::{Exit, complain, show};
 use crate::gateway::sandbox::User;
-use crate::gateway::{self, Options, RuleFile, Sandbox};
+use crate::gateway::{self, LogFilter, Options, RuleFile, Sandbox};
 
 /// Runs the gateway of a rule file until it is told to stop.
 pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
@@ -26,10 +26,13 @@ pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
             return Exit::Unusable;
         }
     };
-    start_log();
+    let log = start_log();
     let options = Options {
         mapping_log: args.mapping_log.clone(),
         sandbox,
+        control: args.socket(),
+        capture_dir: args.capture_dir.clone(),
+        log,
         ..Options::default()
     };
     match gateway::run(file, options) {
@@ -69,15 +72,22 @@ fn user_of(word: &str) -> Result<User, String> {
     }
 }
 
-/// Has the gateway's words go to standard error, those that `RUST_LOG` names.
-fn start_log() {
+/// Has the gateway's words go to standard error, those that `RUST_LOG` names, until
+/// somebody names others.
+fn start_log() -> Option<LogFilter> {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .from_env_lossy();
-    // A log that was started before (by a test) goes on as it is.
-    let _ = tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        .try_init();
+        .with_filter_reloading();
+    let handle = log.reload_handle();
+    // A log that was started before (by a test) goes on as it is.
+    log.try_init().ok()?;
+    Some(LogFilter::new(move |text| {
+        let filter = EnvFilter::try_new(text).map_err(|error| error.to_string())?;
+        handle.reload(filter).map_err(|error| error.to_string())
+    }))
 }

@@ -1,39 +1,9 @@
 //! What several commands say alike: ends, lengths of time, amounts.
 
-use std::fmt;
 use std::time::Duration;
 
-use crate::net::{Endpoint, Tuple};
-
-/// One end of a tuple, for people: without a port where there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
-    Port(Endpoint),
-    Identifier(Endpoint),
-    Address(Endpoint),
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Port(end) => end.fmt(f),
-            Self::Identifier(end) => write!(f, "{} id {}", end.address, end.port),
-            Self::Address(end) => end.address.fmt(f),
-        }
-    }
-}
-
-/// Source and destination.
-pub(super) fn ends(tuple: &Tuple) -> [Shown; 2] {
-    let (source, destination) = (tuple.source, tuple.destination);
-    if tuple.icmp_query().is_some() {
-        [Shown::Identifier(source), Shown::Address(destination)]
-    } else if tuple.protocol.has_ports() {
-        [Shown::Port(source), Shown::Port(destination)]
-    } else {
-        [Shown::Address(source), Shown::Address(destination)]
-    }
-}
+use crate::net::Tuple;
+pub(super) use crate::objects::ends;
 
 /// `10.0.0.7:51000 > 198.51.100.9:21`.
 pub(super) fn way(tuple: &Tuple) -> String {

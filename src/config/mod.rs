@@ -52,8 +52,10 @@ mod zones;
 pub use code::{Code, Severity};
 pub use devices::Device;
 pub use diagnostic::{Diagnostic, Label};
+pub use duration::parse as parse_duration;
 pub use locations::{Location, Locations};
 pub use report::{Colour, Report};
+pub use timeouts::by_name as timeouts_by_name;
 
 use std::fs::File;
 use std::io::Read;

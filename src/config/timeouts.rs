@@ -120,6 +120,14 @@ pub(super) fn read<'t>(
     general
 }
 
+/// Every timeout by the name that rule files give it.
+pub fn by_name(timeouts: &Timeouts) -> impl Iterator<Item = (&'static str, Duration)> {
+    let mut timeouts = timeouts.clone();
+    FIELDS
+        .iter()
+        .map(move |(name, field)| (*name, *field(&mut timeouts)))
+}
+
 /// The keys of any table of lifetimes.
 pub(super) fn lifetime_keys() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().map(|(key, _)| *key).chain(WAYS)

@@ -256,7 +256,7 @@ impl Engine {
 
     /// Segments in the name of the ends, each travelling in one of `directions`.
     /// None at all where it is not known what both ends await.
-    fn speak(
+    pub(super) fn speak(
         &self,
         session: &Session,
         directions: impl Iterator<Item = Direction>,

@@ -24,6 +24,7 @@ mod far_end;
 mod fragments;
 mod judgement;
 mod observer;
+mod operator;
 mod output;
 mod overdue;
 mod policy;
@@ -44,6 +45,7 @@ pub use far_end::FarEnd;
 pub use fragments::{FragmentLimits, Patience, Unfinished};
 pub use judgement::{CtState, Judgement, Verdict};
 pub use observer::{Lease, Moved, Observer, Silent, Step, Unread};
+pub use operator::{Intake, Parting};
 pub use output::{Ending, Event, Made, Output};
 pub use policy::{OnReload, Passage, Policy, RouteOptions};
 pub use rates::{AnswerKind, AnswerRates};
@@ -149,6 +151,8 @@ pub struct Engine {
     counters: Counters,
     /// What has to be done to each session since another policy took over.
     round: Option<Round>,
+    /// Whether new sessions may begin.
+    intake: Intake,
     /// The latest moment that was given: time never runs backwards here.
     now: Timestamp,
     /// The longest packet that takes the short way out by each zone, by the zone's place.
@@ -187,6 +191,7 @@ impl Engine {
             parameters_due,
             counters,
             round: None,
+            intake: Intake::Open,
             now,
             mtus,
             least_mtu,

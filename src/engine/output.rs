@@ -29,6 +29,23 @@ pub enum Ending {
     Evicted,
     /// Another rule file has taken over, by which it could not begin.
     Forbidden,
+    /// An operator has ended it.
+    Killed,
+}
+
+impl Ending {
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Refused => "refused",
+            Self::Replaced => "replaced",
+            Self::Evicted => "evicted",
+            Self::Forbidden => "forbidden",
+            Self::Killed => "killed",
+        }
+    }
 }
 
 /// Something that happened to a session, or to a datagram in pieces.

@@ -59,6 +59,16 @@ pub enum AnswerKind {
 impl AnswerKind {
     /// All kinds.
     pub const ALL: [Self; 3] = [Self::Error, Self::TooBig, Self::Reset];
+
+    /// The fixed word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "icmp-error",
+            Self::TooBig => "too-big",
+            Self::Reset => "reset",
+        }
+    }
 }
 
 impl std::fmt::Display for AnswerKind {

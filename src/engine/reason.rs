@@ -92,6 +92,8 @@ reasons! {
     SourceRate => "source-rate",
     /// The rule has let in as many sessions as it may.
     RuleLimit => "rule-limit",
+    /// An operator lets no new session begin.
+    Draining => "draining",
     // --- what the gateway asked itself
     /// An end answers a keep-alive of the gateway's own; the other end has not
     /// asked, and gets nothing.

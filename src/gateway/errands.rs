@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::GatewayError;
 use super::counters::DeviceCounters;
+use super::tap::Taps;
 use crate::engine::{Engine, Output};
 use crate::net::Timestamp;
 
@@ -33,6 +34,8 @@ pub(super) struct Inside<'a> {
     pub(super) now: Timestamp,
     /// What the engine makes and tells meanwhile; it is delivered afterwards.
     pub(super) out: &'a mut Output,
+    /// Who listens to what happens.
+    pub(super) taps: &'a mut Taps,
 }
 
 type Errand = Box<dyn FnOnce(&mut Inside<'_>) + Send>;

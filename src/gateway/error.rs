@@ -3,9 +3,11 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 
+use super::control::ControlTrouble;
 use super::device::Origin;
 
 /// Why the gateway could not start, or had to stop.
@@ -38,6 +40,13 @@ pub enum GatewayError {
         what: &'static str,
         /// What the kernel said.
         cause: io::Error,
+    },
+    /// The control socket cannot be had.
+    Control {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        trouble: ControlTrouble,
     },
     /// The packet loop died of a bug of ours.
     LoopPanicked,
@@ -79,6 +88,21 @@ impl fmt::Display for GatewayError {
                 write!(f, "the TUN device `{name}` is gone: somebody deleted it")
             }
             Self::Process { what, cause } => write!(f, "cannot {what}: {}", plain(cause)),
+            Self::Control { path, trouble } => {
+                write!(f, "cannot have the control socket {}: ", path.display())?;
+                match trouble {
+                    ControlTrouble::InUse => f.write_str(
+                        "another gateway has it (name another by --control, or take --no-control)",
+                    ),
+                    ControlTrouble::NotASocket => {
+                        f.write_str("there is something of this name, and it is no socket")
+                    }
+                    ControlTrouble::NoGroup(name) => write!(f, "there is no group `{name}`"),
+                    ControlTrouble::Step(what, cause) => {
+                        write!(f, "cannot {what}: {}", plain(cause))
+                    }
+                }
+            }
             Self::LoopPanicked => f.write_str("the packet loop died of a bug; please report it"),
         }
     }
@@ -89,8 +113,12 @@ impl std::error::Error for GatewayError {
         match self {
             Self::Device { cause, .. }
             | Self::Routing { cause, .. }
-            | Self::Process { cause, .. } => Some(cause),
-            Self::DeviceGone { .. } | Self::LoopPanicked => None,
+            | Self::Process { cause, .. }
+            | Self::Control {
+                trouble: ControlTrouble::Step(_, cause),
+                ..
+            } => Some(cause),
+            Self::Control { .. } | Self::DeviceGone { .. } | Self::LoopPanicked => None,
         }
     }
 }

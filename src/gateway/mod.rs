@@ -9,16 +9,17 @@
 //!
 //! ```text
 //! open devices -> set up addresses, routes, rules -> packet loop (a thread)  -> "gateway ready"
-//!                                                    main thread: signals
+//!                                                    main thread: signals, control socket
 //! SIGHUP, or the rule file has changed -> compile it -> swap it in between two bursts
 //! SIGINT, SIGTERM, or a device is gone -> stop the loop -> undo all, newest first -> close devices
 //! ```
 //!
 //! The packet loop is a plain thread over poll(2): it never waits for what the
-//! async side does. tokio drives what waits (netlink, signals, the rule file; later the
-//! control socket) on the main thread. What it wants of the engine it asks by errands.
+//! async side does. tokio drives what waits (netlink, signals, the rule file, the control
+//! socket) on the main thread. What it wants of the engine it asks by errands.
 
 mod clock;
+mod control;
 mod counters;
 mod device;
 mod errands;
@@ -31,8 +32,10 @@ mod reload;
 mod routing;
 pub mod sandbox;
 mod sysctl;
+mod tap;
 mod watch;
 
+pub use control::{ControlTrouble, LogFilter, SocketMode, SocketPlace, Wanted};
 pub use counters::{DeviceCounters, Summary};
 pub use device::Origin;
 pub use error::GatewayError;
@@ -50,6 +53,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use self::clock::Clock;
+use self::control::ControlSocket;
 use self::device::TunDevice;
 use self::errands::Errands;
 use self::packet_loop::PacketLoop;
@@ -64,7 +68,7 @@ use crate::engine::{self, Checksums, Engine};
 use crate::net::Zones;
 
 /// How the gateway runs, besides what the rule file says.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Where all random-looking choices come from; `None`: from the kernel's
     /// randomness, so that nobody outside can foresee them.
@@ -76,6 +80,12 @@ pub struct Options {
     pub mapping_log: Option<PathBuf>,
     /// What it gives up once its devices are open.
     pub sandbox: Sandbox,
+    /// A directory for captures, besides that of the control socket.
+    pub capture_dir: Option<PathBuf>,
+    /// The socket at which it is asked and told; `None`: there is none.
+    pub control: Option<SocketPlace>,
+    /// Changes what it says of its life; `None`: that stays as it is.
+    pub log: Option<LogFilter>,
 }
 
 /// What a gateway gives up once its devices are open.
@@ -94,6 +104,9 @@ impl Default for Options {
             checksums: Checksums::Verify,
             mapping_log: None,
             sandbox: Sandbox::Confined(None),
+            capture_dir: None,
+            control: None,
+            log: None,
         }
     }
 }
@@ -139,6 +152,10 @@ async fn serve_with(
         Some(file) => Records::open(file)?,
         None => Records::told(),
     };
+    let mut control = match &options.control {
+        Some(place) => ControlSocket::open(place)?,
+        None => None,
+    };
     let mut ports = Vec::with_capacity(devices.len());
     for (device, wanted) in devices.into_iter().zip(&file.devices) {
         host.attach(&device, wanted).await?;
@@ -162,38 +179,52 @@ async fn serve_with(
     };
     let engine = Engine::new(Arc::clone(&file.policy), engine_options, clock.now());
     let (errands, basket) = Errands::new()?;
-    let reloader = Reloader::new(file, errands);
+    let reloader = Arc::new(Reloader::new(file, errands.clone()));
     if let Sandbox::Confined(user) = options.sandbox {
-        confine(user, reloader.file())?;
+        let socket = control.as_ref().map(ControlSocket::directory);
+        confine(Confinement {
+            user,
+            // An editor puts another file in its place.
+            reads: vec![watch::directory(reloader.file()).to_owned()],
+            // What it is told to write goes there alone.
+            writes: socket.into_iter().chain(options.capture_dir).collect(),
+        })?;
     }
     let watch = watch_over(reloader.file());
     let packet_loop = PacketLoop::new(engine, clock, ports, records, basket);
     let mut running = Running::start(packet_loop, options.sandbox)?;
-    info!("gateway ready");
-    loop {
-        tokio::select! {
-            signal = signals.next() => match signal {
-                Told::Stop(name) => {
-                    info!(signal = name, "stopping");
-                    break;
-                }
-                Told::Reload => reload(&reloader).await,
-            },
-            () = running.ended() => break,
-            () = changed(watch.as_ref(), &reloader) => reload(&reloader).await,
+    let served = match &mut control {
+        Some(control) => {
+            let reloader = Some(Arc::clone(&reloader));
+            control.serve(errands, (options.log, reloader), clock)
+        }
+        None => Ok(()),
+    };
+    if served.is_ok() {
+        info!("gateway ready");
+        loop {
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Told::Stop(name) => {
+                        info!(signal = name, "stopping");
+                        break;
+                    }
+                    Told::Reload => reload(&reloader).await,
+                },
+                () = running.ended() => break,
+                () = changed(watch.as_ref(), &reloader) => reload(&reloader).await,
+            }
         }
     }
-    running.stop()
+    let stopped = running.stop();
+    if let Some(control) = control {
+        control.close().await;
+    }
+    served.and(stopped)
 }
 
 /// Gives up what is not needed from here on, and tells what could not be.
-fn confine(user: Option<User>, rules: &Path) -> Result<(), GatewayError> {
-    let confinement = Confinement {
-        user,
-        // An editor puts another file in its place.
-        reads: vec![watch::directory(rules).to_owned()],
-        writes: Vec::new(),
-    };
+fn confine(confinement: Confinement) -> Result<(), GatewayError> {
     for missing in sandbox::confine(&confinement)? {
         warn!(%missing, "this kernel confines the gateway less than others do");
     }

@@ -26,6 +26,7 @@ use super::errands::{Basket, Inside};
 use super::offload::{self, Offload};
 use super::port::{Egress, Port};
 use super::records::Records;
+use super::tap::Taps;
 use crate::engine::{
     Arrival, Engine, Judgement, Made, Output, Policy, Reason, Silent, Verdict, Waiting,
 };
@@ -56,6 +57,8 @@ struct Forwarder {
     /// What the kernel said of each.
     offloads: Box<[Offload]>,
     out: Output,
+    /// Who listens.
+    taps: Taps,
     ways: Ways,
 }
 
@@ -92,6 +95,7 @@ impl<F: AsFd> PacketLoop<F> {
                 batch: vec![waiting; BURST].into_boxed_slice(),
                 offloads: vec![Offload::NONE; BURST].into_boxed_slice(),
                 out: Output::default(),
+                taps: Taps::default(),
                 ways: Ways {
                     egress: Egress::of(&ports, &policy.zones),
                     policy,
@@ -194,16 +198,21 @@ impl Forwarder {
         let Self {
             engine,
             out,
+            taps,
             ways,
             offloads,
             ..
         } = self;
         let mut offloads = offloads.iter();
-        engine.packets(batch, out, &mut Silent, |waiting, judgement, out| {
+        let done = |waiting: &mut Waiting, judgement: &Judgement, out: &mut Output| {
             let offload = offloads.next().unwrap_or(&Offload::NONE);
             ways.pass_on((waiting, offload), judgement, out, ports);
             ways.deliver(now, out, ports);
-        });
+        };
+        match &mut taps.0 {
+            None => engine.packets(batch, out, &mut Silent, done),
+            Some(tap) => tap.packets(engine, batch, out, done),
+        }
         match read.device {
             Device::Stays => Ok(()),
             Device::IsGone => Err(gone(port)),
@@ -268,9 +277,11 @@ impl Forwarder {
             counters: &self.ways.counters,
             now,
             out: &mut self.out,
+            taps: &mut self.taps,
         });
         self.ways.guard_by(self.engine.policy(), ports);
         self.ways.deliver(now, &self.out, ports);
+        self.taps.tell(&self.out.events, &self.engine);
         self.out.clear();
     }
 
@@ -284,6 +295,7 @@ impl Forwarder {
             // What is left after that comes behind the packets that wait by now.
             self.engine.expire(now, &mut self.out);
             self.ways.deliver(now, &self.out, ports);
+            self.taps.tell(&self.out.events, &self.engine);
             self.out.clear();
         }
     }

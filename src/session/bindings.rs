@@ -67,28 +67,45 @@ impl Binding {
     }
 }
 
+/// Bindings, put together from sessions one by one.
+#[derive(Debug, Clone, Default)]
+pub struct Bindings(BTreeMap<(Protocol, Endpoint, Endpoint), Binding>);
+
+impl Bindings {
+    /// Takes in what a session holds.
+    pub fn add(&mut self, session: &Session) {
+        let ends = Direction::BOTH.into_iter();
+        for binding in ends.filter_map(|end| Binding::of(session, end)) {
+            let key = (binding.protocol, binding.outside, binding.inside);
+            match self.0.entry(key) {
+                Entry::Vacant(entry) => {
+                    entry.insert(binding);
+                }
+                Entry::Occupied(mut entry) => {
+                    let known: &mut Binding = entry.get_mut();
+                    known.sessions += 1;
+                    known.deadline = known.deadline.max(binding.deadline);
+                }
+            }
+        }
+    }
+
+    /// All, in the order of their public endpoints.
+    #[must_use]
+    pub fn into_sorted(self) -> Vec<Binding> {
+        self.0.into_values().collect()
+    }
+}
+
 impl Sessions {
     /// All bindings, in the order of their public endpoints. What they cost is
     /// a walk through the table.
     #[must_use]
     pub fn bindings(&self) -> Vec<Binding> {
-        let mut all = BTreeMap::new();
+        let mut all = Bindings::default();
         for session in self.sorted() {
-            let ends = Direction::BOTH.into_iter();
-            for binding in ends.filter_map(|end| Binding::of(&session, end)) {
-                let key = (binding.protocol, binding.outside, binding.inside);
-                match all.entry(key) {
-                    Entry::Vacant(entry) => {
-                        entry.insert(binding);
-                    }
-                    Entry::Occupied(mut entry) => {
-                        let known: &mut Binding = entry.get_mut();
-                        known.sessions += 1;
-                        known.deadline = known.deadline.max(binding.deadline);
-                    }
-                }
-            }
+            all.add(&session);
         }
-        all.into_values().collect()
+        all.into_sorted()
     }
 }

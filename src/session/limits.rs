@@ -73,4 +73,6 @@ pub enum Limit {
     SourceRate,
     /// Its rule has its share.
     Rule,
+    /// None may begin: an operator has said so.
+    Drained,
 }

@@ -50,7 +50,7 @@ mod wheel;
 mod wides;
 
 pub use accounts::Tally;
-pub use bindings::Binding;
+pub use bindings::{Binding, Bindings};
 pub use blocks::{Blocks, Lease};
 pub use budget::Budget;
 pub use census::{Census, Standing};
@@ -68,7 +68,7 @@ pub use room::Newcomer;
 pub use sctp::Association;
 pub use state::{FlowState, Handle, SctpState, SessionId, State, TcpState};
 pub(crate) use swing::{Beginning, Found, Lives, Passing, Place};
-pub use table::{Due, Sessions};
+pub use table::{Due, PageStart, Sessions};
 pub use tcp::{Connection, Heard, Life, PickUp, Resets, TcpChecks, Windows};
 pub use timeouts::Timeouts;
 pub use tracker::{CannotBegin, Invalid, Seen, Track, Tracked, answers_probe, begin, track};

@@ -96,6 +96,29 @@ pub enum State {
 }
 
 impl State {
+    /// The words for all of them.
+    pub const NAMES: [&'static str; 19] = [
+        "syn-sent",
+        "syn-recv",
+        "established",
+        "fin-wait",
+        "close-wait",
+        "last-ack",
+        "time-wait",
+        "close",
+        "syn-sent2",
+        "closed",
+        "cookie-wait",
+        "cookie-echoed",
+        "shutdown-sent",
+        "shutdown-recd",
+        "shutdown-ack-sent",
+        "heartbeat-sent",
+        "unreplied",
+        "replied",
+        "stream",
+    ];
+
     /// Whether a TCP connection is at its end: one of its ends has closed, or
     /// reset it.
     #[must_use]

@@ -54,6 +54,10 @@ pub enum Due {
     Unknown,
 }
 
+/// Where a page of the table begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PageStart(u32);
+
 /// How long before a session's turn to end its line is asked for, and where the index
 /// has it.
 const LINE_AHEAD: usize = 12;
@@ -283,6 +287,19 @@ impl Sessions {
         let mut all: Vec<_> = slots.filter_map(|slot| self.store.get(slot)).collect();
         all.sort_by_key(|session| session.id);
         all
+    }
+
+    /// The sessions in some of the places of the table, from a place on, and where to go
+    /// on; `None`: these were the last. Whoever goes from page to page meets each session
+    /// once that lives all the while, at a price for each page that does not grow with
+    /// the table.
+    #[must_use]
+    pub fn page(&self, from: PageStart, places: u32) -> (Vec<Session>, Option<PageStart>) {
+        let first = from.0;
+        let last = first.saturating_add(places);
+        let used = (first..last).filter_map(|slot| self.store.get(slot));
+        let is_last = self.store.line_at(last).is_none();
+        (used.collect(), (!is_last).then_some(PageStart(last)))
     }
 
     /// The number that the next session gets.
@@ -615,6 +632,37 @@ mod tests {
         let newer = begin(&mut table, 3, 30);
         assert!(table.get(handles[3]).is_none());
         assert_eq!(table.get(newer).unwrap().id, SessionId(1001));
+    }
+
+    #[test]
+    fn whoever_goes_from_page_to_page_meets_each_session_once() {
+        let mut table = Sessions::new(1);
+        let walk = |table: &mut Sessions, meanwhile: &dyn Fn(&mut Sessions)| {
+            let (mut met, mut next) = (Vec::new(), Some(PageStart::default()));
+            while let Some(from) = next {
+                let (page, rest) = table.page(from, 7);
+                assert!(page.len() <= 7);
+                met.extend(page.iter().map(|session| session.id.0));
+                next = rest;
+                meanwhile(table);
+            }
+            met.sort_unstable();
+            met
+        };
+        assert_eq!(walk(&mut table, &|_| ()), [0; 0]);
+        let handles: Vec<_> = (0..100).map(|port| begin(&mut table, port, 30)).collect();
+        for handle in handles.iter().step_by(2) {
+            let _ = table.remove(*handle, at(0));
+        }
+        let odd: Vec<_> = (1..=100).filter(|id| id % 2 == 0).collect();
+        assert_eq!(walk(&mut table, &|_| ()), odd);
+        // Others that end and begin meanwhile may be met, and change nothing about these.
+        let met = walk(&mut table, &|table| {
+            let port = u16::try_from(table.next_id().0).unwrap();
+            let _ = begin(table, 1000 + port, 30);
+        });
+        assert!(odd.iter().all(|id| met.contains(id)));
+        assert!(met.is_sorted_by(|one, next| one < next));
     }
 
     #[test]

@@ -124,6 +124,12 @@ impl Lab {
         self.start_gateway_on(&self.gateway, "spigate", rules)
     }
 
+    /// The same, and whoever is on its host gets to its control socket.
+    pub(crate) fn start_open_gateway(&self, rules: &str) -> Gateway {
+        let open = ["--control-mode", "0666"];
+        self.start_gateway_with(&self.gateway, ("spigate", rules), &open)
+    }
+
     /// The same on another host, which has a name of its own for its files.
     pub(crate) fn start_gateway_on(&self, host: &Namespace, name: &str, rules: &str) -> Gateway {
         self.start_gateway_with(host, (name, rules), &[])
@@ -140,7 +146,8 @@ impl Lab {
         let before = host.network();
         let mut command = host.command(env!("CARGO_BIN_EXE_spigate"));
         command.arg("run").arg(&file).args(options);
-        command.env("RUST_LOG", "info");
+        let socket = self.dir.path(&format!("{name}.sock"));
+        command.arg("--control").arg(socket).env("RUST_LOG", "info");
         let mut process = self.dir.start(&mut command, name);
         process.wait_for_word("gateway ready");
         Gateway { process, before }
@@ -208,6 +215,14 @@ impl Gateway {
     /// Waits until it has ended by itself.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.process.wait()
+    }
+
+    /// `spigate ctl` on the gateway's host, before it is told what to do.
+    pub(crate) fn ctl(lab: &Lab) -> Command {
+        let mut command = lab.gateway.command(env!("CARGO_BIN_EXE_spigate"));
+        command.arg("ctl").arg("--socket");
+        command.arg(lab.dir.path("spigate.sock"));
+        command
     }
 
     /// Ends it as `kill` does, and checks that it ended well.

@@ -15,6 +15,7 @@
 
 mod behaviour;
 mod capture;
+mod control;
 mod enter;
 mod everyday;
 mod ftp;

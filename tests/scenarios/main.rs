@@ -57,6 +57,7 @@ mod nat_limits;
 mod nat_quota;
 mod nat_reserved;
 mod nat_source;
+mod operator;
 mod other_protocols;
 mod profile_rfc;
 mod reasons;

@@ -1,7 +1,7 @@
 //! Every reason is reached by a packet. A new reason does not compile here
 //! until it has a scenario, or a word why it can have none.
 
-use spigate::engine::{Judgement, Reason};
+use spigate::engine::{Intake, Judgement, Reason};
 
 use super::dialogue::Dialogue;
 use super::lab::{LAN, Lab, WAN};
@@ -171,6 +171,11 @@ fn reach(reason: Reason) -> Reached {
         Reason::RuleLimit => {
             let rule = r#"id = "lan-out", max-sessions = 1,"#;
             two_syns(&OFFICE.replace(r#"id = "lan-out","#, rule))
+        }
+        Reason::Draining => {
+            let mut lab = office();
+            lab.engine.set_intake(Intake::Drained);
+            Reached::By(lab.at(0.0).from(LAN).send(ask()).judgement)
         }
         Reason::ProbeAnswered => {
             let asking = format!("{OFFICE}\n[timeouts]\non-expiry = \"probe\"\n");

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::lines::Lines;
-use super::listing::LISTED;
 use super::tables::{left, protocol};
 use crate::alg::Note;
 use crate::capture::PacketReport;
+use crate::cli::listing::LISTED;
 use crate::cli::words::way;
 use crate::engine::{CtState, Engine, Event, Extent, Step, Verdict};
 use crate::net::{Direction, Endpoint, PerDirection, SeqNumber, Timestamp, Tuple};

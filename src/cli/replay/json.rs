@@ -9,12 +9,13 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::dialogue::Dialogues;
-use super::objects::{
-    DialogueObject, ExpectationObject, MappingObject, NatObject, SessionObject, row_objects,
-};
+use super::objects::DialogueObject;
 use crate::capture::{PacketReport, Readdressed};
 use crate::engine::{Ending, Engine, Event, Extent, Made, Reason};
 use crate::journal::Record;
+use crate::objects::{
+    ExpectationObject, MappingObject, NatObject, SessionObject, View, row_objects,
+};
 use crate::session::Handle;
 
 /// Writes JSON lines.
@@ -140,7 +141,12 @@ impl<'a, W: Write> JsonLines<'a, W> {
             }
             Event::Alg { .. }
             | Event::Ended {
-                ending: Ending::Replaced | Ending::Refused | Ending::Evicted | Ending::Forbidden,
+                ending:
+                    Ending::Replaced
+                    | Ending::Refused
+                    | Ending::Evicted
+                    | Ending::Forbidden
+                    | Ending::Killed,
                 ..
             } => return Ok(()),
             // What had to make room is no work of time: counters show it.
@@ -201,17 +207,17 @@ impl<'a, W: Write> JsonLines<'a, W> {
 
     /// Writes what is live at the end, and how often each row decided.
     pub(super) fn tables(&mut self, engine: &Engine) -> io::Result<()> {
-        let sessions = engine.sessions();
+        let (sessions, view) = (engine.sessions(), View::of(engine));
         for session in sessions.sorted() {
-            self.write(&SessionObject::of(&session, engine))?;
+            self.write(&SessionObject::of(&session, view))?;
         }
         for binding in sessions.bindings() {
-            self.write(&MappingObject::of(&binding, engine))?;
+            self.write(&MappingObject::of(&binding, view))?;
         }
         for expectation in sessions.expectations().sorted() {
-            self.write(&ExpectationObject::of(&expectation, engine))?;
+            self.write(&ExpectationObject::of(&expectation, view))?;
         }
-        row_objects(engine).try_for_each(|row| self.write(&row))
+        row_objects(view.policy, engine.counters()).try_for_each(|row| self.write(&row))
     }
 
     /// Writes what the ends of control sessions said.

@@ -3,7 +3,7 @@
 mod dialogue;
 mod json;
 mod lines;
-mod listing;
+
 mod objects;
 mod outputs;
 mod rows;

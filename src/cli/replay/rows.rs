@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::listing::{plain_table, print_table};
+use crate::cli::listing::{plain_table, print_table};
 use crate::config::{Compiled, Location};
 use crate::engine::{Engine, Verdict};
 

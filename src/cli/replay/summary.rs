@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::dialogue::Dialogues;
-use super::listing::{LISTED, plain_table, print_table};
 use super::{rows, tables};
 use crate::capture::{PacketReport, Readdressed};
+use crate::cli::listing::{LISTED, plain_table, print_table};
 use crate::cli::words::{count, ends, octets, packets};
 use crate::config::Compiled;
 use crate::engine::{Ending, Engine, Event, Extent, Made, Reason};
 use crate::net::{Direction, Timestamp, Tuple};
+use crate::objects::rule_name;
 use crate::session::{Session, SessionId};
 
 /// Whether what is live at the end is listed.
@@ -216,12 +217,8 @@ fn row(told: &Told, engine: &Engine, branch: &str) -> Vec<String> {
     let original = origin.tuples.original;
     let counters = &session.counters;
     let end = match told.end {
-        End::Live => "",
-        End::Ended(Ending::Expired) => ", expired",
-        End::Ended(Ending::Refused) => ", refused",
-        End::Ended(Ending::Replaced) => ", replaced",
-        End::Ended(Ending::Evicted) => ", evicted",
-        End::Ended(Ending::Forbidden) => ", forbidden",
+        End::Live => String::new(),
+        End::Ended(ending) => format!(", {}", ending.name()),
     };
     let [client, server] = ends(&original).map(|end| end.to_string());
     vec![
@@ -240,7 +237,7 @@ fn row(told: &Told, engine: &Engine, branch: &str) -> Vec<String> {
             counters.original.packets, counters.reply.packets
         ),
         octets(counters.original.bytes + counters.reply.bytes),
-        tables::rule_name(session, policy)
+        rule_name(session, policy)
             .unwrap_or("default policy")
             .to_owned(),
     ]

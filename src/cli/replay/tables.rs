@@ -4,12 +4,12 @@
 
 use std::io::{self, Write};
 
-use super::listing::{LISTED, plain_table, print_table};
+use crate::cli::listing::{LISTED, plain_table, print_table};
 use crate::cli::words::{count, length, octets, way};
 use crate::engine::{Engine, Policy};
 use crate::net::{Direction, NatRows, Timestamp};
-use crate::rules::RuleId;
-use crate::session::{Binding, Expectation, Session};
+use crate::objects::{binding_ends, rule_name};
+use crate::session::{Expectation, Session};
 
 /// Says how much is live, and how to see it.
 pub(super) fn print_counts(to: &mut impl Write, engine: &Engine) -> io::Result<()> {
@@ -41,12 +41,6 @@ pub(super) fn print(to: &mut impl Write, engine: &Engine) -> io::Result<()> {
     print_sessions(to, engine)?;
     print_bindings(to, engine)?;
     print_expectations(to, engine)
-}
-
-/// The name of the rule that let a session in.
-pub(super) fn rule_name<'a>(session: &Session, policy: &'a Policy) -> Option<&'a str> {
-    let rule = session.origin.rule.map(RuleId)?;
-    policy.rules.get(rule).map(|rule| rule.name.as_str())
 }
 
 /// `tcp ftp`, `tcp data`, `udp`.
@@ -166,20 +160,6 @@ fn print_bindings(to: &mut impl Write, engine: &Engine) -> io::Result<()> {
     }
     print_table(to, table, &[6])?;
     print_rest(to, all.len())
-}
-
-/// The inside socket and its public endpoint, without a port where there is
-/// none.
-pub(super) fn binding_ends(binding: &Binding) -> [String; 2] {
-    [binding.inside, binding.outside].map(|end| {
-        if binding.protocol.has_ports() {
-            end.to_string()
-        } else if binding.protocol.is_icmp() {
-            format!("{} id {}", end.address, end.port)
-        } else {
-            end.address.to_string()
-        }
-    })
 }
 
 fn print_expectations(to: &mut impl Write, engine: &Engine) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::num::NonZeroU16;
 use super::super::control::{Control, ControlStep, Refused, read_datagram};
 use super::super::observer::{Observer, Step};
 use super::super::shortage::Shortage;
-use super::super::{CtState, Engine, Judgement, Reason, Verdict};
+use super::super::{CtState, Engine, Intake, Judgement, Reason, Verdict};
 use super::endpoint::Aside;
 use super::leaving::Leaving;
 use super::plan::{Admission, Answer, Decision, Opening, Plan};
@@ -209,7 +209,7 @@ impl Engine {
             }
         };
         let newcomer = self.newcomer(case, tuple.source.address, &tracked, replaces, by);
-        let evicts = match self.room(&newcomer, why) {
+        let evicts = match self.room(&newcomer, by, why) {
             Ok(evicts) => evicts,
             Err(limit) => return self.without_room(case, allowed, limit),
         };
@@ -334,7 +334,7 @@ impl Engine {
         } = opening;
         let source = origin.tuples.original.source.address;
         let newcomer = self.newcomer(case, source, &first.tracked, replaces, by);
-        let evicts = match self.room(&newcomer, why) {
+        let evicts = match self.room(&newcomer, by, why) {
             Ok(evicts) => evicts,
             Err(limit) => return self.without_room(case, judgement, limit),
         };
@@ -382,8 +382,19 @@ impl Engine {
 
     /// Whether there is room for one more, and who goes to make it.
     #[inline]
-    fn room(&self, newcomer: &Newcomer, why: &mut impl Observer) -> Result<Option<Handle>, Limit> {
-        let room = self.sessions.room_for(newcomer, &self.policy.limits);
+    fn room(
+        &self,
+        newcomer: &Newcomer,
+        by: Admission,
+        why: &mut impl Observer,
+    ) -> Result<Option<Handle>, Limit> {
+        let room = match (self.intake, by) {
+            // What an ALG announced belongs to a session that goes on.
+            (Intake::Open, _) | (Intake::Drained, Admission::Expected(..)) => {
+                self.sessions.room_for(newcomer, &self.policy.limits)
+            }
+            (Intake::Drained, Admission::Permit(_) | Admission::Mapped) => Err(Limit::Drained),
+        };
         match room {
             Ok(None) => {}
             Ok(Some(victim)) => {
@@ -532,5 +543,6 @@ fn reason_of_limit(limit: Limit) -> Reason {
         Limit::Source => Reason::SourceLimit,
         Limit::SourceRate => Reason::SourceRate,
         Limit::Rule => Reason::RuleLimit,
+        Limit::Drained => Reason::Draining,
     }
 }
