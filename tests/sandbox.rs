@@ -16,7 +16,7 @@ use std::thread;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType};
 use rustix::thread::{CapabilitySet, capabilities, no_new_privs};
-use spigate::gateway::sandbox::{Confinement, User, confine, confine_packet_thread};
+use spigate::gateway::sandbox::{Confinement, User, confine, confine_worker};
 
 /// A directory that is gone with the test.
 struct Directory(PathBuf);
@@ -124,7 +124,7 @@ fn of_all_capabilities_one_is_left_and_none_to_the_packet_loop() {
         assert!(no_new_privs().unwrap());
         thread::scope(|scope| {
             scope.spawn(|| {
-                confine_packet_thread().unwrap();
+                confine_worker().unwrap();
                 let left = rustix::thread::capabilities(None);
                 assert_eq!(left.unwrap_err(), Errno::PERM, "nobody asks that there");
             });
@@ -139,7 +139,7 @@ fn the_packet_loop_reads_and_writes_what_is_open_and_opens_nothing() {
     let mut log = File::create(there.0.join("state/log")).unwrap();
     let mut rules = File::open(there.0.join("rules/office.toml")).unwrap();
     apart(|| {
-        confine_packet_thread().unwrap();
+        confine_worker().unwrap();
         let mut text = [0; 11];
         rules.read_exact(&mut text).unwrap();
         log.write_all(&text).unwrap();

@@ -97,6 +97,16 @@ pub enum Sandbox {
     Open,
 }
 
+impl Sandbox {
+    /// Confines a thread that has all that it works on.
+    fn confine_worker(self) -> Result<(), GatewayError> {
+        match self {
+            Self::Confined(_) => sandbox::confine_worker(),
+            Self::Open => Ok(()),
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -185,12 +195,12 @@ async fn serve_with(
         confine(Confinement {
             user,
             // An editor puts another file in its place.
-            reads: vec![watch::directory(reloader.file()).to_owned()],
+            reads: watch::directories(reloader.file()),
             // What it is told to write goes there alone.
             writes: socket.into_iter().chain(options.capture_dir).collect(),
         })?;
     }
-    let watch = watch_over(reloader.file());
+    let watch = watch_over(reloader.file(), options.sandbox);
     let packet_loop = PacketLoop::new(engine, clock, ports, records, basket);
     let mut running = Running::start(packet_loop, options.sandbox)?;
     let served = match &mut control {
@@ -232,8 +242,8 @@ fn confine(confinement: Confinement) -> Result<(), GatewayError> {
 }
 
 /// The watch over the rule file. Without one the gateway hears signals still.
-fn watch_over(file: &Path) -> Option<Watch> {
-    let watch = Watch::over(file);
+fn watch_over(file: &Path, sandbox: Sandbox) -> Option<Watch> {
+    let watch = Watch::over(file, sandbox);
     let told = watch.inspect_err(|cause| {
         warn!(%cause, "cannot watch the rule file: it is read again on SIGHUP only");
     });
@@ -327,10 +337,7 @@ impl Running {
             .spawn(move || {
                 // Dropped at the end, also when the loop panics.
                 let _tell: oneshot::Sender<()> = tell;
-                packet_loop.run(&*heard, || match sandbox {
-                    Sandbox::Confined(_) => sandbox::confine_packet_thread(),
-                    Sandbox::Open => Ok(()),
-                })
+                packet_loop.run(&*heard, || sandbox.confine_worker())
             })
             .map_err(GatewayError::process("start the packet loop"))?;
         Ok(Self { thread, stop, done })

@@ -19,7 +19,9 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::{Errno, read, write};
 use tokio::sync::Notify;
 use tokio::time::sleep;
+use tracing::warn;
 
+use super::Sandbox;
 use super::reload::{Reloader, Stamp};
 
 /// How long a file has to stay as it is before it is read.
@@ -42,18 +44,20 @@ impl Watch {
     ///
     /// # Errors
     /// The kernel watches over no more.
-    pub(super) fn over(file: &Path) -> io::Result<Self> {
+    pub(super) fn over(file: &Path, sandbox: Sandbox) -> io::Result<Self> {
         let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        inotify::add_watch(&changes, directory(file), CHANGES)?;
-        if let Ok(itself) = file.canonicalize() {
-            inotify::add_watch(&changes, directory(&itself), CHANGES)?;
+        for directory in directories(file) {
+            inotify::add_watch(&changes, directory, CHANGES)?;
         }
         let stop = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let something = Arc::new(Notify::new());
         let (heard, tell) = (Arc::clone(&stop), Arc::clone(&something));
         thread::Builder::new()
             .name("rule-file".into())
-            .spawn(move || listen(&changes, &heard, &tell))?;
+            .spawn(move || match sandbox.confine_worker() {
+                Ok(()) => listen(&changes, &heard, &tell),
+                Err(error) => warn!(%error, "nobody watches the rule file"),
+            })?;
         Ok(Self {
             file: file.to_owned(),
             something,
@@ -105,6 +109,16 @@ fn listen(changes: &OwnedFd, stop: &OwnedFd, tell: &Notify) {
         while read(changes, &mut words).is_ok_and(|length| length > 0) {}
         tell.notify_one();
     }
+}
+
+/// The directory that a file is in, and where it is a link, that of the file itself.
+pub(super) fn directories(file: &Path) -> Vec<PathBuf> {
+    let itself = file.canonicalize().ok();
+    let all = [Some(file), itself.as_deref()];
+    all.into_iter()
+        .flatten()
+        .map(|file| directory(file).to_owned())
+        .collect()
 }
 
 /// The directory that a file is in.

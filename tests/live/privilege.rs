@@ -25,7 +25,7 @@ fn of_threads(process: u32, field: &str) -> Vec<(String, String)> {
     all
 }
 
-fn are(seen: &[(String, String)], expected: [(&str, &str); 2]) {
+fn are(seen: &[(String, String)], expected: [(&str, &str); 3]) {
     let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(seen, expected);
 }
@@ -38,13 +38,16 @@ fn a_running_gateway_has_what_it_needs_and_the_packet_loop_nothing() {
         let options = ["--user", "nobody"];
         let gateway = lab.start_gateway_with(&lab.gateway, ("spigate", &office()), &options);
         lab.client.run("ping", &["-c1", "-W5", SERVER]);
-        let threads = ["packet-loop", "spigate"];
-        let [packet_loop, main] = threads;
+        let threads = ["packet-loop", "rule-file", "spigate"];
+        let [packet_loop, rule_file, main] = threads;
         let net_admin = "0000000000001000";
         let none = "0000000000000000";
         let of = |field| of_threads(gateway.id(), field);
         for field in ["CapPrm", "CapEff"] {
-            are(&of(field), [(packet_loop, none), (main, net_admin)]);
+            are(
+                &of(field),
+                [(packet_loop, none), (rule_file, none), (main, net_admin)],
+            );
         }
         for field in ["CapInh", "CapAmb", "CapBnd"] {
             are(&of(field), threads.map(|name| (name, none)));
@@ -69,7 +72,8 @@ fn without_the_sandbox_it_keeps_all() {
         let options = ["--no-sandbox"];
         let gateway = lab.start_gateway_with(&lab.gateway, ("spigate", &office()), &options);
         let seccomp = of_threads(gateway.id(), "Seccomp");
-        are(&seccomp, [("packet-loop", "0"), ("spigate", "0")]);
+        let threads = ["packet-loop", "rule-file", "spigate"];
+        are(&seccomp, threads.map(|name| (name, "0")));
         gateway.stop(&lab);
     });
 }

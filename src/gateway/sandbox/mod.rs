@@ -80,12 +80,12 @@ pub fn confine(confinement: &Confinement) -> Result<Vec<Missing>, GatewayError> 
     Ok(missing)
 }
 
-/// Leaves the calling thread what moving packets needs, and nothing else. Its devices
-/// and files have to be open.
+/// Leaves the calling thread reading, writing and waiting, which is all that moving
+/// packets needs. Its devices and files have to be open.
 ///
 /// # Errors
 /// As [`confine`].
-pub fn confine_packet_thread() -> Result<(), GatewayError> {
+pub fn confine_worker() -> Result<(), GatewayError> {
     privileges::keep_none().map_err(GatewayError::process("give up capabilities"))?;
     calls::allow_forwarding().map_err(GatewayError::process("restrict system calls"))?;
     Ok(())
