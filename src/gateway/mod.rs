@@ -31,6 +31,7 @@ mod records;
 mod reload;
 mod routing;
 pub mod sandbox;
+mod service;
 mod sysctl;
 mod tap;
 mod watch;
@@ -62,6 +63,7 @@ use self::records::Records;
 use self::reload::Reloader;
 use self::routing::HostNetwork;
 use self::sandbox::{Confinement, User};
+use self::service::Service;
 use self::watch::Watch;
 use crate::config::Device;
 use crate::engine::{self, Checksums, Engine};
@@ -206,12 +208,13 @@ async fn serve_with(
     let served = match &mut control {
         Some(control) => {
             let reloader = Some(Arc::clone(&reloader));
-            control.serve(errands, (options.log, reloader), clock)
+            control.serve(errands.clone(), (options.log, reloader), clock)
         }
         None => Ok(()),
     };
     if served.is_ok() {
         info!("gateway ready");
+        let service = Service::ready(errands);
         loop {
             tokio::select! {
                 signal = signals.next() => match signal {
@@ -219,12 +222,13 @@ async fn serve_with(
                         info!(signal = name, "stopping");
                         break;
                     }
-                    Told::Reload => reload(&reloader).await,
+                    Told::Reload => reload(&reloader, &service).await,
                 },
                 () = running.ended() => break,
-                () = changed(watch.as_ref(), &reloader) => reload(&reloader).await,
+                () = changed(watch.as_ref(), &reloader) => reload(&reloader, &service).await,
             }
         }
+        service.stopping();
     }
     let stopped = running.stop();
     if let Some(control) = control {
@@ -259,11 +263,13 @@ async fn changed(watch: Option<&Watch>, reloader: &Reloader) {
 }
 
 /// Has the rule file take over, and says what came of it.
-async fn reload(reloader: &Reloader) {
+async fn reload(reloader: &Reloader, service: &Service) {
+    service.reloading();
     match reloader.reload().await {
         Ok(reloaded) => info!("{reloaded}"),
         Err(refusal) => error!("rules not reloaded, the old ones stay: {refusal}"),
     }
+    service.reloaded();
 }
 
 fn zone_names(zones: &Zones, ids: &[crate::net::ZoneId]) -> String {

@@ -142,12 +142,28 @@ impl Lab {
         (name, rules): (&str, &str),
         options: &[&str],
     ) -> Gateway {
+        self.start(host, (name, rules), options, &[])
+    }
+
+    /// The same as [`start_gateway`](Self::start_gateway), in this environment.
+    pub(crate) fn start_gateway_told(&self, rules: &str, told: &[(&str, &str)]) -> Gateway {
+        self.start(&self.gateway, ("spigate", rules), &[], told)
+    }
+
+    fn start(
+        &self,
+        host: &Namespace,
+        (name, rules): (&str, &str),
+        options: &[&str],
+        told: &[(&str, &str)],
+    ) -> Gateway {
         let file = self.dir.write(&format!("{name}.toml"), rules);
         let before = host.network();
         let mut command = host.command(env!("CARGO_BIN_EXE_spigate"));
         command.arg("run").arg(&file).args(options);
         let socket = self.dir.path(&format!("{name}.sock"));
         command.arg("--control").arg(socket).env("RUST_LOG", "info");
+        command.envs(told.iter().copied());
         let mut process = self.dir.start(&mut command, name);
         process.wait_for_word("gateway ready");
         Gateway { process, before }

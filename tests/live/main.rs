@@ -24,6 +24,7 @@ mod lab;
 mod privilege;
 mod reload;
 mod servers;
+mod service;
 mod tour;
 mod translation;
 mod trouble;
