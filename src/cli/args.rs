@@ -183,6 +183,9 @@ pub(super) struct Run {
     /// `log`. Without it the records go to the log of all else.
     #[arg(long, value_name = "LOG")]
     pub(super) mapping_log: Option<PathBuf>,
+    /// Print what would be done to the host's network, as a script, and do nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// Become USER once the devices are open; by name or number.
     #[arg(long, value_name = "USER", conflicts_with = "no_sandbox")]
     pub(super) user: Option<String>,

@@ -55,7 +55,7 @@ pub fn main() -> ExitCode {
         }
         Command::Explain(explain) => explain::run(&explain, &mut out, &mut err),
         Command::Export(export) => export::run(&export, &mut out, &mut err),
-        Command::Run(run) => run::run(&run, &mut err),
+        Command::Run(run) => run::run(&run, &mut out, &mut err),
         Command::Who(who) => who::run(&who, &mut out, &mut err),
         Command::Ctl(ctl) => ctl::run(&ctl, &mut out, &mut err),
     };

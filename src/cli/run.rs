@@ -11,7 +11,7 @@ use crate::gateway::sandbox::User;
 use crate::gateway::{self, LogFilter, Options, RuleFile, Sandbox};
 
 /// Runs the gateway of a rule file until it is told to stop.
-pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
+pub(super) fn run(args: &Run, out: &mut impl Write, err: &mut impl Write) -> Exit {
     let file = match RuleFile::read(&args.rules) {
         Ok(file) => file,
         Err(report) => {
@@ -19,6 +19,15 @@ pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
             return Exit::Unusable;
         }
     };
+    if args.dry_run {
+        return match write!(out, "{}", gateway::dry_run(&file)).and_then(|()| out.flush()) {
+            Ok(()) => Exit::Fine,
+            Err(error) => {
+                complain(err, error);
+                Exit::Unusable
+            }
+        };
+    }
     let sandbox = match sandbox(args) {
         Ok(sandbox) => sandbox,
         Err(why) => {

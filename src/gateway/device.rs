@@ -35,6 +35,16 @@ pub enum Origin {
     TakenOver,
 }
 
+impl Origin {
+    /// Where a device of this name would come from now.
+    pub(super) fn of(name: &str) -> Self {
+        match interface_index(name) {
+            Ok(_) => Self::TakenOver,
+            Err(_) => Self::Made,
+        }
+    }
+}
+
 impl TunDevice {
     /// Makes the device that `wanted` describes, or takes over the one that
     /// has its name. It is not up yet.
@@ -42,10 +52,7 @@ impl TunDevice {
     /// # Errors
     /// The kernel's refusal, with the device's name.
     pub(super) fn open(wanted: &config::Device) -> Result<Self, GatewayError> {
-        let origin = match interface_index(&wanted.name) {
-            Ok(_) => Origin::TakenOver,
-            Err(_) => Origin::Made,
-        };
+        let origin = Origin::of(&wanted.name);
         Self::try_open(&wanted.name, origin).map_err(|cause| GatewayError::Device {
             name: wanted.name.clone(),
             origin,
@@ -55,7 +62,8 @@ impl TunDevice {
 
     fn try_open(name: &str, origin: Origin) -> io::Result<Self> {
         let builder = DeviceBuilder::new().name(name).layer(Layer::L3);
-        let device = builder.offload(true).build_sync()?;
+        // It goes up when its settings are made.
+        let device = builder.offload(true).enable(false).build_sync()?;
         // The kernel fills in a pattern such as `tun%d`; rules name one device.
         if device.name()? != name {
             return Err(Errno::INVAL.into());

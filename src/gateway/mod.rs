@@ -32,6 +32,7 @@ mod reload;
 mod routing;
 pub mod sandbox;
 mod service;
+mod steps;
 mod sysctl;
 mod tap;
 mod watch;
@@ -135,6 +136,12 @@ pub fn run(file: RuleFile, options: Options) -> Result<Summary, GatewayError> {
         .build()
         .map_err(GatewayError::process("start the async runtime"))?
         .block_on(serve(file, options))
+}
+
+/// All that [`run`] would do to the host's network, as a script, one command a line.
+#[must_use]
+pub fn dry_run(file: &RuleFile) -> String {
+    steps::script(&file.devices)
 }
 
 async fn serve(file: RuleFile, options: Options) -> Result<Summary, GatewayError> {

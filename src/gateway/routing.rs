@@ -24,7 +24,6 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::Path;
 
 use ipnet::IpNet;
 use rtnetlink::packet_route::AddressFamily;
@@ -37,14 +36,11 @@ use tracing::{debug, warn};
 
 use super::GatewayError;
 use super::device::{Origin, TunDevice, interface_index};
+use super::steps::{RULE_PRIORITY, Step, TABLE_BASE, steps};
 use super::sysctl::Sysctl;
 use crate::config;
 use crate::net::{Family, Zones};
 
-/// The priority of all our routing rules: after table `local`, before `main`.
-const RULE_PRIORITY: u32 = 7300;
-/// The routing table of the device with interface index `n` is this plus `n`.
-const TABLE_BASE: u32 = 7_300_000;
 /// How many left-over rules of one interface are looked for: a killed gateway
 /// leaves one, and the next start removes it.
 const MOST_LEFT_OVER: usize = 64;
@@ -90,25 +86,11 @@ impl HostNetwork {
         device: &TunDevice,
         wanted: &config::Device,
     ) -> Result<(), GatewayError> {
-        let name = device.name();
-        self.quieten(device);
-        self.bring_up(device, wanted.mtu)
-            .await
-            .map_err(GatewayError::routing(format!(
-                "set `{name}` up with an MTU of {}",
-                wanted.mtu
-            )))?;
-        for address in &wanted.host_addresses {
-            self.add_address(device, *address)
+        for step in steps(wanted, device.origin()) {
+            let what = step.to_string();
+            self.take(device, step)
                 .await
-                .map_err(GatewayError::routing(format!(
-                    "give `{name}` the address {address}"
-                )))?;
-        }
-        for net in &wanted.routes {
-            self.add_route(device, *net)
-                .await
-                .map_err(GatewayError::routing(format!("route {net} into `{name}`")))?;
+                .map_err(GatewayError::routing(what))?;
         }
         for interface in &wanted.interfaces {
             if interface_index(interface).is_err() {
@@ -118,10 +100,26 @@ impl HostNetwork {
                 );
             }
         }
-        for family in families() {
-            self.divert(device, &wanted.interfaces, *family).await?;
-        }
         Ok(())
+    }
+
+    async fn take(&mut self, device: &TunDevice, step: Step) -> io::Result<()> {
+        match step {
+            Step::Set(setting, value) => {
+                self.set_sysctl(setting, value);
+                Ok(())
+            }
+            Step::BringUp { mtu, .. } => self.bring_up(device, mtu).await,
+            Step::Address(_, address) => self.add_address(device, address).await,
+            Step::Route(_, net) => self.add_route(device, net).await,
+            Step::Table(_, family) => self.add_table(device, family).await,
+            Step::Rule {
+                interface, family, ..
+            } => {
+                let table = TABLE_BASE.saturating_add(device.index());
+                self.add_rule(&interface, table, family).await
+            }
+        }
     }
 
     /// Undoes everything, newest first. What is gone already is fine; what
@@ -149,27 +147,6 @@ impl HostNetwork {
             }
             Change::Route(route) => answer(self.netlink.route().del(*route).execute().await),
             Change::Rule(rule) => answer(self.netlink.rule().del(*rule).execute().await),
-        }
-    }
-
-    /// Keeps the kernel's own chatter out of a device, and its source check
-    /// from dropping what the gateway writes: a server's packet, passed on
-    /// into `lan0`, comes from an address that is routed elsewhere.
-    fn quieten(&mut self, device: &TunDevice) {
-        let name = device.name();
-        // The larger of `all` and the device's own counts: a loose check (2)
-        // of the device is the only way past a strict one (1) of all.
-        let all = Sysctl::of_device("ipv4", "all", "rp_filter").read();
-        let lenient = if all.is_ok_and(|all| all == "1") {
-            "2"
-        } else {
-            "0"
-        };
-        self.set_sysctl(Sysctl::of_device("ipv4", name, "rp_filter"), lenient);
-        if has_ipv6() {
-            // 1: no link-local address, and so no router solicitation either.
-            self.set_sysctl(Sysctl::of_device("ipv6", name, "addr_gen_mode"), "1");
-            self.set_sysctl(Sysctl::of_device("ipv6", name, "accept_ra"), "0");
         }
     }
 
@@ -230,22 +207,10 @@ impl HostNetwork {
         Ok(())
     }
 
-    /// Has all packets of `family` that arrive by `interfaces` routed into
-    /// `device`.
-    async fn divert(
-        &mut self,
-        device: &TunDevice,
-        interfaces: &[String],
-        family: Family,
-    ) -> Result<(), GatewayError> {
-        if interfaces.is_empty() {
-            return Ok(());
-        }
-        let name = device.name();
+    /// Has everything of `family` that looks into the device's table led into it.
+    async fn add_table(&mut self, device: &TunDevice, family: Family) -> io::Result<()> {
         let table = TABLE_BASE.saturating_add(device.index());
-        let what = || format!("route everything of table {table} into `{name}`");
-        let default = route_into(device, everything(family))
-            .map_err(GatewayError::routing(what()))?
+        let default = route_into(device, everything(family))?
             .table_id(table)
             .build();
         match answer(self.netlink.route().add(default.clone()).execute().await) {
@@ -253,18 +218,15 @@ impl HostNetwork {
             // A device that outlived a killed gateway kept its route.
             Err(cause) if already_there(&cause, device) => {}
             Err(cause) if family == Family::V6 && is(&cause, Errno::ACCESS) => {
-                debug!(device = name, "IPv6 is switched off for this device");
+                debug!(
+                    device = device.name(),
+                    "IPv6 is switched off for this device"
+                );
                 return Ok(());
             }
-            Err(cause) => return Err(GatewayError::routing(what())(cause)),
+            Err(cause) => return Err(cause),
         }
         self.done.push(Change::Route(Box::new(default)));
-        for interface in interfaces {
-            let what = format!("have what arrives by `{interface}` routed into `{name}`");
-            self.add_rule(interface, table, family)
-                .await
-                .map_err(GatewayError::routing(what))?;
-        }
         Ok(())
     }
 
@@ -318,18 +280,6 @@ pub(super) fn warn_if_not_forwarding(wanted: &[config::Device], zones: &Zones) {
                  while this is 0"
             );
         }
-    }
-}
-
-fn has_ipv6() -> bool {
-    Path::new("/proc/sys/net/ipv6").exists()
-}
-
-fn families() -> &'static [Family] {
-    if has_ipv6() {
-        &[Family::V4, Family::V6]
-    } else {
-        &[Family::V4]
     }
 }
 

@@ -16,6 +16,7 @@
 mod behaviour;
 mod capture;
 mod control;
+mod dry_run;
 mod enter;
 mod everyday;
 mod ftp;
