@@ -16,6 +16,7 @@
 mod behaviour;
 mod capture;
 mod control;
+mod crowd;
 mod dry_run;
 mod enter;
 mod everyday;
