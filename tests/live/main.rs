@@ -24,6 +24,7 @@ mod ftp;
 mod idle;
 mod lab;
 mod privilege;
+mod recipes;
 mod reload;
 mod servers;
 mod service;

@@ -24,18 +24,7 @@ fn the_tour_does_what_it_says() {
             let alone = "background=NO\nrun_as_launching_user=YES\n";
             script = script.replace("background=NO\n", alone);
         }
-        let spigate = Path::new(env!("CARGO_BIN_EXE_spigate"));
-        let directory = spigate.parent().expect("it is in a directory").display();
-        let path = env::var("PATH").unwrap_or_default();
-        // To a file: what the tour starts must not keep a pipe open for ever.
-        let log = Directory::new();
-        let mut bash = Command::new("bash");
-        bash.args(["-euo", "pipefail", "-c", &script])
-            .env("PATH", format!("{directory}:{path}"));
-        let mut tour = log.start(&mut bash, "tour");
-        let status = tour.wait();
-        let said = tour.output();
-        assert!(status.success(), "{status}\n{said}");
+        let said = paste(&script);
         for expected in [
             "lan0 ",
             "from all iif wan-eth lookup 73000",
@@ -53,8 +42,25 @@ fn the_tour_does_what_it_says() {
     });
 }
 
+/// Pastes a script into a shell that finds spigate; gives what was seen.
+pub(crate) fn paste(script: &str) -> String {
+    let spigate = Path::new(env!("CARGO_BIN_EXE_spigate"));
+    let directory = spigate.parent().expect("it is in a directory").display();
+    let path = env::var("PATH").unwrap_or_default();
+    // To a file: what the script starts must not keep a pipe open for ever.
+    let log = Directory::new();
+    let mut bash = Command::new("bash");
+    bash.args(["-euo", "pipefail", "-c", script])
+        .env("PATH", format!("{directory}:{path}"));
+    let mut shell = log.start(&mut bash, "shell");
+    let status = shell.wait();
+    let said = shell.output();
+    assert!(status.success(), "{status}\n{said}");
+    said
+}
+
 /// The blocks that a reader pastes, one after the other.
-fn shell_blocks(text: &str) -> String {
+pub(crate) fn shell_blocks(text: &str) -> String {
     let mut script = String::new();
     let mut inside = false;
     for line in text.lines() {
