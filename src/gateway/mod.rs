@@ -24,6 +24,8 @@ mod counters;
 mod device;
 mod errands;
 mod error;
+#[cfg(test)]
+mod far;
 mod offload;
 mod packet_loop;
 mod port;

@@ -1,7 +1,7 @@
 //! The control socket of a loop between sockets that stand in for devices.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::engine::{Checksums, Engine, Options};
+use crate::gateway::far::{Far, device};
 use crate::gateway::packet_loop::PacketLoop;
-use crate::gateway::port::Port;
 use crate::gateway::records::Records;
 use crate::net::ZoneId;
 
@@ -33,24 +33,12 @@ const CLIENT: [u8; 4] = [10, 0, 0, 7];
 const SERVER: [u8; 4] = [198, 51, 100, 21];
 
 struct Gateway {
-    lan: UnixDatagram,
-    wan: UnixDatagram,
+    lan: Far,
+    wan: Far,
     socket: PathBuf,
     stop_loop: UnixStream,
     stop_serving: Option<tokio::sync::oneshot::Sender<()>>,
     threads: Vec<JoinHandle<()>>,
-}
-
-fn device(name: &str, zone: ZoneId) -> (Port<UnixDatagram>, UnixDatagram) {
-    let (near, far) = UnixDatagram::pair().unwrap();
-    near.set_nonblocking(true).unwrap();
-    far.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let port = Port {
-        name: name.into(),
-        fd: near,
-        zones: vec![zone],
-    };
-    (port, far)
 }
 
 impl Gateway {
@@ -72,8 +60,8 @@ impl Gateway {
         };
         let engine = Engine::new(Arc::new(policy.policy), options, clock.now());
         let (errands, basket) = Errands::new().unwrap();
-        let (lan_port, lan) = device("lan0", ZoneId(0));
-        let (wan_port, wan) = device("wan0", ZoneId(1));
+        let (lan_port, lan) = device("lan0", &[ZoneId(0)]);
+        let (wan_port, wan) = device("wan0", &[ZoneId(1)]);
         let ports = vec![lan_port, wan_port];
         let packet_loop = PacketLoop::new(engine, clock, ports, Records::told(), basket);
         let (stop_loop, heard) = UnixStream::pair().unwrap();

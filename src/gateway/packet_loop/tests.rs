@@ -12,6 +12,7 @@ use etherparse::PacketBuilder;
 use super::*;
 use crate::engine::{Checksums, Options};
 use crate::gateway::errands::Errands;
+use crate::gateway::far::device;
 use crate::net::ZoneId;
 
 const LAN: ZoneId = ZoneId(0);
@@ -28,45 +29,6 @@ const RULES: &str = r#"
     [nat]
     source = [ { id = "masq", from = "lan", to = "wan", as = "masquerade" } ]
 "#;
-
-/// The far end of a device, where a socket that keeps packets apart stands
-/// in for the device.
-struct Far(UnixDatagram);
-
-impl Far {
-    /// A packet of which the kernel has nothing to say.
-    fn send(&self, packet: &[u8]) -> std::io::Result<usize> {
-        self.send_with(offload::NOTHING, packet)
-    }
-
-    fn send_with(&self, said: offload::Octets, packet: &[u8]) -> std::io::Result<usize> {
-        self.0.send(&[&said[..], packet].concat())
-    }
-
-    fn recv(&self, packet: &mut [u8]) -> std::io::Result<usize> {
-        self.recv_with(packet).map(|(_, length)| length)
-    }
-
-    fn recv_with(&self, packet: &mut [u8]) -> std::io::Result<(offload::Octets, usize)> {
-        let mut read = vec![0; LARGEST_READ];
-        let length = self.0.recv(&mut read)? - offload::LENGTH;
-        let (said, rest) = read.split_first_chunk().unwrap();
-        packet[..length].copy_from_slice(&rest[..length]);
-        Ok((*said, length))
-    }
-}
-
-fn device(name: &str, zones: &[ZoneId]) -> (Port<UnixDatagram>, Far) {
-    let (near, far) = UnixDatagram::pair().unwrap();
-    near.set_nonblocking(true).unwrap();
-    far.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let port = Port {
-        name: name.into(),
-        fd: near,
-        zones: zones.to_vec(),
-    };
-    (port, Far(far))
-}
 
 fn engine(clock: Clock) -> Engine {
     let policy = crate::config::compile(Path::new("test.toml"), RULES)
