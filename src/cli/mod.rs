@@ -6,8 +6,10 @@ mod args;
 mod check;
 mod explain;
 mod export;
+mod log;
 mod replay;
 mod run;
+mod watch;
 mod who;
 mod words;
 
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Explain(explain) => explain::run(&explain, &mut out, &mut err),
         Command::Export(export) => export::run(&export, &mut out, &mut err),
         Command::Run(run) => run::run(&run, &mut err),
+        Command::Watch(watch) => watch::run(&watch, &mut out, &mut err),
         Command::Who(who) => who::run(&who, &mut out, &mut err),
     };
     ExitCode::from(exit)

@@ -1,11 +1,9 @@
 //! `spigate run`: the live gateway.
 
-use std::io::{self, IsTerminal, Write};
-
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use std::io::Write;
 
 use super::args::Run;
+use super::log::start_log;
 use super::{Exit, complain, show};
 use crate::gateway::sandbox::User;
 use crate::gateway::{self, Options, RuleFile, Sandbox};
@@ -67,17 +65,4 @@ fn user_of(word: &str) -> Result<User, String> {
             errno.desc()
         )),
     }
-}
-
-/// Has the gateway's words go to standard error, those that `RUST_LOG` names.
-fn start_log() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .from_env_lossy();
-    // A log that was started before (by a test) goes on as it is.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .try_init();
 }

@@ -20,7 +20,7 @@ const LONGEST_MS: u64 = 366 * 86_400_000;
 ///
 /// # Errors
 /// What is wrong with it, as the end of a sentence that begins with it.
-pub(super) fn parse(text: &str) -> Result<Duration, &'static str> {
+pub fn parse(text: &str) -> Result<Duration, &'static str> {
     const SHAPE: &str = "is not a duration";
     let mut rest = text;
     let mut units = UNITS.iter();

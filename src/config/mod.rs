@@ -52,6 +52,7 @@ mod zones;
 pub use code::{Code, Severity};
 pub use devices::Device;
 pub use diagnostic::{Diagnostic, Label};
+pub use duration::parse as parse_duration;
 pub use locations::{Location, Locations};
 pub use report::{Colour, Report};
 

@@ -30,13 +30,16 @@ mod records;
 mod reload;
 mod routing;
 pub mod sandbox;
+mod stop;
 mod sysctl;
 mod watch;
 
+pub use clock::Clock;
 pub use counters::{DeviceCounters, Summary};
 pub use device::Origin;
 pub use error::GatewayError;
 pub use reload::RuleFile;
+pub use stop::on_stop;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -49,7 +52,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
-use self::clock::Clock;
 use self::device::TunDevice;
 use self::errands::Errands;
 use self::packet_loop::PacketLoop;

@@ -17,19 +17,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::dialogue::Dialogues;
-use self::json::JsonLines;
+pub(super) use self::json::JsonLines;
 use self::outputs::ZoneFiles;
 use self::sinks::{Sinks, Trouble};
-use self::summary::{Summary, Tables};
+pub(super) use self::summary::{Summary, Tables, translation};
+pub(super) use self::tables::{protocol, rule_name};
 use super::args::{Checksum, Replay, Vantage};
 use super::{Exit, complain, load_rules, output_failed};
 use crate::capture::{
-    self, CaptureReader, Entry, Feed, Merge, Repair, Stopped, Vantage as CaptureVantage,
+    self, CaptureReader, Entry, Feed, LinkLength, Merge, Repair, Stopped, Vantage as CaptureVantage,
 };
 use crate::config::Compiled;
 use crate::engine::{Checksums, Engine, Options};
 use crate::journal::Journal;
-use crate::net::Timestamp;
+use crate::net::{Timestamp, ZoneId};
 
 /// What is written is put together in parts as large as this.
 const BUFFER: usize = 256 << 10;
@@ -89,14 +90,7 @@ fn replay(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> Exit {
-    let checksums = match args.checksum {
-        Checksum::Verify | Checksum::Repair => Checksums::Verify,
-        Checksum::Ignore => Checksums::Ignore,
-    };
-    let repair = match args.checksum {
-        Checksum::Repair => Repair::Yes,
-        Checksum::Verify | Checksum::Ignore => Repair::No,
-    };
+    let (checksums, repair) = about_checksums(args.checksum);
     let options = Options {
         seed: args.seed,
         checksums,
@@ -130,7 +124,7 @@ fn replay(
     let mut damage = None;
     match ended {
         Ok(()) => {}
-        Err(Stopped::Capture(error)) => damage = Some(error),
+        Err(Stopped::Source(error)) => damage = Some(error),
         Err(Stopped::Sink(Trouble::Output(error))) => return output_failed(&error, err),
         Err(Stopped::Sink(Trouble::File(error))) => {
             complain(err, error);
@@ -186,29 +180,17 @@ fn replay(
 /// Each capture with how its packets enter: those bound to zones first, in the
 /// order of the command line.
 fn feeds(args: &Replay, compiled: &Compiled) -> Result<Vec<(PathBuf, Feed)>, String> {
-    let vantage = |default| match args.vantage {
-        None => default,
-        Some(Vantage::Both) => CaptureVantage::Both,
-        Some(Vantage::Inside) => CaptureVantage::Inside,
-        Some(Vantage::Auto) => CaptureVantage::Auto,
-    };
+    let vantage = |default| args.vantage.map_or(default, CaptureVantage::from);
     let mut feeds = Vec::new();
     for binding in &args.zones {
-        let zones = &compiled.policy.zones;
-        let zone = zones.by_name(&binding.zone).ok_or_else(|| {
-            let names: Vec<_> = zones.iter().map(|(_, zone)| zone.name.as_str()).collect();
-            let (zone, file) = (&binding.zone, Path::new(&args.rules).display());
-            format!(
-                "--zone: no zone `{zone}` in {file}; it has {}",
-                names.join(", ")
-            )
-        })?;
+        let zone = zone_named(&binding.zone, compiled, &args.rules)?;
         let vantage = vantage(CaptureVantage::Both);
         feeds.push((
             binding.file.clone(),
             Feed {
                 entry: Entry::Zone(zone),
                 vantage,
+                length: LinkLength::AsTheyAre,
             },
         ));
     }
@@ -219,8 +201,41 @@ fn feeds(args: &Replay, compiled: &Compiled) -> Result<Vec<(PathBuf, Feed)>, Str
             Feed {
                 entry: Entry::BySource,
                 vantage,
+                length: LinkLength::AsTheyAre,
             },
         ));
     }
     Ok(feeds)
+}
+
+impl From<Vantage> for CaptureVantage {
+    fn from(vantage: Vantage) -> Self {
+        match vantage {
+            Vantage::Both => Self::Both,
+            Vantage::Inside => Self::Inside,
+            Vantage::Auto => Self::Auto,
+        }
+    }
+}
+
+/// What the engine does about checksums, and what is done before it.
+pub(super) fn about_checksums(checksum: Checksum) -> (Checksums, Repair) {
+    match checksum {
+        Checksum::Verify => (Checksums::Verify, Repair::No),
+        Checksum::Ignore => (Checksums::Ignore, Repair::No),
+        Checksum::Repair => (Checksums::Verify, Repair::Yes),
+    }
+}
+
+/// The zone that `--zone` names.
+pub(super) fn zone_named(name: &str, compiled: &Compiled, rules: &Path) -> Result<ZoneId, String> {
+    let zones = &compiled.policy.zones;
+    zones.by_name(name).ok_or_else(|| {
+        let names: Vec<_> = zones.iter().map(|(_, zone)| zone.name.as_str()).collect();
+        format!(
+            "--zone: no zone `{name}` in {}; it has {}",
+            rules.display(),
+            names.join(", ")
+        )
+    })
 }

@@ -44,13 +44,13 @@ pub(super) fn print(to: &mut impl Write, engine: &Engine) -> io::Result<()> {
 }
 
 /// The name of the rule that let a session in.
-pub(super) fn rule_name<'a>(session: &Session, policy: &'a Policy) -> Option<&'a str> {
+pub(in crate::cli) fn rule_name<'a>(session: &Session, policy: &'a Policy) -> Option<&'a str> {
     let rule = session.origin.rule.map(RuleId)?;
     policy.rules.get(rule).map(|rule| rule.name.as_str())
 }
 
 /// `tcp ftp`, `tcp data`, `udp`.
-pub(super) fn protocol(session: &Session, policy: &Policy) -> String {
+pub(in crate::cli) fn protocol(session: &Session, policy: &Policy) -> String {
     let origin = &session.origin;
     let protocol = origin.tuples.original.protocol;
     let service = origin.service;
