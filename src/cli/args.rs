@@ -201,7 +201,7 @@ pub(super) struct Run {
 Example:
   spigate watch eth1 --rules rules/office.toml
   spigate watch eth1 --rules rules/office.toml --for 10m --quiet
-  spigate watch --zone lan=eth1 --zone wan=eth0 --rules rules/office.toml --json
+  spigate watch eth1 --rules rules/office.toml --count 1000 --json
 
 Needs CAP_NET_RAW. Words about its life go to standard error.
 
@@ -211,22 +211,14 @@ still reported).")]
 pub(super) struct Watch {
     /// The interface, at which both directions of sessions pass. Packets enter by
     /// the zone that holds their source address.
-    #[arg(
-        value_name = "INTERFACE",
-        required_unless_present = "zones",
-        conflicts_with = "zones"
-    )]
-    pub(super) interface: Option<String>,
+    #[arg(value_name = "INTERFACE")]
+    pub(super) interface: String,
     /// The rule file.
     #[arg(long, value_name = "FILE")]
     pub(super) rules: PathBuf,
-    /// An interface whose arriving packets all enter by one zone (repeatable: name
-    /// all interfaces of a gateway). What this host sends by it is not heard.
-    #[arg(long = "zone", value_name = "NAME=INTERFACE", value_parser = interface_binding)]
-    pub(super) zones: Vec<InterfaceBinding>,
-    /// From where the packets are seen [default: auto; for --zone: both].
-    #[arg(long, value_name = "WHERE")]
-    pub(super) vantage: Option<Vantage>,
+    /// From where the packets are seen.
+    #[arg(long, value_name = "WHERE", value_enum, default_value_t = Vantage::Auto)]
+    pub(super) vantage: Vantage,
     /// What to do about checksums. What this very host sends is heard before the
     /// hardware has finished them.
     #[arg(long, value_enum, default_value_t = Checksum::Repair)]
@@ -257,25 +249,6 @@ pub(super) struct Watch {
     /// Keep every privilege, file and system call that it was started with.
     #[arg(long)]
     pub(super) no_sandbox: bool,
-}
-
-/// `NAME=INTERFACE`.
-#[derive(Debug, Clone)]
-pub(super) struct InterfaceBinding {
-    pub(super) zone: String,
-    pub(super) interface: String,
-}
-
-fn interface_binding(text: &str) -> Result<InterfaceBinding, String> {
-    match text.split_once('=') {
-        Some((zone, interface)) if !zone.is_empty() && !interface.is_empty() => {
-            Ok(InterfaceBinding {
-                zone: zone.to_owned(),
-                interface: interface.to_owned(),
-            })
-        }
-        _ => Err("expected NAME=INTERFACE, such as lan=eth1".to_owned()),
-    }
 }
 
 /// Print a rule file in another firewall's words.

@@ -20,6 +20,7 @@ mod everyday;
 mod ftp;
 mod idle;
 mod lab;
+mod mirror;
 mod privilege;
 mod reload;
 mod servers;

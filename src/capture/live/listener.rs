@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use std::os::fd::{IntoRawFd, OwnedFd};
 
 use nix::ifaddrs::getifaddrs;
-use pnet_datalink::{Channel, Config, DataLinkReceiver, MacAddr, NetworkInterface, interfaces};
+use pnet_datalink::{Channel, Config, DataLinkReceiver, NetworkInterface, interfaces};
 use rustix::io::Errno;
 use rustix::net::netdevice::index_to_name;
 use rustix::net::sockopt::{
@@ -29,15 +29,6 @@ const LONGEST_FRAME: usize = (512 << 10) + 64;
 /// What a link carries where that cannot be found out.
 const USUAL_MTU: NonZeroU16 = NonZeroU16::new(1500).unwrap();
 
-/// Which frames of an interface are heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Hearing {
-    /// All: an interface where both directions of sessions pass.
-    Both,
-    /// Those that arrive, and not those that this host sends.
-    Arriving,
-}
-
 /// Whether frames to other hosts are heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Promiscuity {
@@ -51,10 +42,8 @@ pub enum Promiscuity {
 pub struct Listener {
     name: String,
     index: u32,
-    mac: Option<MacAddr>,
     link: LinkType,
     mtu: NonZeroU16,
-    hearing: Hearing,
     receiver: Box<dyn DataLinkReceiver>,
     /// The same socket, for what cannot be asked of the receiver.
     socket: OwnedFd,
@@ -72,11 +61,7 @@ impl Listener {
     ///
     /// # Errors
     /// Why it cannot be listened to.
-    pub fn open(
-        name: &str,
-        hearing: Hearing,
-        promiscuity: Promiscuity,
-    ) -> Result<Self, ListenError> {
+    pub fn open(name: &str, promiscuity: Promiscuity) -> Result<Self, ListenError> {
         let found = find(name)?;
         let link = link_type(&found)?;
         let (receiver, socket) = open(&found, promiscuity).map_err(|cause| ListenError::Open {
@@ -86,11 +71,8 @@ impl Listener {
         Ok(Self {
             name: name.to_owned(),
             index: found.index,
-            // Of a link without addresses it is known of no frame who sent it.
-            mac: found.mac.filter(|_| link == LinkType::Ethernet),
             link,
             mtu: mtu(name),
-            hearing,
             receiver,
             socket,
         })
@@ -124,7 +106,7 @@ impl Listener {
                         carrier = Carrier::Up;
                         info!(interface = self.name, "is up again");
                     }
-                    Ok(self.is_heard(&data).then(|| CapturedPacket {
+                    Ok(Some(CapturedPacket {
                         time,
                         link: self.link,
                         original_length: u32::try_from(data.len()).unwrap_or(u32::MAX),
@@ -138,16 +120,6 @@ impl Listener {
             if !tell(heard) || is_last {
                 return;
             }
-        }
-    }
-
-    fn is_heard(&self, frame: &[u8]) -> bool {
-        let sender = frame
-            .get(6..12)
-            .and_then(|octets| octets.first_chunk::<6>());
-        match (self.hearing, self.mac, sender) {
-            (Hearing::Both, ..) | (_, None, _) | (_, _, None) => true,
-            (Hearing::Arriving, Some(mac), Some(sender)) => mac.octets() != *sender,
         }
     }
 

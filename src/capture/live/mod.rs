@@ -1,22 +1,24 @@
 //! Packets as an interface hears them, for the driver to take as those of a file.
 //!
-//! Owns the packet sockets ([`Listener`]), a thread for each that reads it and gives each
+//! Owns the packet socket ([`Listener`]), the thread that reads it and gives each
 //! frame its moment, and the queue from there to the driver ([`Live`]). It refuses to send:
-//! the sending half of a socket is dropped as soon as it is open. The clock is the caller's.
+//! the sending half of the socket is dropped as soon as it is open. The clock is the caller's.
+//! It listens to one interface: the frames of two would come in no order that is known,
+//! and an answer that overtakes its question would be refused.
 //!
 //! ```text
 //! interface -> kernel's buffer -> thread -> queue -> Live -> driver
 //!              what does not fit is lost, and counted (drops)
 //! ```
 //!
-//! Life cycle: open all listeners; give up privileges; [`Live::start`] starts the threads.
+//! Life cycle: open the listener; give up privileges; [`Live::start`] starts the thread.
 
 mod drops;
 mod error;
 mod listener;
 
 pub use error::ListenError;
-pub use listener::{Hearing, Listener, Promiscuity};
+pub use listener::{Listener, Promiscuity};
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -45,16 +47,16 @@ pub struct Limits {
     pub packets: Option<NonZeroU64>,
 }
 
-/// What a thread tells.
+/// What the threads tell.
 enum Heard {
     Packet(Merged),
-    /// An interface cannot be listened to any more.
+    /// The interface cannot be listened to any more.
     Lost(ListenError),
     /// Somebody wants an end.
     Stop,
 }
 
-/// The packets of interfaces, and time, for the driver.
+/// The packets of an interface, and time, for the driver.
 pub struct Live<C> {
     clock: C,
     heard: Receiver<Heard>,
@@ -65,9 +67,9 @@ pub struct Live<C> {
     /// How many packets there are yet to be.
     left: Option<u64>,
     state: State,
-    /// Says to the threads that nobody hears them any more.
+    /// Says to the thread that nobody hears it any more.
     over: Arc<AtomicBool>,
-    drops: Vec<Option<Drops>>,
+    drops: Option<Drops>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,35 +91,31 @@ impl Stopper {
 }
 
 impl<C: Fn() -> Timestamp + Clone + Send + 'static> Live<C> {
-    /// Starts the threads; a packet's file is the place of its listener.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// A thread cannot be started.
-    pub fn start(listeners: Vec<Listener>, clock: C, limits: Limits) -> Result<Self, ListenError> {
+    /// It cannot be started.
+    pub fn start(listener: Listener, clock: C, limits: Limits) -> Result<Self, ListenError> {
         let (speak, heard) = sync_channel(QUEUE);
         let over = Arc::new(AtomicBool::new(false));
-        let mut drops = Vec::with_capacity(listeners.len());
-        for (place, listener) in listeners.into_iter().enumerate() {
-            drops.push(listener.drops());
+        let drops = listener.drops();
+        let listen = {
             let (speak, over, clock) = (speak.clone(), Arc::clone(&over), clock.clone());
-            let listen = move || {
+            move || {
                 listener.listen(&clock, |heard| {
                     let heard = match heard {
                         Ok(None) => return !over.load(Ordering::Relaxed),
-                        Ok(Some(packet)) => Heard::Packet(Merged {
-                            file: place,
-                            packet,
-                        }),
+                        Ok(Some(packet)) => Heard::Packet(Merged { file: 0, packet }),
                         Err(error) => Heard::Lost(error),
                     };
                     speak.send(heard).is_ok()
                 });
-            };
-            thread::Builder::new()
-                .name("listener".into())
-                .spawn(listen)
-                .map_err(ListenError::Thread)?;
-        }
+            }
+        };
+        thread::Builder::new()
+            .name("listener".into())
+            .spawn(listen)
+            .map_err(ListenError::Thread)?;
         Ok(Self {
             told: clock(),
             clock,
@@ -145,8 +143,7 @@ impl<C: Fn() -> Timestamp + Clone + Send + 'static> Live<C> {
     /// does not tell.
     #[must_use]
     pub fn dropped(&self) -> Option<u64> {
-        let counts = self.drops.iter().map(|drops| drops.as_ref()?.count());
-        counts.sum()
+        self.drops.as_ref()?.count()
     }
 
     fn listen(&mut self) -> Option<Result<Next, ListenError>> {

@@ -30,7 +30,7 @@ use crate::capture::{
 use crate::config::Compiled;
 use crate::engine::{Checksums, Engine, Options};
 use crate::journal::Journal;
-use crate::net::{Timestamp, ZoneId};
+use crate::net::Timestamp;
 
 /// What is written is put together in parts as large as this.
 const BUFFER: usize = 256 << 10;
@@ -183,7 +183,15 @@ fn feeds(args: &Replay, compiled: &Compiled) -> Result<Vec<(PathBuf, Feed)>, Str
     let vantage = |default| args.vantage.map_or(default, CaptureVantage::from);
     let mut feeds = Vec::new();
     for binding in &args.zones {
-        let zone = zone_named(&binding.zone, compiled, &args.rules)?;
+        let zones = &compiled.policy.zones;
+        let zone = zones.by_name(&binding.zone).ok_or_else(|| {
+            let names: Vec<_> = zones.iter().map(|(_, zone)| zone.name.as_str()).collect();
+            let (zone, file) = (&binding.zone, Path::new(&args.rules).display());
+            format!(
+                "--zone: no zone `{zone}` in {file}; it has {}",
+                names.join(", ")
+            )
+        })?;
         let vantage = vantage(CaptureVantage::Both);
         feeds.push((
             binding.file.clone(),
@@ -225,17 +233,4 @@ pub(super) fn about_checksums(checksum: Checksum) -> (Checksums, Repair) {
         Checksum::Ignore => (Checksums::Ignore, Repair::No),
         Checksum::Repair => (Checksums::Verify, Repair::Yes),
     }
-}
-
-/// The zone that `--zone` names.
-pub(super) fn zone_named(name: &str, compiled: &Compiled, rules: &Path) -> Result<ZoneId, String> {
-    let zones = &compiled.policy.zones;
-    zones.by_name(name).ok_or_else(|| {
-        let names: Vec<_> = zones.iter().map(|(_, zone)| zone.name.as_str()).collect();
-        format!(
-            "--zone: no zone `{name}` in {}; it has {}",
-            rules.display(),
-            names.join(", ")
-        )
-    })
 }
