@@ -254,6 +254,12 @@ fn it_gives_up_what_it_needs_no_more() {
         let none = "0000000000000000";
         assert!(bounds.iter().all(|(_, set)| set == none), "{bounds:?}");
         interrupt(watching);
+        // One capability is enough.
+        let rules = lab.dir.path("office.toml");
+        let program = env!("CARGO_BIN_EXE_spigate");
+        let only = ["--bounding-set=-all,+net_raw", program, "watch", "lan-eth"];
+        let options = ["--for", "100ms", "--rules", rules.to_str().unwrap()];
+        lab.gateway.run("setpriv", &[only, options].concat());
         let open = watch(&lab, &["lan-eth", "--no-sandbox"]);
         let threads = of_threads(open.id(), "Seccomp");
         assert!(threads.iter().all(|(_, mode)| mode == "0"), "{threads:?}");
