@@ -250,9 +250,11 @@ fn it_gives_up_what_it_needs_no_more() {
         let names: Vec<_> = threads.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["listener", "signals", "spigate"]);
         assert!(threads.iter().all(|(_, mode)| mode == "2"), "{threads:?}");
-        let bounds = of_threads(watching.id(), "CapBnd");
         let none = "0000000000000000";
-        assert!(bounds.iter().all(|(_, set)| set == none), "{bounds:?}");
+        for field in ["CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"] {
+            let sets = of_threads(watching.id(), field);
+            assert!(sets.iter().all(|(_, set)| set == none), "{field}: {sets:?}");
+        }
         interrupt(watching);
         // One capability is enough.
         let rules = lab.dir.path("office.toml");

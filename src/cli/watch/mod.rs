@@ -20,7 +20,7 @@ use crate::capture::live::{Limits, Listener, Live, Promiscuity};
 use crate::capture::{self, Entry, Feed, LinkLength, Stopped};
 use crate::config::Compiled;
 use crate::engine::{Engine, Options};
-use crate::gateway::sandbox::{Confinement, confine};
+use crate::gateway::sandbox::{Confinement, confine, keep_no_capability};
 use crate::gateway::{Clock, on_stop};
 use crate::net::Timestamp;
 
@@ -67,6 +67,7 @@ fn begin<C: Fn() -> Timestamp + Clone + Send + 'static>(
         for missing in confine(&Confinement::default())? {
             warn!(%missing, "this kernel confines less than others do");
         }
+        keep_no_capability()?;
     }
     let limits = Limits {
         until: args.time.map(|time| clock().after(time)),
