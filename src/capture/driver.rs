@@ -1,7 +1,8 @@
-//! The driver of a replay: captured packets in, the engine's answers out, with
-//! the captures' time for clock.
+//! The driver: packets that were captured, or are heard, in; the engine's answers out, with
+//! the packets' time for clock.
 
-use super::error::CaptureError;
+use std::num::NonZeroU16;
+
 use super::link::strip_link;
 use super::merge::Merged;
 use super::vantage::{Readdressed, Vantage, readdress};
@@ -9,7 +10,7 @@ use crate::engine::{
     Arrival, Engine, Event, Extent, Judgement, Made, Observer, Output, Reason, Step, Verdict,
 };
 use crate::net::{Timestamp, ZoneId};
-use crate::packet::{Headers, repair_checksums};
+use crate::packet::{Headers, SegmentSize, Transport, repair_checksums};
 
 /// By which zone the packets of a file enter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,13 +21,40 @@ pub enum Entry {
     BySource,
 }
 
-/// One captured file of a replay.
+/// How long the packets of a source were on their link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LinkLength {
+    /// As long as they are.
+    AsTheyAre,
+    /// No longer than this: a longer one of TCP or UDP was put together of several on
+    /// arrival, or is yet to be cut by the hardware.
+    AtMost(NonZeroU16),
+}
+
+/// One captured file of a replay, or one interface that is listened to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Feed {
     /// By which zone its packets enter.
     pub entry: Entry,
     /// From where it was taken.
     pub vantage: Vantage,
+    /// How long its packets were.
+    pub length: LinkLength,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// A packet.
+    Packet(Merged),
+    /// Nothing but time: it is this moment now.
+    Time(Timestamp),
+}
+
+impl From<Merged> for Next {
+    fn from(merged: Merged) -> Self {
+        Self::Packet(merged)
+    }
 }
 
 /// What is done about checksums before the engine sees a packet.
@@ -120,6 +148,15 @@ pub trait Sink {
     /// # Errors
     /// It cannot take any more; the replay ends.
     fn packet(&mut self, engine: &Engine, report: &PacketReport<'_>) -> Result<(), Self::Error>;
+
+    /// Time passes, also where no packet comes: whoever keeps something back may let go
+    /// of it. Files give no such moments.
+    ///
+    /// # Errors
+    /// It cannot take any more; the replay ends.
+    fn pause(&mut self, _now: Timestamp) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }
 
 /// A sink that hears the steps of deciding.
@@ -139,33 +176,45 @@ impl<S: Sink> Observer for Listener<'_, S> {
 
 /// Why a replay ended early.
 #[derive(Debug)]
-pub enum Stopped<E> {
-    /// A capture is damaged; all packets before the damage were replayed.
-    Capture(CaptureError),
+pub enum Stopped<C, E> {
+    /// The source of packets is damaged, or gone; all packets before that were replayed.
+    Source(C),
     /// The sink takes no more.
     Sink(E),
 }
 
-/// Replays `packets` through the engine; `feeds` says of each file, by its
+/// Replays what comes through the engine; `feeds` says of each file or interface, by its
 /// place, how its packets enter.
 ///
 /// # Errors
 /// Where it ended early. What came before was replayed and reported.
-pub fn replay<S: Sink>(
+pub fn replay<N: Into<Next>, C, S: Sink>(
     engine: &mut Engine,
-    packets: impl Iterator<Item = Result<Merged, CaptureError>>,
+    source: impl Iterator<Item = Result<N, C>>,
     feeds: &[Feed],
     repair: Repair,
     sink: &mut S,
-) -> Result<(), Stopped<S::Error>> {
+) -> Result<(), Stopped<C, S::Error>> {
     let mut out = Output::default();
     let mut frame = Vec::new();
     let mut arrived = Vec::new();
-    for (number, next) in (1..).zip(packets) {
-        let Merged { file, packet } = next.map_err(Stopped::Capture)?;
+    let mut number = 0;
+    for next in source {
+        let Merged { file, packet } = match next.map_err(Stopped::Source)?.into() {
+            Next::Packet(merged) => merged,
+            Next::Time(now) => {
+                out.clear();
+                while engine.expire(now, &mut out).is_left() {}
+                tell_events(engine, &out, sink).map_err(Stopped::Sink)?;
+                sink.pause(now).map_err(Stopped::Sink)?;
+                continue;
+            }
+        };
+        number += 1;
         let feed = feeds.get(file).copied().unwrap_or(Feed {
             entry: Entry::BySource,
             vantage: Vantage::Auto,
+            length: LinkLength::AsTheyAre,
         });
         out.clear();
         frame.clear();
@@ -195,12 +244,7 @@ pub fn replay<S: Sink>(
                 (Some(arrival.zone), readdressed, judgement)
             }
         };
-        let mut made = out.made.as_slice();
-        for event in &out.events {
-            let (own, rest) = made.split_at(event.packets().min(made.len()));
-            sink.event(engine, event, own).map_err(Stopped::Sink)?;
-            made = rest;
-        }
+        let made = tell_events(engine, &out, sink).map_err(Stopped::Sink)?;
         let report = PacketReport {
             number,
             time: packet.time,
@@ -216,6 +260,21 @@ pub fn replay<S: Sink>(
         sink.packet(engine, &report).map_err(Stopped::Sink)?;
     }
     Ok(())
+}
+
+/// Tells the sink what happened, and gives what the gateway sent because of none of it.
+fn tell_events<'o, S: Sink>(
+    engine: &Engine,
+    out: &'o Output,
+    sink: &mut S,
+) -> Result<&'o [Made], S::Error> {
+    let mut made = out.made.as_slice();
+    for event in &out.events {
+        let (own, rest) = made.split_at(event.packets().min(made.len()));
+        sink.event(engine, event, own)?;
+        made = rest;
+    }
+    Ok(made)
 }
 
 /// Brings a packet to the gateway: its zone, its checksums, its addresses.
@@ -241,6 +300,7 @@ fn enter(
     };
     let arrival = Arrival {
         extent,
+        segments: headers.and_then(|headers| segments(feed.length, &headers)),
         ..Arrival::whole(zone)
     };
     let Some(headers) = headers else {
@@ -251,4 +311,22 @@ fn enter(
     }
     let readdressed = readdress(engine, feed.vantage, zone, frame, &headers);
     Ok((arrival, readdressed))
+}
+
+/// Into how long segments a packet was cut on its link, where it was.
+fn segments(length: LinkLength, headers: &Headers) -> Option<SegmentSize> {
+    let LinkLength::AtMost(most) = length else {
+        return None;
+    };
+    let header = headers.transport_at
+        + match headers.transport {
+            Transport::Tcp(tcp) => tcp.length,
+            Transport::Udp(..) => 8,
+            _ => return None,
+        };
+    if headers.length <= usize::from(most.get()) {
+        return None;
+    }
+    let payload = most.get().checked_sub(u16::try_from(header).ok()?)?;
+    NonZeroU16::new(payload).map(SegmentSize)
 }

@@ -1,6 +1,8 @@
 //! What can be said on the command line.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -21,6 +23,7 @@ pub(super) enum Command {
     Check(Check),
     Explain(Explain),
     Run(Run),
+    Watch(Watch),
     Export(Export),
     Who(Who),
     Ctl(Ctl),
@@ -226,6 +229,67 @@ impl Run {
             group: self.control_group.clone(),
         })
     }
+}
+
+/// Listen to a live interface, and tell what the rules would do: the rehearsal before
+/// going live.
+///
+/// Nothing is sent, and nothing that passes is changed. A line is printed for each session that
+/// would begin and each packet that would be refused, and at the end (SIGINT,
+/// SIGTERM, --for, --count) the summary that `replay` prints.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  spigate watch eth1 --rules rules/office.toml
+  spigate watch eth1 --rules rules/office.toml --for 10m --quiet
+  spigate watch eth1 --rules rules/office.toml --count 1000 --json
+
+Needs CAP_NET_RAW. Words about its life go to standard error.
+
+Exit status: 0 it came to its end, 2 bad usage, an unreadable rule file, or an
+interface that cannot be listened to or went away (what was heard before is
+still reported).")]
+pub(super) struct Watch {
+    /// The interface, at which both directions of sessions pass. Packets enter by
+    /// the zone that holds their source address.
+    #[arg(value_name = "INTERFACE")]
+    pub(super) interface: String,
+    /// The rule file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) rules: PathBuf,
+    /// From where the packets are seen.
+    #[arg(long, value_name = "WHERE", value_enum, default_value_t = Vantage::Auto)]
+    pub(super) vantage: Vantage,
+    /// What to do about checksums. What this very host sends is heard before the
+    /// hardware has finished them.
+    #[arg(long, value_enum, default_value_t = Checksum::Repair)]
+    pub(super) checksum: Checksum,
+    /// End after this time, such as 30s or 1h30m.
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::config::parse_duration)]
+    pub(super) time: Option<Duration>,
+    /// End after so many packets.
+    #[arg(long, value_name = "N")]
+    pub(super) count: Option<NonZeroU64>,
+    /// Print one JSON object per packet, as `replay` does.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// With --json: the bytes of every packet that would leave, in hex.
+    #[arg(long, requires = "json")]
+    pub(super) bytes: bool,
+    /// Print the summary alone.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) quiet: bool,
+    /// List what is live at the end: sessions by both tuples, mappings,
+    /// expectations, each with its remaining time.
+    #[arg(long)]
+    pub(super) tables: bool,
+    /// Have the interface take in what is for other hosts, too: for the port of a switch
+    /// that mirrors others.
+    #[arg(long)]
+    pub(super) promiscuous: bool,
+    /// Keep every privilege, file and system call that it was started with.
+    #[arg(long)]
+    pub(super) no_sandbox: bool,
 }
 
 /// Print a rule file in another firewall's words.

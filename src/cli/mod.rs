@@ -8,8 +8,10 @@ mod ctl;
 mod explain;
 mod export;
 mod listing;
+mod log;
 mod replay;
 mod run;
+mod watch;
 mod who;
 mod words;
 
@@ -56,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Explain(explain) => explain::run(&explain, &mut out, &mut err),
         Command::Export(export) => export::run(&export, &mut out, &mut err),
         Command::Run(run) => run::run(&run, &mut out, &mut err),
+        Command::Watch(watch) => watch::run(&watch, &mut out, &mut err),
         Command::Who(who) => who::run(&who, &mut out, &mut err),
         Command::Ctl(ctl) => ctl::run(&ctl, &mut out, &mut err),
     };

@@ -16,14 +16,15 @@ use crate::net::Timestamp;
 /// Tells the time: wall clock at the start plus what has passed since. Never
 /// jumps, never runs backwards.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
+pub struct Clock {
     at_start: Timestamp,
     started: Instant,
 }
 
 impl Clock {
     /// A clock that starts now.
-    pub(super) fn start() -> Self {
+    #[must_use]
+    pub fn start() -> Self {
         // A host that believes to be before 1970 starts at the epoch.
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -35,7 +36,8 @@ impl Clock {
     }
 
     /// The present moment.
-    pub(super) fn now(&self) -> Timestamp {
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.at_start.after(self.started.elapsed())
     }
 }

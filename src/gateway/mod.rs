@@ -35,15 +35,18 @@ mod routing;
 pub mod sandbox;
 mod service;
 mod steps;
+mod stop;
 mod sysctl;
 mod tap;
 mod watch;
 
+pub use clock::Clock;
 pub use control::{ControlTrouble, LogFilter, SocketMode, SocketPlace, Wanted};
 pub use counters::{DeviceCounters, Summary};
 pub use device::Origin;
 pub use error::GatewayError;
 pub use reload::RuleFile;
+pub use stop::on_stop;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -56,7 +59,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
-use self::clock::Clock;
 use self::control::ControlSocket;
 use self::device::TunDevice;
 use self::errands::Errands;

@@ -23,6 +23,7 @@ mod everyday;
 mod ftp;
 mod idle;
 mod lab;
+mod mirror;
 mod privilege;
 mod recipes;
 mod reload;

@@ -8,7 +8,7 @@ use crate::lab::{Lab, SERVER, office};
 const PROGRAMS: &[&str] = &["ping", "kill"];
 
 /// `field` of each thread's status, by the thread's name.
-fn of_threads(process: u32, field: &str) -> Vec<(String, String)> {
+pub(crate) fn of_threads(process: u32, field: &str) -> Vec<(String, String)> {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let mut all: Vec<_> = tasks
         .map(|task| {

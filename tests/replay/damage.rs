@@ -5,8 +5,8 @@ use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 
-use spigate::capture::{self, CaptureReader, Entry, Feed, Merge, PacketReport, Repair, Sink};
-use spigate::capture::{Stopped, Vantage};
+use spigate::capture::{self, CaptureReader, Entry, Feed, LinkLength, Merge, PacketReport};
+use spigate::capture::{Repair, Sink, Stopped, Vantage};
 use spigate::config::Compiled;
 use spigate::engine::{Checksums, Engine, Event, Made, Options};
 use spigate::net::Timestamp;
@@ -50,12 +50,13 @@ fn replay_bytes(compiled: &Compiled, bytes: Vec<u8>, checksums: Checksums) -> (u
     let feed = Feed {
         entry: Entry::BySource,
         vantage: Vantage::Auto,
+        length: LinkLength::AsTheyAre,
     };
     let mut count = Count::default();
     let merge = Merge::new(vec![reader]);
     match capture::replay(&mut engine, merge, &[feed], Repair::No, &mut count) {
         Ok(()) => (count.0, true),
-        Err(Stopped::Capture(_)) => (count.0, false),
+        Err(Stopped::Source(_)) => (count.0, false),
         Err(Stopped::Sink(never)) => match never {},
     }
 }

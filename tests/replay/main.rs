@@ -22,6 +22,7 @@ mod guide;
 mod index;
 mod json;
 mod limits;
+mod moments;
 mod packets;
 mod pairs;
 mod readme;

@@ -20,7 +20,7 @@ use crate::session::{Handle, SessionId};
 
 /// The dialogues of all control sessions.
 #[derive(Debug, Default)]
-pub(super) struct Dialogues {
+pub(in crate::cli) struct Dialogues {
     sessions: BTreeMap<SessionId, Dialogue>,
     /// What there is to tell of the packet under decision.
     told: Vec<Told>,

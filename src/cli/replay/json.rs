@@ -19,7 +19,7 @@ use crate::objects::{
 use crate::session::Handle;
 
 /// Writes JSON lines.
-pub(super) struct JsonLines<'a, W: Write> {
+pub(in crate::cli) struct JsonLines<'a, W: Write> {
     to: &'a mut W,
     bytes: bool,
     /// The session that the packet to come has begun.
@@ -87,7 +87,7 @@ struct UnansweredLine {
 }
 
 impl<'a, W: Write> JsonLines<'a, W> {
-    pub(super) fn new(to: &'a mut W, bytes: bool) -> Self {
+    pub(in crate::cli) fn new(to: &'a mut W, bytes: bool) -> Self {
         Self {
             to,
             bytes,
@@ -96,7 +96,11 @@ impl<'a, W: Write> JsonLines<'a, W> {
         }
     }
 
-    pub(super) fn packet(&mut self, engine: &Engine, report: &PacketReport<'_>) -> io::Result<()> {
+    pub(in crate::cli) fn packet(
+        &mut self,
+        engine: &Engine,
+        report: &PacketReport<'_>,
+    ) -> io::Result<()> {
         let policy = engine.policy();
         let judgement = &report.judgement;
         let rule = judgement.rule.and_then(|rule| policy.rules.get(rule));
@@ -124,7 +128,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
 
     /// Writes what time alone has done; that sessions begin, are replaced or make
     /// room is the work of packets.
-    pub(super) fn event(
+    pub(in crate::cli) fn event(
         &mut self,
         engine: &Engine,
         event: &Event,
@@ -205,8 +209,13 @@ impl<'a, W: Write> JsonLines<'a, W> {
         self.write_with(&line, out, IfNothingLeft::Omitted)
     }
 
+    /// Has what was written so far read.
+    pub(in crate::cli) fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+
     /// Writes what is live at the end, and how often each row decided.
-    pub(super) fn tables(&mut self, engine: &Engine) -> io::Result<()> {
+    pub(in crate::cli) fn tables(&mut self, engine: &Engine) -> io::Result<()> {
         let (sessions, view) = (engine.sessions(), View::of(engine));
         for session in sessions.sorted() {
             self.write(&SessionObject::of(&session, view))?;

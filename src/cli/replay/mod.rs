@@ -17,14 +17,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::dialogue::Dialogues;
-use self::json::JsonLines;
+pub(super) use self::json::JsonLines;
 use self::outputs::ZoneFiles;
 use self::sinks::{Sinks, Trouble};
-use self::summary::{Summary, Tables};
+pub(super) use self::summary::{Summary, Tables, translation};
+pub(super) use self::tables::protocol;
 use super::args::{Checksum, Replay, Vantage};
 use super::{Exit, complain, load_rules, output_failed};
 use crate::capture::{
-    self, CaptureReader, Entry, Feed, Merge, Repair, Stopped, Vantage as CaptureVantage,
+    self, CaptureReader, Entry, Feed, LinkLength, Merge, Repair, Stopped, Vantage as CaptureVantage,
 };
 use crate::config::Compiled;
 use crate::engine::{Checksums, Engine, Options};
@@ -89,14 +90,7 @@ fn replay(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> Exit {
-    let checksums = match args.checksum {
-        Checksum::Verify | Checksum::Repair => Checksums::Verify,
-        Checksum::Ignore => Checksums::Ignore,
-    };
-    let repair = match args.checksum {
-        Checksum::Repair => Repair::Yes,
-        Checksum::Verify | Checksum::Ignore => Repair::No,
-    };
+    let (checksums, repair) = about_checksums(args.checksum);
     let options = Options {
         seed: args.seed,
         checksums,
@@ -130,7 +124,7 @@ fn replay(
     let mut damage = None;
     match ended {
         Ok(()) => {}
-        Err(Stopped::Capture(error)) => damage = Some(error),
+        Err(Stopped::Source(error)) => damage = Some(error),
         Err(Stopped::Sink(Trouble::Output(error))) => return output_failed(&error, err),
         Err(Stopped::Sink(Trouble::File(error))) => {
             complain(err, error);
@@ -186,12 +180,7 @@ fn replay(
 /// Each capture with how its packets enter: those bound to zones first, in the
 /// order of the command line.
 fn feeds(args: &Replay, compiled: &Compiled) -> Result<Vec<(PathBuf, Feed)>, String> {
-    let vantage = |default| match args.vantage {
-        None => default,
-        Some(Vantage::Both) => CaptureVantage::Both,
-        Some(Vantage::Inside) => CaptureVantage::Inside,
-        Some(Vantage::Auto) => CaptureVantage::Auto,
-    };
+    let vantage = |default| args.vantage.map_or(default, CaptureVantage::from);
     let mut feeds = Vec::new();
     for binding in &args.zones {
         let zones = &compiled.policy.zones;
@@ -209,6 +198,7 @@ fn feeds(args: &Replay, compiled: &Compiled) -> Result<Vec<(PathBuf, Feed)>, Str
             Feed {
                 entry: Entry::Zone(zone),
                 vantage,
+                length: LinkLength::AsTheyAre,
             },
         ));
     }
@@ -219,8 +209,28 @@ fn feeds(args: &Replay, compiled: &Compiled) -> Result<Vec<(PathBuf, Feed)>, Str
             Feed {
                 entry: Entry::BySource,
                 vantage,
+                length: LinkLength::AsTheyAre,
             },
         ));
     }
     Ok(feeds)
+}
+
+impl From<Vantage> for CaptureVantage {
+    fn from(vantage: Vantage) -> Self {
+        match vantage {
+            Vantage::Both => Self::Both,
+            Vantage::Inside => Self::Inside,
+            Vantage::Auto => Self::Auto,
+        }
+    }
+}
+
+/// What the engine does about checksums, and what is done before it.
+pub(super) fn about_checksums(checksum: Checksum) -> (Checksums, Repair) {
+    match checksum {
+        Checksum::Verify => (Checksums::Verify, Repair::No),
+        Checksum::Ignore => (Checksums::Ignore, Repair::No),
+        Checksum::Repair => (Checksums::Verify, Repair::Yes),
+    }
 }

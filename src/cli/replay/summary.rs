@@ -16,14 +16,14 @@ use crate::session::{Session, SessionId};
 
 /// Whether what is live at the end is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tables {
+pub(in crate::cli) enum Tables {
     Counted,
     Listed,
 }
 
 /// What a replay amounts to.
 #[derive(Debug, Default)]
-pub(super) struct Summary {
+pub(in crate::cli) struct Summary {
     packets: u64,
     bytes: u64,
     span: Option<(Timestamp, Timestamp)>,
@@ -50,7 +50,7 @@ enum End {
 }
 
 impl Summary {
-    pub(super) fn packet(&mut self, report: &PacketReport<'_>) {
+    pub(in crate::cli) fn packet(&mut self, report: &PacketReport<'_>) {
         self.packets += 1;
         self.bytes += report.frame.len() as u64;
         let (first, last) = self.span.unwrap_or((report.time, report.time));
@@ -60,7 +60,7 @@ impl Summary {
         self.made += report.made.len() as u64;
     }
 
-    pub(super) fn event(&mut self, event: &Event, made: &[Made]) {
+    pub(in crate::cli) fn event(&mut self, event: &Event, made: &[Made]) {
         self.made += made.len() as u64;
         if let Event::Ended {
             session, ending, ..
@@ -75,7 +75,7 @@ impl Summary {
     }
 
     /// Takes in the sessions that are still alive.
-    pub(super) fn finish(&mut self, engine: &Engine) {
+    pub(in crate::cli) fn finish(&mut self, engine: &Engine) {
         for session in engine.sessions().sorted() {
             let told = Told {
                 session: session.clone(),
@@ -93,7 +93,7 @@ impl Summary {
         }
     }
 
-    pub(super) fn print(
+    pub(in crate::cli) fn print(
         &self,
         to: &mut impl Write,
         engine: &Engine,
@@ -198,8 +198,8 @@ impl Summary {
             .sum();
         if bad > 0 {
             advice.push(format!(
-                "{} dropped for a wrong checksum. If the capture was made on the sending host, \
-                 the hardware had not finished them yet: replay with --checksum repair.",
+                "{} dropped for a wrong checksum. If they were captured on the sending host, \
+                 the hardware had not finished them yet: try --checksum repair.",
                 were(bad)
             ));
         }
@@ -244,7 +244,7 @@ fn row(told: &Told, engine: &Engine, branch: &str) -> Vec<String> {
 }
 
 /// What becomes of the addresses, as far as anything does.
-fn translation(leaves: Tuple, arrived: &Tuple) -> String {
+pub(in crate::cli) fn translation(leaves: Tuple, arrived: &Tuple) -> String {
     let [source, destination] = ends(&leaves);
     let mut told = Vec::new();
     if leaves.source != arrived.source {

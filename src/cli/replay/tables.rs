@@ -44,7 +44,7 @@ pub(super) fn print(to: &mut impl Write, engine: &Engine) -> io::Result<()> {
 }
 
 /// `tcp ftp`, `tcp data`, `udp`.
-pub(super) fn protocol(session: &Session, policy: &Policy) -> String {
+pub(in crate::cli) fn protocol(session: &Session, policy: &Policy) -> String {
     let origin = &session.origin;
     let protocol = origin.tuples.original.protocol;
     let service = origin.service;

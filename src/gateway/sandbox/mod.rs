@@ -80,6 +80,15 @@ pub fn confine(confinement: &Confinement) -> Result<Vec<Missing>, GatewayError> 
     Ok(missing)
 }
 
+/// Leaves the calling thread, and those that it starts afterwards, no capability: for a
+/// program that has nothing to undo at its end.
+///
+/// # Errors
+/// They could not be given up.
+pub fn keep_no_capability() -> Result<(), GatewayError> {
+    privileges::keep_none().map_err(GatewayError::process("give up capabilities"))
+}
+
 /// Leaves the calling thread reading, writing and waiting, which is all that moving
 /// packets needs. Its devices and files have to be open.
 ///
