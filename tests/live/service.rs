@@ -1,7 +1,7 @@
 //! What the gateway tells a service manager, which is played here.
 
 use std::os::unix::net::UnixDatagram;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::enter::in_own_namespaces;
 use crate::lab::{Lab, office};
@@ -12,8 +12,7 @@ const PROGRAMS: &[&str] = &["ping", "kill"];
 fn hear(socket: &UnixDatagram, what: &str) -> Vec<String> {
     let mut heard = Vec::new();
     let mut buffer = [0; 512];
-    let end = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < end {
+    for _ in 0..100 {
         let length = socket.recv(&mut buffer).expect("something is told");
         let said = String::from_utf8_lossy(&buffer[..length]).into_owned();
         let is_that = said.lines().any(|line| line == what);
