@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(super) use super::ctl::args::Ctl;
-use crate::gateway::{SocketMode, SocketPlace, Wanted};
+use crate::gateway::{MetricsAddress, SocketMode, SocketPlace, Wanted};
 
 /// A stateful firewall and NAT gateway that you can replay.
 #[derive(Debug, Parser)]
@@ -207,6 +207,10 @@ pub(super) struct Run {
     /// the control socket.
     #[arg(long, value_name = "DIR", conflicts_with = "no_control")]
     pub(super) capture_dir: Option<PathBuf>,
+    /// Serve metrics for Prometheus, and health, over HTTP at this loopback
+    /// address and port, such as 127.0.0.1:9469.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) metrics: Option<MetricsAddress>,
 }
 
 impl Run {

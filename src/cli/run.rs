@@ -32,6 +32,7 @@ pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
         sandbox,
         control: args.socket(),
         capture_dir: args.capture_dir.clone(),
+        metrics: args.metrics,
         log,
         ..Options::default()
     };

@@ -24,6 +24,8 @@ mod counters;
 mod device;
 mod errands;
 mod error;
+mod life;
+mod metrics;
 mod offload;
 mod packet_loop;
 mod port;
@@ -39,6 +41,7 @@ pub use control::{ControlTrouble, LogFilter, SocketMode, SocketPlace, Wanted};
 pub use counters::{DeviceCounters, Summary};
 pub use device::Origin;
 pub use error::GatewayError;
+pub use metrics::MetricsAddress;
 pub use reload::RuleFile;
 
 use std::os::fd::OwnedFd;
@@ -56,6 +59,8 @@ use self::clock::Clock;
 use self::control::ControlSocket;
 use self::device::TunDevice;
 use self::errands::Errands;
+use self::life::Life;
+use self::metrics::{Metrics, MetricsServer};
 use self::packet_loop::PacketLoop;
 use self::port::Port;
 use self::records::Records;
@@ -84,6 +89,8 @@ pub struct Options {
     pub capture_dir: Option<PathBuf>,
     /// The socket at which it is asked and told; `None`: there is none.
     pub control: Option<SocketPlace>,
+    /// Where it tells metrics over HTTP; `None`: nowhere.
+    pub metrics: Option<MetricsAddress>,
     /// Changes what it says of its life; `None`: that stays as it is.
     pub log: Option<LogFilter>,
 }
@@ -116,6 +123,7 @@ impl Default for Options {
             sandbox: Sandbox::Confined(None),
             capture_dir: None,
             control: None,
+            metrics: None,
             log: None,
         }
     }
@@ -166,6 +174,7 @@ async fn serve_with(
         Some(place) => ControlSocket::open(place)?,
         None => None,
     };
+    let mut http = options.metrics.map(MetricsServer::open).transpose()?;
     let mut ports = Vec::with_capacity(devices.len());
     for (device, wanted) in devices.into_iter().zip(&file.devices) {
         host.attach(&device, wanted).await?;
@@ -189,7 +198,9 @@ async fn serve_with(
     };
     let engine = Engine::new(Arc::clone(&file.policy), engine_options, clock.now());
     let (errands, basket) = Errands::new()?;
-    let reloader = Arc::new(Reloader::new(file, errands.clone()));
+    let life = Arc::new(Life::default());
+    let reloader = Arc::new(Reloader::new(file, errands.clone(), Arc::clone(&life)));
+    let metrics = Metrics::new(errands.clone(), life, clock);
     if let Sandbox::Confined(user) = options.sandbox {
         let socket = control.as_ref().map(ControlSocket::directory);
         confine(Confinement {
@@ -203,13 +214,17 @@ async fn serve_with(
     let watch = watch_over(reloader.file(), options.sandbox);
     let packet_loop = PacketLoop::new(engine, clock, ports, records, basket);
     let mut running = Running::start(packet_loop, options.sandbox)?;
-    let served = match &mut control {
-        Some(control) => {
-            let reloader = Some(Arc::clone(&reloader));
-            control.serve(errands, (options.log, reloader), clock)
-        }
+    let served = match &mut http {
+        Some(http) => http.serve(metrics.clone()),
         None => Ok(()),
     };
+    let served = served.and_then(|()| match &mut control {
+        Some(control) => {
+            let reloader = Some(Arc::clone(&reloader));
+            control.serve(errands, (options.log, reloader, metrics), clock)
+        }
+        None => Ok(()),
+    });
     if served.is_ok() {
         info!("gateway ready");
         loop {
@@ -227,6 +242,9 @@ async fn serve_with(
         }
     }
     let stopped = running.stop();
+    if let Some(http) = http {
+        http.close().await;
+    }
     if let Some(control) = control {
         control.close().await;
     }

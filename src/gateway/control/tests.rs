@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::engine::{Checksums, Engine, Options};
+use crate::gateway::offload;
 use crate::gateway::packet_loop::PacketLoop;
 use crate::gateway::port::Port;
 use crate::gateway::records::Records;
@@ -89,7 +90,9 @@ impl Gateway {
                     "debug" => Ok(()),
                     _ => Err("no such filter".into()),
                 });
-                control.serve(errands, (Some(log), None), clock).unwrap();
+                let metrics = Metrics::new(errands.clone(), Arc::default(), clock);
+                let rest = (Some(log), None, metrics);
+                control.serve(errands, rest, clock).unwrap();
                 let _ = stopped.await;
                 control.close().await;
             });
@@ -130,7 +133,7 @@ impl Gateway {
         self.lan.send(&udp(port)).unwrap();
         let mut buffer = [0; 2048];
         let length = self.wan.recv(&mut buffer).unwrap();
-        buffer[..length].to_vec()
+        buffer[offload::LENGTH..length].to_vec()
     }
 }
 
@@ -181,8 +184,9 @@ impl Talk {
     }
 }
 
+/// Behind what the device says of it.
 fn udp(port: u16) -> Vec<u8> {
-    let mut packet = Vec::new();
+    let mut packet = offload::NOTHING.to_vec();
     PacketBuilder::ipv4(CLIENT, SERVER, 64)
         .udp(port, 7000)
         .write(&mut packet, b"payload")
@@ -244,6 +248,7 @@ fn everything_that_is_asked_has_an_answer() {
         "counters",
         "timeouts",
         "workers",
+        "metrics",
         "capture-status",
         "version",
     ] {
@@ -265,6 +270,7 @@ fn everything_that_is_asked_has_an_answer() {
             "totals",
             "lifetime",
             "worker",
+            "metrics",
             "version",
         ]
     );
