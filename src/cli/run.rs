@@ -8,7 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::args::Run;
 use super::{Exit, complain, show};
 use crate::gateway::sandbox::User;
-use crate::gateway::{self, LogFilter, Options, RuleFile, Sandbox};
+use crate::gateway::{self, EventOptions, LogFilter, Options, RuleFile, Sandbox};
 
 /// Runs the gateway of a rule file until it is told to stop.
 pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
@@ -33,6 +33,10 @@ pub(super) fn run(args: &Run, err: &mut impl Write) -> Exit {
         control: args.socket(),
         capture_dir: args.capture_dir.clone(),
         metrics: args.metrics,
+        events: args.events.clone().map(|place| EventOptions {
+            place,
+            rate: args.event_rate,
+        }),
         log,
         ..Options::default()
     };

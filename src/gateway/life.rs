@@ -2,11 +2,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::clock::Clock;
+use super::events::{Entry, Queue, ReloadObject};
+use super::reload::{Refusal, Reloaded};
+use crate::engine::Intake;
+
 /// Counts what happens to the gateway as a whole, for whoever asks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Life {
+    clock: Clock,
     reloaded: AtomicU64,
     refused: AtomicU64,
+    /// `None`: there is no event log.
+    events: Option<Queue>,
 }
 
 /// How often the rule file was read again.
@@ -19,14 +27,40 @@ pub(super) struct Reloads {
 }
 
 impl Life {
-    /// A rule file has taken over.
-    pub(super) fn reloaded(&self) {
-        self.reloaded.fetch_add(1, Ordering::Relaxed);
+    /// The life of a gateway with this event log.
+    pub(super) fn new(clock: Clock, events: Option<Queue>) -> Self {
+        Self {
+            clock,
+            reloaded: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            events,
+        }
     }
 
-    /// A rule file was refused.
-    pub(super) fn reload_refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+    /// The rule file was read again. Whoever had that done may have put the event log's
+    /// file aside.
+    pub(super) fn reloaded(&self, came: &Result<Reloaded, Refusal>) {
+        let count = match came {
+            Ok(_) => &self.reloaded,
+            Err(_) => &self.refused,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        if let Some(events) = &self.events {
+            events.reopen();
+            events.put(Entry::Reload(ReloadObject::of(self.clock.now(), came)));
+        }
+    }
+
+    /// An operator lets sessions begin, or not.
+    pub(super) fn intake(&self, intake: Intake) {
+        if let Some(events) = &self.events {
+            events.put(Entry::Intake(self.clock.now(), intake));
+        }
+    }
+
+    /// How many lines the event log has, and how many events it lost.
+    pub(super) fn events(&self) -> Option<(u64, u64)> {
+        self.events.as_ref().map(Queue::counts)
     }
 
     /// How often which of both happened.

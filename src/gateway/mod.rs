@@ -24,6 +24,7 @@ mod counters;
 mod device;
 mod errands;
 mod error;
+mod events;
 mod life;
 mod metrics;
 mod offload;
@@ -41,6 +42,7 @@ pub use control::{ControlTrouble, LogFilter, SocketMode, SocketPlace, Wanted};
 pub use counters::{DeviceCounters, Summary};
 pub use device::Origin;
 pub use error::GatewayError;
+pub use events::{EventOptions, EventPlace, EventRate};
 pub use metrics::MetricsAddress;
 pub use reload::RuleFile;
 
@@ -91,6 +93,8 @@ pub struct Options {
     pub control: Option<SocketPlace>,
     /// Where it tells metrics over HTTP; `None`: nowhere.
     pub metrics: Option<MetricsAddress>,
+    /// Where it writes what happens; `None`: nowhere.
+    pub events: Option<EventOptions>,
     /// Changes what it says of its life; `None`: that stays as it is.
     pub log: Option<LogFilter>,
 }
@@ -114,6 +118,16 @@ impl Sandbox {
     }
 }
 
+impl Sandbox {
+    /// Confines a thread that opens and writes files.
+    fn confine_writer(self) -> Result<(), GatewayError> {
+        match self {
+            Self::Confined(_) => sandbox::confine_writer(),
+            Self::Open => Ok(()),
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -124,6 +138,7 @@ impl Default for Options {
             capture_dir: None,
             control: None,
             metrics: None,
+            events: None,
             log: None,
         }
     }
@@ -175,6 +190,8 @@ async fn serve_with(
         None => None,
     };
     let mut http = options.metrics.map(MetricsServer::open).transpose()?;
+    let events = options.events.clone().map(events::Opened::open);
+    let events = events.transpose()?;
     let mut ports = Vec::with_capacity(devices.len());
     for (device, wanted) in devices.into_iter().zip(&file.devices) {
         host.attach(&device, wanted).await?;
@@ -198,7 +215,8 @@ async fn serve_with(
     };
     let engine = Engine::new(Arc::clone(&file.policy), engine_options, clock.now());
     let (errands, basket) = Errands::new()?;
-    let life = Arc::new(Life::default());
+    let queue = events.as_ref().map(events::Opened::queue);
+    let life = Arc::new(Life::new(clock, queue));
     let reloader = Arc::new(Reloader::new(file, errands.clone(), Arc::clone(&life)));
     let metrics = Metrics::new(errands.clone(), life, clock);
     if let Sandbox::Confined(user) = options.sandbox {
@@ -208,11 +226,21 @@ async fn serve_with(
             // An editor puts another file in its place.
             reads: watch::directories(reloader.file()),
             // What it is told to write goes there alone.
-            writes: socket.into_iter().chain(options.capture_dir).collect(),
+            writes: socket
+                .into_iter()
+                .chain(options.capture_dir)
+                .chain(events.iter().flat_map(events::Opened::directories))
+                .collect(),
         })?;
     }
     let watch = watch_over(reloader.file(), options.sandbox);
-    let packet_loop = PacketLoop::new(engine, clock, ports, records, basket);
+    let mut packet_loop = PacketLoop::new(engine, clock, ports, records, basket);
+    let mut event_log = None;
+    if let Some(events) = events {
+        let (log, listener) = events.start(clock, options.sandbox)?;
+        packet_loop.log(listener);
+        event_log = Some(log);
+    }
     let mut running = Running::start(packet_loop, options.sandbox)?;
     let served = match &mut http {
         Some(http) => http.serve(metrics.clone()),
@@ -247,6 +275,9 @@ async fn serve_with(
     }
     if let Some(control) = control {
         control.close().await;
+    }
+    if let Some(log) = event_log {
+        log.close().await;
     }
     served.and(stopped)
 }

@@ -201,10 +201,7 @@ impl Reloader {
     /// It cannot take over, and nothing has changed.
     pub(super) async fn reload(&self) -> Result<Reloaded, Refusal> {
         let came = self.try_reload().await;
-        match &came {
-            Ok(_) => self.life.reloaded(),
-            Err(_) => self.life.reload_refused(),
-        }
+        self.life.reloaded(&came);
         came
     }
 

@@ -21,6 +21,7 @@ mod everyday;
 mod ftp;
 mod idle;
 mod lab;
+mod metrics;
 mod privilege;
 mod reload;
 mod servers;

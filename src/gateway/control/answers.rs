@@ -366,6 +366,7 @@ async fn set_intake(shared: &Shared, intake: Intake) -> Result<(), Unfinished> {
         .errands
         .ask(move |inside| inside.engine.set_intake(intake));
     answer.await?;
+    shared.metrics.life().intake(intake);
     match intake {
         Intake::Drained => info!("no new session begins"),
         Intake::Open => info!("sessions begin again"),

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::engine::{Checksums, Engine, Options};
+use crate::gateway::life::Life;
 use crate::gateway::offload;
 use crate::gateway::packet_loop::PacketLoop;
 use crate::gateway::port::Port;
@@ -90,7 +91,8 @@ impl Gateway {
                     "debug" => Ok(()),
                     _ => Err("no such filter".into()),
                 });
-                let metrics = Metrics::new(errands.clone(), Arc::default(), clock);
+                let metrics =
+                    Metrics::new(errands.clone(), Arc::new(Life::new(clock, None)), clock);
                 let rest = (Some(log), None, metrics);
                 control.serve(errands, rest, clock).unwrap();
                 let _ = stopped.await;

@@ -250,6 +250,19 @@ pub(super) const FAMILIES: &[Family] = &[
             ]
         },
     ),
+    counter(
+        "spigate_events_written",
+        "Lines written to the event log, where there is one",
+        |all| {
+            all.events
+                .map_or_else(Vec::new, |(written, _)| one(written))
+        },
+    ),
+    counter(
+        "spigate_events_lost",
+        "Events that the event log had no room for, where there is one",
+        |all| all.events.map_or_else(Vec::new, |(_, lost)| one(lost)),
+    ),
     gauge(
         "spigate_draining",
         "1 while no session begins since an operator says so, else 0",

@@ -73,11 +73,17 @@ impl Metrics {
     /// # Errors
     /// The packet loop does not say what it has.
     pub(super) async fn text(&self) -> Result<String, Unwell> {
-        let (reloads, started) = (self.life.reloads(), self.started);
+        let (reloads, events) = (self.life.reloads(), self.life.events());
+        let started = self.started;
         let asked = self
             .errands
-            .ask(move |inside| Snapshot::of(inside, reloads, started));
+            .ask(move |inside| Snapshot::of(inside, (reloads, events), started));
         Ok(text::text(in_time(asked).await?))
+    }
+
+    /// What happens to the gateway as a whole.
+    pub(super) fn life(&self) -> &Life {
+        &self.life
     }
 
     /// Whether the packet loop works, and lets sessions begin.

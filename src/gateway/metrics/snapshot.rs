@@ -26,11 +26,17 @@ pub(super) struct Snapshot {
     pub(super) at_rest: usize,
     pub(super) intake: Intake,
     pub(super) reloads: Reloads,
+    /// Lines in the event log, and events that it lost.
+    pub(super) events: Option<(u64, u64)>,
     pub(super) started: Timestamp,
 }
 
 impl Snapshot {
-    pub(super) fn of(inside: &Inside<'_>, reloads: Reloads, started: Timestamp) -> Self {
+    pub(super) fn of(
+        inside: &Inside<'_>,
+        (reloads, events): (Reloads, Option<(u64, u64)>),
+        started: Timestamp,
+    ) -> Self {
         let engine = &*inside.engine;
         let policy = Arc::clone(engine.policy());
         let sessions = engine.sessions();
@@ -48,6 +54,7 @@ impl Snapshot {
             at_rest: sessions.mappings().at_rest(),
             intake: engine.intake(),
             reloads,
+            events,
             started,
             policy,
         }

@@ -75,7 +75,7 @@ impl Gateway {
         let looping = thread::spawn(move || {
             let _ = packet_loop.run(heard, || Ok(()));
         });
-        let metrics = Metrics::new(errands.clone(), Arc::default(), clock);
+        let metrics = Metrics::new(errands.clone(), Arc::new(Life::new(clock, None)), clock);
         let mut server = MetricsServer::open("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = server.local_address();
         let (stop_serving, stopped) = tokio::sync::oneshot::channel();

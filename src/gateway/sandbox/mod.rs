@@ -80,6 +80,15 @@ pub fn confine(confinement: &Confinement) -> Result<Vec<Missing>, GatewayError> 
     Ok(missing)
 }
 
+/// Leaves the calling thread without capabilities: it opens and writes files, those that the
+/// process may.
+///
+/// # Errors
+/// As [`confine`].
+pub fn confine_writer() -> Result<(), GatewayError> {
+    privileges::keep_none().map_err(GatewayError::process("give up capabilities"))
+}
+
 /// Leaves the calling thread reading, writing and waiting, which is all that moving
 /// packets needs. Its devices and files have to be open.
 ///
