@@ -167,7 +167,12 @@ fn a_transfer_is_in_the_event_log_and_the_log_is_rotated() {
         let options = ["--events", file.to_str().unwrap()];
         let gateway = lab.start_gateway_with(&lab.gateway, ("spigate", &office()), &options);
         transfer(&lab, 100_000);
-        connect_in_vain(&lab);
+        wait_until("a refused SYN is told", || {
+            connect_in_vain(&lab);
+            let dropped = with_event(&events(&file), "dropped");
+            let to = |one: &Value| one["destination"] == "203.0.113.2:4444" && one["in"] == "wan";
+            dropped.iter().any(to)
+        });
         let listed = objects(&ctl(&lab, &["--json", "sessions", "dport=80"]));
         ctl(&lab, &["kill", "dport=80"]);
         wait_until("the session's end is written", || {
@@ -186,9 +191,6 @@ fn a_transfer_is_in_the_event_log_and_the_log_is_rotated() {
             assert_eq!(ended[way], listed[0][way]);
         }
         assert!(ended["reply"]["bytes"].as_u64().unwrap() > 100_000);
-        let dropped = &with_event(&all, "dropped")[0];
-        assert_eq!(dropped["destination"], "203.0.113.2:4444");
-        assert_eq!(dropped["in"], "wan");
 
         // Put aside, as logrotate does.
         let aside = file.with_extension("1");
@@ -201,9 +203,10 @@ fn a_transfer_is_in_the_event_log_and_the_log_is_rotated() {
         ctl(&lab, &["undrain"]);
         gateway.stop(&lab);
         let all = events(&file);
-        let names: Vec<_> = all
-            .iter()
-            .map(|one| one["event"].as_str().unwrap())
+        // Hosts say things of their own, which are dropped or not.
+        let names = all.iter().filter_map(|one| one["event"].as_str());
+        let names: Vec<_> = names
+            .filter(|name| ["start", "reload", "drain", "undrain", "stop"].contains(name))
             .collect();
         assert_eq!(names, ["reload", "drain", "undrain", "stop"], "{all:?}");
         assert_eq!(all[0]["outcome"], "ok");

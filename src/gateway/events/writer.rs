@@ -86,15 +86,13 @@ impl<W: Write> Writer<W> {
             };
             let more = std::iter::from_fn(|| entries.try_recv().ok());
             for entry in came.into_iter().chain(more) {
+                self.reopen_if_told();
                 self.take(&entry);
                 if self.lines.len() >= PART {
                     break;
                 }
             }
-            if self.shared.reopens.swap(false, Ordering::Relaxed) {
-                self.flush(self.clock.now());
-                self.reopen();
-            }
+            self.reopen_if_told();
             let now = self.clock.now();
             if now.since(self.told_drops) >= TICK {
                 self.tell_drops(now);
@@ -194,6 +192,14 @@ impl<W: Write> Writer<W> {
             warn!(%error, "the event log cannot be written");
         }
         self.state = State::Refuses(now);
+    }
+
+    /// What comes after somebody has put the file aside goes to the new one.
+    fn reopen_if_told(&mut self) {
+        if self.shared.reopens.swap(false, Ordering::Relaxed) {
+            self.flush(self.clock.now());
+            self.reopen();
+        }
     }
 
     /// Goes on in the file that has the name now.
