@@ -38,7 +38,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("journal", &["engine", "nat", "session", "net"]),
     (
         "objects",
-        &["config", "engine", "rules", "nat", "session", "net"],
+        &["config", "engine", "rules", "nat", "alg", "session", "net"],
     ),
     (
         "control",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(super) use super::ctl::args::Ctl;
-use crate::gateway::{SocketMode, SocketPlace, Wanted};
+use crate::gateway::{EventPlace, EventRate, MetricsAddress, SocketMode, SocketPlace, Wanted};
 
 /// A stateful firewall and NAT gateway that you can replay.
 #[derive(Debug, Parser)]
@@ -213,6 +213,17 @@ pub(super) struct Run {
     /// the control socket.
     #[arg(long, value_name = "DIR", conflicts_with = "no_control")]
     pub(super) capture_dir: Option<PathBuf>,
+    /// Serve metrics for Prometheus, and health, over HTTP at this loopback
+    /// address and port, such as 127.0.0.1:9469.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) metrics: Option<MetricsAddress>,
+    /// Append a JSON object to EVENTS for each thing that happens: sessions,
+    /// drops, data sessions that an ALG opens, reloads; `-` is standard output.
+    #[arg(long, value_name = "EVENTS")]
+    pub(super) events: Option<EventPlace>,
+    /// How many events a second are written at most.
+    #[arg(long, value_name = "NUMBER", default_value_t, requires = "events")]
+    pub(super) event_rate: EventRate,
 }
 
 impl Run {

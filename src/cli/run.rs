@@ -6,7 +6,7 @@ use super::args::Run;
 use super::log::start_log;
 use super::{Exit, complain, show};
 use crate::gateway::sandbox::User;
-use crate::gateway::{self, Options, RuleFile, Sandbox};
+use crate::gateway::{self, EventOptions, Options, RuleFile, Sandbox};
 
 /// Runs the gateway of a rule file until it is told to stop.
 pub(super) fn run(args: &Run, out: &mut impl Write, err: &mut impl Write) -> Exit {
@@ -39,6 +39,11 @@ pub(super) fn run(args: &Run, out: &mut impl Write, err: &mut impl Write) -> Exi
         sandbox,
         control: args.socket(),
         capture_dir: args.capture_dir.clone(),
+        metrics: args.metrics,
+        events: args.events.clone().map(|place| EventOptions {
+            place,
+            rate: args.event_rate,
+        }),
         log,
         ..Options::default()
     };

@@ -53,6 +53,8 @@ pub enum Request {
     Timeouts {},
     /// Who moves packets, and how much there is.
     Workers {},
+    /// All that is counted, in Prometheus's text format.
+    Metrics {},
     /// That no new session begins.
     Drain {},
     /// That sessions begin again.
@@ -191,6 +193,7 @@ impl Request {
             | Self::Counters {}
             | Self::Timeouts {}
             | Self::Workers {}
+            | Self::Metrics {}
             | Self::CaptureStatus {}
             | Self::Version {} => Access::Look,
             Self::Kill { .. }

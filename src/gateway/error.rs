@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::control::ControlTrouble;
 use super::device::Origin;
+use super::metrics::MetricsAddress;
 
 /// Why the gateway could not start, or had to stop.
 #[derive(Debug)]
@@ -47,6 +48,13 @@ pub enum GatewayError {
         path: PathBuf,
         /// Why.
         trouble: ControlTrouble,
+    },
+    /// Metrics cannot be served.
+    Metrics {
+        /// Where.
+        address: MetricsAddress,
+        /// What the kernel said.
+        cause: io::Error,
     },
     /// The packet loop died of a bug of ours.
     LoopPanicked,
@@ -103,6 +111,9 @@ impl fmt::Display for GatewayError {
                     }
                 }
             }
+            Self::Metrics { address, cause } => {
+                write!(f, "cannot serve metrics at {address}: {}", plain(cause))
+            }
             Self::LoopPanicked => f.write_str("the packet loop died of a bug; please report it"),
         }
     }
@@ -114,6 +125,7 @@ impl std::error::Error for GatewayError {
             Self::Device { cause, .. }
             | Self::Routing { cause, .. }
             | Self::Process { cause, .. }
+            | Self::Metrics { cause, .. }
             | Self::Control {
                 trouble: ControlTrouble::Step(_, cause),
                 ..

@@ -24,8 +24,11 @@ mod counters;
 mod device;
 mod errands;
 mod error;
+mod events;
 #[cfg(test)]
 mod far;
+mod life;
+mod metrics;
 mod offload;
 mod packet_loop;
 mod port;
@@ -45,6 +48,8 @@ pub use control::{ControlTrouble, LogFilter, SocketMode, SocketPlace, Wanted};
 pub use counters::{DeviceCounters, Summary};
 pub use device::Origin;
 pub use error::GatewayError;
+pub use events::{EventOptions, EventPlace, EventRate};
+pub use metrics::MetricsAddress;
 pub use reload::RuleFile;
 pub use stop::on_stop;
 
@@ -62,6 +67,8 @@ use tracing::{error, info, warn};
 use self::control::ControlSocket;
 use self::device::TunDevice;
 use self::errands::Errands;
+use self::life::Life;
+use self::metrics::{Metrics, MetricsServer};
 use self::packet_loop::PacketLoop;
 use self::port::Port;
 use self::records::Records;
@@ -91,6 +98,10 @@ pub struct Options {
     pub capture_dir: Option<PathBuf>,
     /// The socket at which it is asked and told; `None`: there is none.
     pub control: Option<SocketPlace>,
+    /// Where it tells metrics over HTTP; `None`: nowhere.
+    pub metrics: Option<MetricsAddress>,
+    /// Where it writes what happens; `None`: nowhere.
+    pub events: Option<EventOptions>,
     /// Changes what it says of its life; `None`: that stays as it is.
     pub log: Option<LogFilter>,
 }
@@ -105,6 +116,14 @@ pub enum Sandbox {
 }
 
 impl Sandbox {
+    /// Leaves a thread no capability: it opens and writes files.
+    fn keep_no_capability(self) -> Result<(), GatewayError> {
+        match self {
+            Self::Confined(_) => sandbox::keep_no_capability(),
+            Self::Open => Ok(()),
+        }
+    }
+
     /// Confines a thread that has all that it works on.
     fn confine_worker(self) -> Result<(), GatewayError> {
         match self {
@@ -123,6 +142,8 @@ impl Default for Options {
             sandbox: Sandbox::Confined(None),
             capture_dir: None,
             control: None,
+            metrics: None,
+            events: None,
             log: None,
         }
     }
@@ -179,6 +200,9 @@ async fn serve_with(
         Some(place) => ControlSocket::open(place)?,
         None => None,
     };
+    let mut http = options.metrics.map(MetricsServer::open).transpose()?;
+    let events = options.events.clone().map(events::Opened::open);
+    let events = events.transpose()?;
     let mut ports = Vec::with_capacity(devices.len());
     for (device, wanted) in devices.into_iter().zip(&file.devices) {
         host.attach(&device, wanted).await?;
@@ -202,7 +226,10 @@ async fn serve_with(
     };
     let engine = Engine::new(Arc::clone(&file.policy), engine_options, clock.now());
     let (errands, basket) = Errands::new()?;
-    let reloader = Arc::new(Reloader::new(file, errands.clone()));
+    let queue = events.as_ref().map(events::Opened::queue);
+    let life = Arc::new(Life::new(clock, queue));
+    let reloader = Arc::new(Reloader::new(file, errands.clone(), Arc::clone(&life)));
+    let metrics = Metrics::new(errands.clone(), life, clock);
     if let Sandbox::Confined(user) = options.sandbox {
         let socket = control.as_ref().map(ControlSocket::directory);
         confine(Confinement {
@@ -210,19 +237,33 @@ async fn serve_with(
             // An editor puts another file in its place.
             reads: watch::directories(reloader.file()),
             // What it is told to write goes there alone.
-            writes: socket.into_iter().chain(options.capture_dir).collect(),
+            writes: socket
+                .into_iter()
+                .chain(options.capture_dir)
+                .chain(events.iter().flat_map(events::Opened::directories))
+                .collect(),
         })?;
     }
     let watch = watch_over(reloader.file(), options.sandbox);
-    let packet_loop = PacketLoop::new(engine, clock, ports, records, basket);
+    let mut packet_loop = PacketLoop::new(engine, clock, ports, records, basket);
+    let mut event_log = None;
+    if let Some(events) = events {
+        let (log, listener) = events.start(clock, options.sandbox)?;
+        packet_loop.log(listener);
+        event_log = Some(log);
+    }
     let mut running = Running::start(packet_loop, options.sandbox)?;
-    let served = match &mut control {
-        Some(control) => {
-            let reloader = Some(Arc::clone(&reloader));
-            control.serve(errands.clone(), (options.log, reloader), clock)
-        }
+    let served = match &mut http {
+        Some(http) => http.serve(metrics.clone()),
         None => Ok(()),
     };
+    let served = served.and_then(|()| match &mut control {
+        Some(control) => {
+            let reloader = Some(Arc::clone(&reloader));
+            control.serve(errands.clone(), (options.log, reloader, metrics), clock)
+        }
+        None => Ok(()),
+    });
     if served.is_ok() {
         info!("gateway ready");
         let service = Service::ready(errands);
@@ -242,8 +283,14 @@ async fn serve_with(
         service.stopping();
     }
     let stopped = running.stop();
+    if let Some(http) = http {
+        http.close().await;
+    }
     if let Some(control) = control {
         control.close().await;
+    }
+    if let Some(log) = event_log {
+        log.close().await;
     }
     served.and(stopped)
 }

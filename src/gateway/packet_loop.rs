@@ -23,6 +23,7 @@ use super::GatewayError;
 use super::clock::Clock;
 use super::counters::{DeviceCounters, Summary};
 use super::errands::{Basket, Inside};
+use super::events::Listener;
 use super::offload::{self, Offload};
 use super::port::{Egress, Port};
 use super::records::Records;
@@ -106,6 +107,11 @@ impl<F: AsFd> PacketLoop<F> {
             ports,
             basket,
         }
+    }
+
+    /// Has all that happens written down by the event log.
+    pub(super) fn log(&mut self, listener: Listener) {
+        self.forwarder.taps.log(listener);
     }
 
     /// Works until `stop` becomes readable; `first` is done before anything else, in
@@ -260,6 +266,7 @@ impl Forwarder {
                 }
                 None => {
                     self.engine.turn_away(Reason::NoZone);
+                    self.taps.turned_away(Reason::NoZone);
                 }
             }
         }

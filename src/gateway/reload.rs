@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use super::errands::Errands;
+use super::life::Life;
 use crate::config::{self, Colour, Device, Report};
 use crate::engine::{Policy, Successor, Unfit};
 
@@ -22,6 +23,7 @@ use crate::engine::{Policy, Successor, Unfit};
 pub(super) struct Reloader {
     file: PathBuf,
     errands: Errands,
+    life: Arc<Life>,
     /// One reload after the other.
     in_force: Mutex<InForce>,
 }
@@ -166,8 +168,9 @@ impl fmt::Display for Restart {
 }
 
 impl Reloader {
-    /// One for the gateway that runs by this file, and does `errands`.
-    pub(super) fn new(file: RuleFile, errands: Errands) -> Self {
+    /// One for the gateway that runs by this file, and does `errands`; what comes of it
+    /// is a part of its `life`.
+    pub(super) fn new(file: RuleFile, errands: Errands, life: Arc<Life>) -> Self {
         let in_force = InForce {
             policy: file.policy,
             devices: file.devices.into(),
@@ -176,6 +179,7 @@ impl Reloader {
         Self {
             file: file.path,
             errands,
+            life,
             in_force: Mutex::new(in_force),
         }
     }
@@ -196,6 +200,12 @@ impl Reloader {
     /// # Errors
     /// It cannot take over, and nothing has changed.
     pub(super) async fn reload(&self) -> Result<Reloaded, Refusal> {
+        let came = self.try_reload().await;
+        self.life.reloaded(&came);
+        came
+    }
+
+    async fn try_reload(&self) -> Result<Reloaded, Refusal> {
         let mut in_force = self.in_force.lock().await;
         // Before it is read: what changes meanwhile is to be seen as a change.
         in_force.seen = Stamp::of(&self.file);

@@ -7,6 +7,7 @@
 mod counts;
 mod ends;
 mod expectation;
+mod hole;
 mod lease;
 mod lifetime;
 mod mapping;
@@ -16,6 +17,7 @@ mod session;
 pub use counts::{CountObject, VerdictObject, count_objects, verdict_objects};
 pub use ends::{Shown, binding_ends, ends};
 pub use expectation::ExpectationObject;
+pub use hole::{HoleObject, Reached};
 pub use lease::{LeaseObject, Leases};
 pub use lifetime::LifetimeObject;
 pub use mapping::MappingObject;

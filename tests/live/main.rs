@@ -23,6 +23,7 @@ mod everyday;
 mod ftp;
 mod idle;
 mod lab;
+mod metrics;
 mod mirror;
 mod privilege;
 mod recipes;

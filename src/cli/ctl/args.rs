@@ -60,6 +60,9 @@ pub(super) enum Command {
     /// List those who move packets.
     #[command(after_help = "Example:\n  spigate ctl workers")]
     Workers,
+    /// Tell all that is counted, as Prometheus reads it.
+    #[command(after_help = "Example:\n  spigate ctl metrics")]
+    Metrics,
     /// Let no new session begin; those that are there go on.
     #[command(after_help = "Example:\n  spigate ctl drain")]
     Drain,

@@ -78,6 +78,7 @@ fn request(command: &Command) -> Result<Request, FilterError> {
         Command::Counters => Request::Counters {},
         Command::Timeouts => Request::Timeouts {},
         Command::Workers => Request::Workers {},
+        Command::Metrics => Request::Metrics {},
         Command::Drain => Request::Drain {},
         Command::Undrain => Request::Undrain {},
         Command::Log(log) => Request::Log {

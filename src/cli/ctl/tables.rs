@@ -118,6 +118,9 @@ pub(super) fn print(to: &mut impl Write, request: &Request, objects: &[Value]) -
             [] => writeln!(to, "there is no capture"),
             all => all.iter().try_for_each(|object| print_capture(to, object)),
         },
+        Request::Metrics {} => all
+            .iter()
+            .try_for_each(|object| write!(to, "{}", text(object, "/text"))),
         Request::Version {} => all.iter().try_for_each(|object| print_version(to, object)),
         Request::Watch { .. }
         | Request::Drain {}

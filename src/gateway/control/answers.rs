@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::io::AsyncWrite;
 use tracing::info;
 
-use super::objects::{DevicesObject, TotalsObject, VersionObject, WorkerObject};
+use super::objects::{DevicesObject, MetricsObject, TotalsObject, VersionObject, WorkerObject};
 use super::pages::Pages;
 use super::replies::{Gone, Replies};
 use super::{Shared, capture, reload};
@@ -16,6 +16,7 @@ use crate::control::{
 };
 use crate::engine::{Counters, Engine, Intake, Parting, Policy};
 use crate::gateway::errands::Ended;
+use crate::gateway::metrics::Unwell;
 use crate::objects::{
     DefaultObject, ExpectationObject, Leases, LifetimeObject, MappingObject, SessionObject, View,
     count_objects, rule_objects, translation_objects, verdict_objects,
@@ -165,6 +166,14 @@ async fn answer_to<W: AsyncWrite + Unpin>(
                 .ask(|inside| WorkerObject::of(inside))
                 .await?;
             Ok(to.say(&worker).await?)
+        }
+        Request::Metrics {} => {
+            let text = shared.metrics.text().await;
+            let text = text.map_err(|unwell| match unwell {
+                Unwell::Stopping => Refused::new(Refusal::Stopping, unwell.to_string()),
+                Unwell::Silent => Refused::new(Refusal::Failed, unwell.to_string()),
+            })?;
+            Ok(to.say(&MetricsObject::of(&text)).await?)
         }
         Request::Drain {} => set_intake(shared, Intake::Drained).await,
         Request::Undrain {} => set_intake(shared, Intake::Open).await,
@@ -357,6 +366,7 @@ async fn set_intake(shared: &Shared, intake: Intake) -> Result<(), Unfinished> {
         .errands
         .ask(move |inside| inside.engine.set_intake(intake));
     answer.await?;
+    shared.metrics.life().intake(intake);
     match intake {
         Intake::Drained => info!("no new session begins"),
         Intake::Open => info!("sessions begin again"),

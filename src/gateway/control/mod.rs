@@ -33,6 +33,7 @@ use self::place::{Bound, Opened};
 use super::GatewayError;
 use super::clock::Clock;
 use super::errands::Errands;
+use super::metrics::Metrics;
 use super::reload::Reloader;
 use crate::net::Timestamp;
 
@@ -67,6 +68,7 @@ struct Shared {
     log: Option<LogFilter>,
     /// Has the rule file take over; `None` where there is no file.
     reloader: Option<Arc<Reloader>>,
+    metrics: Metrics,
     captures: Captures,
     started: Timestamp,
     clock: Clock,
@@ -115,7 +117,7 @@ impl ControlSocket {
     pub(super) fn serve(
         &mut self,
         errands: Errands,
-        (log, reloader): (Option<LogFilter>, Option<Arc<Reloader>>),
+        (log, reloader, metrics): (Option<LogFilter>, Option<Arc<Reloader>>, Metrics),
         clock: Clock,
     ) -> Result<(), GatewayError> {
         let listener = self.bound.listener()?;
@@ -124,6 +126,7 @@ impl ControlSocket {
             group: self.bound.group(),
             log,
             reloader,
+            metrics,
             captures: Captures::default(),
             started: clock.now(),
             clock,

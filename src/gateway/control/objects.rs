@@ -33,6 +33,13 @@ pub(super) struct TotalsObject {
     expectations: usize,
 }
 
+/// Metrics, as they are served over HTTP.
+#[derive(Debug, Serialize)]
+pub(super) struct MetricsObject<'a> {
+    table: &'static str,
+    text: &'a str,
+}
+
 /// Somebody who moves packets.
 #[derive(Debug, Serialize)]
 pub(super) struct WorkerObject {
@@ -62,6 +69,15 @@ impl TotalsObject {
             table: "totals",
             sessions: sessions.len(),
             expectations: sessions.expectations().len(),
+        }
+    }
+}
+
+impl<'a> MetricsObject<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Self {
+            table: "metrics",
+            text,
         }
     }
 }

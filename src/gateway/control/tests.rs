@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::*;
 use crate::engine::{Checksums, Engine, Options};
 use crate::gateway::far::{Far, device};
+use crate::gateway::life::Life;
 use crate::gateway::packet_loop::PacketLoop;
 use crate::gateway::records::Records;
 use crate::net::ZoneId;
@@ -77,7 +78,10 @@ impl Gateway {
                     "debug" => Ok(()),
                     _ => Err("no such filter".into()),
                 });
-                control.serve(errands, (Some(log), None), clock).unwrap();
+                let metrics =
+                    Metrics::new(errands.clone(), Arc::new(Life::new(clock, None)), clock);
+                let rest = (Some(log), None, metrics);
+                control.serve(errands, rest, clock).unwrap();
                 let _ = stopped.await;
                 control.close().await;
             });
@@ -169,6 +173,7 @@ impl Talk {
     }
 }
 
+/// A datagram from this port of the client.
 fn udp(port: u16) -> Vec<u8> {
     let mut packet = Vec::new();
     PacketBuilder::ipv4(CLIENT, SERVER, 64)
@@ -232,6 +237,7 @@ fn everything_that_is_asked_has_an_answer() {
         "counters",
         "timeouts",
         "workers",
+        "metrics",
         "capture-status",
         "version",
     ] {
@@ -253,6 +259,7 @@ fn everything_that_is_asked_has_an_answer() {
             "totals",
             "lifetime",
             "worker",
+            "metrics",
             "version",
         ]
     );

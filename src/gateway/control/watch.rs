@@ -11,21 +11,11 @@ use super::Shared;
 use super::lines::{Line, Lines};
 use super::replies::{Gone, Replies};
 use crate::control::{End, Refusal, Refused, SessionFilter};
-use crate::gateway::tap::{Happening, Watcher, What};
-use crate::objects::{SessionObject, View};
+use crate::gateway::tap::{Happening, HappeningObject, Watcher};
+use crate::objects::View;
 
 /// How much may wait for a client.
 const QUEUE: usize = 1024;
-
-#[derive(Serialize)]
-struct HappeningObject<'a> {
-    event: &'static str,
-    time: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ending: Option<&'static str>,
-    #[serde(flatten)]
-    session: SessionObject<'a>,
-}
 
 /// Events that the client was too slow for.
 #[derive(Serialize)]
@@ -105,15 +95,5 @@ async fn tell<W: AsyncWrite + Unpin>(
     if !filter.admits(&happening.session, view) {
         return Ok(());
     }
-    let (event, ending) = match happening.what {
-        What::Began => ("began", None),
-        What::Ended(ending) => ("ended", Some(ending.name())),
-    };
-    let object = HappeningObject {
-        event,
-        time: happening.at.to_string(),
-        ending,
-        session: SessionObject::of(&happening.session, view),
-    };
-    to.say(&object).await
+    to.say(&HappeningObject::of(happening, view)).await
 }

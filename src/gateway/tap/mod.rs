@@ -9,12 +9,13 @@ mod capture;
 mod watch;
 
 pub(super) use capture::{Caught, Counts, Packets};
-pub(super) use watch::{Happening, Watcher, What};
+pub(super) use watch::{Happening, HappeningObject, Watcher, What};
 
 use std::sync::Arc;
 
 use self::watch::Tape;
-use crate::engine::{Engine, Event, Judgement, Output, Silent, Waiting};
+use super::events::Listener;
+use crate::engine::{Engine, Event, Judgement, Output, Reason, Silent, Verdict, Waiting};
 
 /// Those who listen; `None`: nobody does.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub(super) struct Taps(pub(super) Option<Box<Tap>>);
 #[derive(Debug, Default)]
 pub(super) struct Tap {
     watchers: Vec<Watcher>,
+    /// The event log.
+    log: Option<Listener>,
     capture: Option<Packets>,
     /// The packets of a burst, as they came.
     copies: Vec<Vec<u8>>,
@@ -34,6 +37,21 @@ impl Taps {
     /// Lets somebody hear of sessions.
     pub(super) fn watch(&mut self, watcher: Watcher) {
         self.0.get_or_insert_default().watchers.push(watcher);
+    }
+
+    /// Has all that happens written down.
+    pub(super) fn log(&mut self, listener: Listener) {
+        self.0.get_or_insert_default().log = Some(listener);
+    }
+
+    /// A packet had to be turned away before the engine saw it.
+    #[inline]
+    pub(super) fn turned_away(&self, reason: Reason) {
+        if let Some(tap) = &self.0
+            && let Some(log) = &tap.log
+        {
+            log.count(reason, 1);
+        }
     }
 
     /// Has packets caught; instead of those that were before.
@@ -53,8 +71,11 @@ impl Taps {
     #[inline]
     pub(super) fn tell(&mut self, events: &[Event], engine: &Engine) {
         if let Some(tap) = &mut self.0 {
+            if let Some(log) = &mut tap.log {
+                log.note(events, engine.now());
+            }
             tap.tape.note(events);
-            tap.tape.play(&mut tap.watchers, engine);
+            tap.tape.play(&mut tap.watchers, tap.log.as_mut(), engine);
             self.close_if_idle();
         }
     }
@@ -62,6 +83,7 @@ impl Taps {
     fn close_if_idle(&mut self) {
         if let Some(tap) = &self.0
             && tap.watchers.is_empty()
+            && tap.log.is_none()
             && tap.capture.is_none()
         {
             self.0 = None;
@@ -90,21 +112,28 @@ impl Tap {
         }
         let Self {
             watchers,
+            log,
             capture,
             copies,
             tape,
         } = self;
         let mut copies = copies.iter();
         engine.packets(batch, out, &mut Silent, |waiting, judgement, out| {
-            if !watchers.is_empty() {
+            if !watchers.is_empty() || log.is_some() {
                 tape.note(&out.events);
+            }
+            if let Some(log) = log {
+                log.note(&out.events, waiting.at);
+                if matches!(judgement.verdict, Verdict::Drop | Verdict::Reject) {
+                    log.dropped(waiting, judgement, &policy);
+                }
             }
             if let (Some(packets), Some(came)) = (capture.as_ref(), copies.next()) {
                 packets.look_at((waiting.at, waiting.arrival), came, judgement, &policy);
             }
             done(waiting, judgement, out);
         });
-        tape.play(watchers, engine);
+        tape.play(watchers, log.as_mut(), engine);
         if capture.as_ref().is_some_and(Packets::is_over) {
             *capture = None;
         }

@@ -6,8 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::TrySendError;
 
+use serde::Serialize;
+
 use crate::engine::{Ending, Engine, Event, Policy};
+use crate::gateway::events::Listener;
 use crate::net::Timestamp;
+use crate::objects::{SessionObject, View};
 use crate::session::{Handle, Session, SessionId};
 
 /// Something that happened to a session.
@@ -27,6 +31,40 @@ pub(in crate::gateway) struct Happening {
 pub(in crate::gateway) enum What {
     Began,
     Ended(Ending),
+}
+
+/// What is shown of it.
+#[derive(Debug, Serialize)]
+pub(in crate::gateway) struct HappeningObject<'a> {
+    event: &'static str,
+    time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ending: Option<&'static str>,
+    /// How long it lived, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<f64>,
+    #[serde(flatten)]
+    session: SessionObject<'a>,
+}
+
+impl<'a> HappeningObject<'a> {
+    pub(in crate::gateway) fn of(happening: &Happening, view: View<'a>) -> Self {
+        let session = &happening.session;
+        let (event, ended) = match happening.what {
+            What::Began => ("began", None),
+            What::Ended(ending) => {
+                let lived = happening.at.since(session.began);
+                ("ended", Some((ending.name(), lived.as_secs_f64())))
+            }
+        };
+        Self {
+            event,
+            time: happening.at.to_string(),
+            ending: ended.map(|(ending, _)| ending),
+            duration: ended.map(|(_, lived)| lived),
+            session: SessionObject::of(session, view),
+        }
+    }
 }
 
 /// Somebody who hears of sessions.
@@ -78,14 +116,25 @@ impl Tape {
     }
 
     /// Tells it, and forgets it.
-    pub(super) fn play(&mut self, watchers: &mut Vec<Watcher>, engine: &Engine) {
+    pub(super) fn play(
+        &mut self,
+        watchers: &mut Vec<Watcher>,
+        mut log: Option<&mut Listener>,
+        engine: &Engine,
+    ) {
         watchers.retain(|watcher| !watcher.queue.is_closed());
-        if !watchers.is_empty() {
-            for noted in &self.0 {
-                let Some(happening) = self.happening(noted, engine) else {
-                    continue;
-                };
-                watchers.retain(|watcher| watcher.tell(&happening));
+        for noted in &self.0 {
+            let log = log.as_deref_mut();
+            let log = log.and_then(|log| log.admits(engine.now()).then_some(log));
+            if log.is_none() && watchers.is_empty() {
+                continue;
+            }
+            let Some(happening) = self.happening(noted, engine) else {
+                continue;
+            };
+            watchers.retain(|watcher| watcher.tell(&happening));
+            if let Some(log) = log {
+                log.session(happening);
             }
         }
         self.0.clear();

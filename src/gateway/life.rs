@@ -1,0 +1,73 @@
+//! What happens to the gateway as a whole: counted, and told to the event log.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::clock::Clock;
+use super::events::{Entry, Queue, ReloadObject};
+use super::reload::{Refusal, Reloaded};
+use crate::engine::Intake;
+
+/// Counts what happens to the gateway as a whole, for whoever asks.
+#[derive(Debug)]
+pub(super) struct Life {
+    clock: Clock,
+    reloaded: AtomicU64,
+    refused: AtomicU64,
+    /// `None`: there is no event log.
+    events: Option<Queue>,
+}
+
+/// How often the rule file was read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Reloads {
+    /// It took over.
+    pub(super) taken: u64,
+    /// It was refused, and the one before stayed.
+    pub(super) refused: u64,
+}
+
+impl Life {
+    /// The life of a gateway with this event log.
+    pub(super) fn new(clock: Clock, events: Option<Queue>) -> Self {
+        Self {
+            clock,
+            reloaded: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            events,
+        }
+    }
+
+    /// The rule file was read again. Whoever had that done may have put the event log's
+    /// file aside.
+    pub(super) fn reloaded(&self, came: &Result<Reloaded, Refusal>) {
+        let count = match came {
+            Ok(_) => &self.reloaded,
+            Err(_) => &self.refused,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        if let Some(events) = &self.events {
+            events.reopen();
+            events.put(Entry::Reload(ReloadObject::of(self.clock.now(), came)));
+        }
+    }
+
+    /// An operator lets sessions begin, or not.
+    pub(super) fn intake(&self, intake: Intake) {
+        if let Some(events) = &self.events {
+            events.put(Entry::Intake(self.clock.now(), intake));
+        }
+    }
+
+    /// How many lines the event log has, and how many events it lost.
+    pub(super) fn events(&self) -> Option<(u64, u64)> {
+        self.events.as_ref().map(Queue::counts)
+    }
+
+    /// How often which of both happened.
+    pub(super) fn reloads(&self) -> Reloads {
+        Reloads {
+            taken: self.reloaded.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
+    }
+}
