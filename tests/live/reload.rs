@@ -95,6 +95,11 @@ fn a_changed_rule_file_takes_effect_while_a_transfer_goes_on() {
         );
         assert!(!pings(&lab));
         goes_on();
+        // Whoever asks for it hears the same.
+        let asked = Gateway::ctl(&lab).arg("reload").output().unwrap();
+        let said = String::from_utf8(asked.stderr).unwrap();
+        assert_eq!(asked.status.code(), Some(1), "{said}");
+        assert!(said.contains("dorp"), "{said}");
 
         // So does one that wants another host around it.
         lab.dir
@@ -118,6 +123,9 @@ fn a_changed_rule_file_takes_effect_while_a_transfer_goes_on() {
         assert_eq!(gateway.log().matches("rules reloaded").count(), 2);
         gateway.signal("HUP");
         wait_for(&gateway, "rules reloaded", 3);
+        let asked = Gateway::ctl(&lab).arg("reload").output().unwrap();
+        assert!(asked.status.success(), "{asked:?}");
+        wait_for(&gateway, "rules reloaded", 4);
         goes_on();
         gateway.stop(&lab);
     });
