@@ -34,9 +34,11 @@ impl Waiting {
         self.frame.get(self.headroom..).unwrap_or_default()
     }
 
+    /// The same, to be rewritten; `None` where nothing stands behind the headroom.
+    // Not an empty packet: who asks would wait for the choice between the two.
     #[inline]
-    pub(super) fn packet_mut(&mut self) -> &mut [u8] {
-        self.frame.get_mut(self.headroom..).unwrap_or_default()
+    pub(super) fn packet_mut(&mut self) -> Option<&mut [u8]> {
+        self.frame.get_mut(self.headroom..)
     }
 
     /// The packet, with nothing before it.
@@ -99,7 +101,9 @@ impl Engine {
         let something_is_due = self.now.max(waiting.at) >= self.quiet_until;
         let (arrival, now) = (waiting.arrival, self.time(waiting.at, out));
         let swung = match something_is_due && glance.hash.is_some() {
-            true => self.swing(now, waiting.packet_mut(), glance),
+            true => waiting
+                .packet_mut()
+                .and_then(|packet| self.swing(now, packet, glance)),
             false => None,
         };
         let judgement = match swung {
@@ -121,7 +125,9 @@ impl Engine {
     fn glance_at_all(&self, batch: &[Waiting], glances: &mut [Glance; AHEAD]) {
         let mut beginnings: [Option<Beginning<'_>>; AHEAD] = [None; AHEAD];
         for ((glance, beginning), waiting) in glances.iter_mut().zip(&mut beginnings).zip(batch) {
-            self.glance(waiting.arrival, waiting.packet(), glance);
+            if let Some(packet) = waiting.frame.get(waiting.headroom..) {
+                self.glance(waiting.arrival, packet, glance);
+            }
             if let Some(hash) = glance.hash {
                 *beginning = self.sessions.fetch_beginning(hash);
             }

@@ -109,8 +109,10 @@ impl Engine {
             }
             self.now = now;
             // Judged where it is kept, as it is looked at where it is kept.
-            let swung = self.swing_on(now, waiting.packet_mut(), glance, judgement);
-            if swung.is_none() {
+            let Some(packet) = waiting.packet_mut() else {
+                break;
+            };
+            if self.swing_on(now, packet, glance, judgement).is_none() {
                 break;
             }
             passed += 1;
