@@ -9,8 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::enter::{in_own_namespaces, in_own_namespaces_as_root};
-use crate::lab::{Gateway, Lab, Process, SERVER, checked, office, wait_until};
-use crate::servers::wait_for_listener;
+use crate::lab::{Gateway, Lab, Transfer, checked, office, wait_until};
 
 const PROGRAMS: &[&str] = &["python3", "ss", "kill", "tshark", "setpriv"];
 
@@ -44,25 +43,11 @@ except OSError as error:
     print(errno.errorcode[error.errno], flush=True)
 "#;
 
-struct Transfer {
-    client: Process,
-    server: Process,
-}
-
-impl Transfer {
-    fn start(lab: &Lab) -> Self {
-        let script = lab.dir.write("transfer.py", TRANSFER);
-        let start = |host: &crate::lab::Namespace, role: &str| {
-            let mut command = host.command("python3");
-            command.arg(&script).args([SERVER, role]);
-            lab.dir.start(&mut command, role)
-        };
-        let server = start(&lab.server, "server");
-        wait_for_listener(&lab.server, "-t", SERVER, 80);
-        let mut client = start(&lab.client, "client");
-        client.wait_for_word("runs");
-        Self { client, server }
-    }
+/// A transfer that runs.
+fn transfer(lab: &Lab) -> Transfer {
+    let mut transfer = lab.start_transfer(TRANSFER);
+    transfer.client.wait_for_word("runs");
+    transfer
 }
 
 /// What `spigate ctl` says, as it exits with this.
@@ -96,7 +81,7 @@ fn a_running_transfer_is_shown_watched_captured_and_killed() {
         let mut watch = lab.dir.start(watch.args(["watch", "proto=tcp"]), "watch");
         // Nobody is told when it listens.
         sleep(Duration::from_millis(500));
-        let transfer = Transfer::start(&lab);
+        let transfer = transfer(&lab);
         watch.wait_for_word("began");
 
         let sessions = objects(&lab, &["sessions", "dport=80", "state=established"]);
@@ -163,7 +148,7 @@ fn both_ends_of_a_killed_transfer_are_reset_where_that_is_asked_for() {
     in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
         let gateway = lab.start_gateway(&office());
-        let mut transfer = Transfer::start(&lab);
+        let mut transfer = transfer(&lab);
         ctl(&lab, 0, &["kill", "dport=80", "--reset"]);
         transfer.client.wait_for_word("ECONNRESET");
         transfer.server.wait_for_word("ECONNRESET");
@@ -177,7 +162,7 @@ fn a_drained_gateway_lets_transfers_go_on_and_none_begin() {
     in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
         let gateway = lab.start_gateway(&office());
-        let transfer = Transfer::start(&lab);
+        let transfer = transfer(&lab);
         ctl(&lab, 0, &["drain"]);
         let packets = || {
             let session = &objects(&lab, &["sessions", "dport=80"])[0];
@@ -205,7 +190,7 @@ fn garbage_slow_and_many_clients_do_no_harm() {
     in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
         let gateway = lab.start_gateway(&office());
-        let transfer = Transfer::start(&lab);
+        let transfer = transfer(&lab);
         let connect = || UnixStream::connect(lab.dir.path("spigate.sock")).unwrap();
         let mut garbage = connect();
         garbage.write_all(&[0xff; 100_000]).unwrap();
@@ -256,7 +241,7 @@ fn whoever_is_not_root_may_look_and_change_nothing() {
             command.arg(&program).args(["ctl", "--socket"]).arg(&socket);
             command.args(words).output().unwrap()
         };
-        let transfer = Transfer::start(&lab);
+        let transfer = transfer(&lab);
         let listed = exited(&as_nobody(&["sessions"]), 0);
         assert!(listed.contains("established"), "{listed}");
         for change in [

@@ -119,6 +119,26 @@ impl Lab {
         host
     }
 
+    /// Starts a Python script on the server, which is to listen at port 80 there, then on
+    /// the client; each gets the server's address and its role (`server`, `client`).
+    pub(crate) fn start_transfer(&self, script: &str) -> Transfer {
+        let script = self.dir.write("transfer.py", script);
+        let start = |host: &Namespace, role: &str| {
+            let mut command = host.command("python3");
+            command.arg(&script).args([SERVER, role]);
+            self.dir.start(&mut command, role)
+        };
+        let server = start(&self.server, "server");
+        wait_until("the server listens", || {
+            let listening = self.server.run("ss", &["-Htln"]);
+            listening.contains(&format!("{SERVER}:80 "))
+        });
+        Transfer {
+            client: start(&self.client, "client"),
+            server,
+        }
+    }
+
     /// Starts the gateway with this rule file and waits until it is ready.
     pub(crate) fn start_gateway(&self, rules: &str) -> Gateway {
         self.start_gateway_on(&self.gateway, "spigate", rules)
@@ -184,6 +204,12 @@ fn add_inside_server(gateway: &Namespace) -> Namespace {
         inside.run("ip", &[family, "route", "add", "default", "via", via]);
     }
     inside
+}
+
+/// The two ends of a transfer.
+pub(crate) struct Transfer {
+    pub(crate) client: Process,
+    pub(crate) server: Process,
 }
 
 /// `rules/office.toml` as it is, with the interfaces of these hosts.

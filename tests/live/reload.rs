@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::enter::in_own_namespaces;
 use crate::lab::{Gateway, Lab, SERVER, office, wait_until};
-use crate::servers::wait_for_listener;
 
 const PROGRAMS: &[&str] = &["python3", "ss", "ping", "kill"];
 
@@ -61,15 +60,8 @@ fn a_changed_rule_file_takes_effect_while_a_transfer_goes_on() {
     in_own_namespaces(test, PROGRAMS, || {
         let lab = Lab::new();
         let gateway = lab.start_gateway(&office());
-        let script = lab.dir.write("transfer.py", TRANSFER);
-        let start = |host: &crate::lab::Namespace, role: &str| {
-            let mut command = host.command("python3");
-            command.arg(&script).args([SERVER, role]);
-            lab.dir.start(&mut command, role)
-        };
-        let _server = start(&lab.server, "server");
-        wait_for_listener(&lab.server, "-t", SERVER, 80);
-        let mut client = start(&lab.client, "client");
+        let mut transfer = lab.start_transfer(TRANSFER);
+        let client = &mut transfer.client;
         client.wait_for_word("heard 100000");
         let heard = || client.output().lines().count();
         let goes_on = || {
