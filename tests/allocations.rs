@@ -22,7 +22,7 @@ use std::time::Duration;
 use counting::{allocations, live_octets};
 use packets::{Packet, echo, echo_reply, tcp, udp};
 use spigate::engine::{
-    Arrival, Checksums, Engine, Options, Output, Reason, Silent, Verdict, Waiting,
+    Arrival, Checksums, Engine, Handed, Options, Output, Reason, Silent, Verdict, Waiting,
 };
 use spigate::net::{Timestamp, ZoneId};
 
@@ -185,6 +185,7 @@ fn packets_together_allocate_nothing() {
     let bytes = [(WAN, theirs.bytes()), (LAN, ours.bytes())];
     let waiting = |n: usize| Waiting {
         headroom: 0,
+        handed: Handed::NOT,
         at: gate.now,
         arrival: bytes[n % 2].0,
         frame: bytes[n % 2].1.clone(),

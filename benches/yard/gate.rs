@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use spigate::config;
 use spigate::engine::{
-    Arrival, Checksums, Engine, Judgement, Options, Output, Silent, Verdict, Waiting,
+    Arrival, Checksums, Engine, Handed, Judgement, Options, Output, Silent, Verdict, Waiting,
 };
 use spigate::net::{Timestamp, ZoneId};
 use spigate::packet::Checksum;
@@ -148,6 +148,7 @@ impl Program for Together<'_> {
         let both = frames.iter_mut().zip(sides);
         self.batch.extend(both.map(|(frame, side)| Waiting {
             headroom: 0,
+            handed: Handed::NOT,
             at,
             arrival: gate.arrival(*side),
             frame: std::mem::take(frame),

@@ -102,7 +102,11 @@ impl PacketReport<'_> {
                 let length = whole.map_or(self.frame.len(), |headers| headers.length);
                 Some((zone, self.frame, length))
             }
-            Verdict::Hold | Verdict::Drop | Verdict::Reject | Verdict::Answer => None,
+            Verdict::Hold
+            | Verdict::Drop
+            | Verdict::Reject
+            | Verdict::Answer
+            | Verdict::Elsewhere(_) => None,
         };
         let made = self
             .made

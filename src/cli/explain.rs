@@ -44,7 +44,7 @@ pub(super) fn run(args: &Explain, out: &mut impl Write, err: &mut impl Write) ->
         last = explained.verdict;
     }
     match last {
-        Verdict::Forward(_) | Verdict::Hold | Verdict::Answer => Exit::Fine,
+        Verdict::Forward(_) | Verdict::Hold | Verdict::Answer | Verdict::Elsewhere(_) => Exit::Fine,
         Verdict::Drop | Verdict::Reject => Exit::No,
     }
 }
@@ -273,7 +273,11 @@ impl Steps<'_> {
     fn decided(&mut self, judgement: &Judgement) {
         let zone = match judgement.verdict {
             Verdict::Forward(zone) => format!(" by zone {}", self.zone_name(zone)),
-            Verdict::Hold | Verdict::Drop | Verdict::Reject | Verdict::Answer => String::new(),
+            Verdict::Hold
+            | Verdict::Drop
+            | Verdict::Reject
+            | Verdict::Answer
+            | Verdict::Elsewhere(_) => String::new(),
         };
         let (verdict, ct) = (judgement.verdict.name(), judgement.ct.name());
         let reason = match (judgement.reason, judgement.check) {

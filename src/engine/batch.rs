@@ -1,6 +1,7 @@
 //! Packets together: what they will need of memory is asked for early, and so is there
 //! when each is looked at. The answers are those of one packet after the other.
 
+use super::handed::Handed;
 use super::swing::Glance;
 use super::{Arrival, Engine, Judgement, Observer, Output};
 use crate::net::Timestamp;
@@ -24,6 +25,9 @@ pub struct Waiting {
     /// where the packet passes as nearly all do, so that nobody has to move it; else they
     /// are gone afterwards, and this is zero.
     pub headroom: usize,
+    /// Whether another worker has handed it over. Of one that is
+    /// [elsewhere](super::Verdict::Elsewhere) it says what that worker has to know.
+    pub handed: Handed,
 }
 
 impl Waiting {

@@ -1,7 +1,7 @@
 //! What came of a packet.
 
 use super::Reason;
-use crate::net::ZoneId;
+use crate::net::{WorkerId, ZoneId};
 use crate::rules::RuleId;
 use crate::session::{SessionId, State};
 
@@ -20,6 +20,9 @@ pub enum Verdict {
     Reject,
     /// The gateway itself was addressed and replied.
     Answer,
+    /// It is another worker's: nothing has happened to it here, and nothing is counted. That
+    /// worker is handed it, and judges it. Where one engine works there is none such.
+    Elsewhere(WorkerId),
 }
 
 impl Verdict {
@@ -29,7 +32,7 @@ impl Verdict {
     /// The place of its word in [`NAMES`](Self::NAMES).
     pub(super) fn index(self) -> usize {
         match self {
-            Self::Forward(_) | Self::Hold => 0,
+            Self::Forward(_) | Self::Hold | Self::Elsewhere(_) => 0,
             Self::Drop => 1,
             Self::Reject => 2,
             Self::Answer => 3,

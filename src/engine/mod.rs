@@ -22,6 +22,7 @@ mod desk;
 mod expiry;
 mod far_end;
 mod fragments;
+mod handed;
 mod judgement;
 mod observer;
 mod operator;
@@ -43,6 +44,7 @@ pub use counters::Counters;
 pub use expiry::Backlog;
 pub use far_end::FarEnd;
 pub use fragments::{FragmentLimits, Patience, Unfinished};
+pub use handed::Handed;
 pub use judgement::{CtState, Judgement, Verdict};
 pub use observer::{Lease, Moved, Observer, Silent, Step, Unread};
 pub use operator::{Intake, Parting};
@@ -67,7 +69,7 @@ use self::swing::Glance;
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
 use crate::packet::{Checksum, SegmentSize};
-use crate::session::{Budget, GrowingMap, Session, SessionId, Sessions, TupleHash};
+use crate::session::{Budget, GrowingMap, Post, Session, SessionId, Sessions, TupleHash};
 
 /// How an engine is set up besides its policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -171,9 +173,28 @@ impl Engine {
     /// An engine that guards by `policy` from the moment `now` on.
     #[must_use]
     pub fn new(policy: Arc<Policy>, options: Options, now: Timestamp) -> Self {
+        Self::with_post(policy, options, now, None)
+    }
+
+    /// One of a crew: what is another worker's is [elsewhere](Verdict::Elsewhere). All have
+    /// the same seed.
+    #[must_use]
+    pub fn at_post(policy: Arc<Policy>, options: Options, now: Timestamp, post: Post) -> Self {
+        Self::with_post(policy, options, now, Some(post))
+    }
+
+    fn with_post(
+        policy: Arc<Policy>,
+        options: Options,
+        now: Timestamp,
+        post: Option<Post>,
+    ) -> Self {
         let hash = TupleHash::from_seed(options.seed);
         let counters = Counters::new(&policy);
         let mut sessions = Sessions::with_terms(options.seed, terms_of(&policy));
+        if let Some(post) = post {
+            sessions.join(post);
+        }
         sessions.set_lifetimes(&policy.lifetimes);
         let mtus = mtus_of(&policy.zones);
         let least_mtu = mtus.iter().copied().min().unwrap_or(u16::MAX);

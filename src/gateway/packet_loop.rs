@@ -29,7 +29,7 @@ use super::port::{Egress, Port};
 use super::records::Records;
 use super::tap::Taps;
 use crate::engine::{
-    Arrival, Engine, Judgement, Made, Output, Policy, Reason, Silent, Verdict, Waiting,
+    Arrival, Engine, Handed, Judgement, Made, Output, Policy, Reason, Silent, Verdict, Waiting,
 };
 use crate::net::{Timestamp, ZoneId};
 
@@ -88,6 +88,7 @@ impl<F: AsFd> PacketLoop<F> {
             arrival: Arrival::whole(ZoneId(0)),
             frame: Vec::new(),
             headroom: 0,
+            handed: Handed::NOT,
         };
         Self {
             forwarder: Forwarder {

@@ -18,6 +18,7 @@ mod tcp_flags;
 mod terms;
 mod time;
 mod tuple;
+mod worker;
 mod zone;
 
 pub use address_set::AddressSet;
@@ -37,4 +38,5 @@ pub use tcp_flags::TcpFlags;
 pub use terms::{BlockLayout, HoldDown, Logged, Quota, Rests, RowId, Terms};
 pub use time::Timestamp;
 pub use tuple::{IcmpQuery, Tuple};
+pub use worker::{WorkerId, Workers};
 pub use zone::{IcmpErrors, Place, SourceCheck, Zone, ZoneId, Zones};

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::accounts::Buckets;
 use super::budget::Budget;
 use super::census::{Census, Standing};
+use super::crew::Post;
 use super::expectation::{Expectation, Expectations, ExpectedTuple};
 use super::hash::TupleHash;
 use super::index::{Entry, Index};
@@ -37,6 +38,8 @@ pub struct Sessions {
     /// How often each source has begun sessions lately.
     source_rates: Buckets<IpAddr>,
     last_id: u64,
+    /// Its worker's place among others; `None`: there are none.
+    post: Option<Post>,
     /// The moment that time has come to: whose deadline is not after it is over.
     now: Timestamp,
     /// Those whose TCP sessions may live on after their deadline, to speak to their ends.
@@ -87,9 +90,16 @@ impl Sessions {
             expectations: Expectations::new(hash),
             source_rates: Buckets::new(hash),
             last_id: 0,
+            post: None,
             now: Timestamp::EPOCH,
             speaking: Vec::new(),
         }
+    }
+
+    /// Has this be the table of one of several workers, before anything is in it.
+    pub fn join(&mut self, post: Post) {
+        self.last_id = u64::from(post.worker.0);
+        self.post = Some(post);
     }
 
     /// Has sessions live and end as these lifetimes say.

@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 use proptest::prelude::*;
 use proptest::sample::select;
 use spigate::engine::{
-    Arrival, Checksums, Engine, Judgement, Observer, Options, Output, Policy, Silent, Step, Waiting,
+    Arrival, Checksums, Engine, Handed, Judgement, Observer, Options, Output, Policy, Silent, Step,
+    Waiting,
 };
 use spigate::net::Timestamp;
 use spigate::packet::{Checksum, SegmentSize};
@@ -263,6 +264,7 @@ impl Ends {
         let zone = policy().zones.by_name(names[zone]).unwrap();
         Waiting {
             headroom: 0,
+            handed: Handed::NOT,
             at: Timestamp::from_nanos(1_772_355_600_000_000_000 + self.now),
             arrival: Arrival {
                 checksum: said.checksum,

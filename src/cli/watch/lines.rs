@@ -43,7 +43,8 @@ impl<'a, W: Write> Lines<'a, W> {
         let judgement = &report.judgement;
         match (judgement.verdict, judgement.reason) {
             // ARP and its like: no rule is about them.
-            (_, Reason::NotIp) | (Verdict::Forward(_) | Verdict::Hold | Verdict::Answer, _) => {
+            (_, Reason::NotIp)
+            | (Verdict::Forward(_) | Verdict::Hold | Verdict::Answer | Verdict::Elsewhere(_), _) => {
                 Ok(())
             }
             (Verdict::Drop | Verdict::Reject, _) => {
