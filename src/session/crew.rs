@@ -104,10 +104,6 @@ struct Holders {
 
 /// What they have it for.
 #[derive(Debug, Clone, Copy)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an endpoint that a socket has alone is not rare where any is"
-)]
 enum Usage {
     /// Sessions share it, each towards its far end.
     Shared,
