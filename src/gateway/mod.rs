@@ -28,6 +28,7 @@ mod events;
 #[cfg(test)]
 mod far;
 mod life;
+mod merging;
 mod metrics;
 mod offload;
 mod packet_loop;
