@@ -12,6 +12,8 @@ pub(crate) enum Way {
     Kernel,
     /// A program that copies between two TUN devices.
     Copier,
+    /// The same by io_uring.
+    Uring,
     /// spigate: tracking, rules, masquerade.
     Spigate,
     /// passt's pasta, where it is installed.
@@ -47,9 +49,10 @@ enum What {
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Kernel,
         Self::Copier,
+        Self::Uring,
         Self::Spigate,
         Self::Pasta,
         Self::Slirp,
@@ -59,6 +62,7 @@ impl Way {
         match self {
             Self::Kernel => "kernel",
             Self::Copier => "copier",
+            Self::Uring => "uring",
             Self::Spigate => "spigate",
             Self::Pasta => "pasta",
             Self::Slirp => "slirp",
@@ -69,6 +73,7 @@ impl Way {
         match self {
             Self::Kernel => "kernel, nftables",
             Self::Copier => "copying between two TUN",
+            Self::Uring => "copying by io_uring",
             Self::Spigate => "spigate",
             Self::Pasta => "pasta",
             Self::Slirp => "slirp4netns",
@@ -92,9 +97,10 @@ impl Way {
                     .run("nft", &["-f", &exported.display().to_string()]);
                 What::Kernel
             }
-            Self::Copier => {
+            Self::Copier | Self::Uring => {
                 let mut command = lab.gateway.command(&this_program());
-                command.args(["copy", "lan0", "wan0"]);
+                let way = if self == Self::Uring { "copy-uring" } else { "copy" };
+                command.args([way, "lan0", "wan0"]);
                 let mut process = lab.dir.start(&mut command, "copier");
                 process.wait_for_word("ready");
                 for (device, interface, table) in
