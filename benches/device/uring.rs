@@ -14,6 +14,8 @@ use crate::copier::open;
 
 const AT_ONCE: usize = 64;
 const ROOM: usize = 70_000;
+/// `RWF_NOWAIT`: nothing to read is an answer.
+const NO_WAIT: i32 = 8;
 
 /// Copies until it is killed.
 pub(crate) fn copy(one: &str, other: &str) {
@@ -35,7 +37,8 @@ pub(crate) fn copy(one: &str, other: &str) {
             let count: usize = wanted[from];
             for (n, buffer) in buffers.iter_mut().take(count).enumerate() {
                 let entry = opcode::Read::new(source, buffer.as_mut_ptr(), ROOM as u32);
-                let entry = entry.build().user_data(n as u64);
+                // Of a device that does not block it would wait all the same.
+                let entry = entry.rw_flags(NO_WAIT).build().user_data(n as u64);
                 // SAFETY: the buffers live as long as the ring, and nobody touches them until
                 // `submit_and_wait` has returned with all of them done.
                 unsafe { ring.submission().push(&entry).expect("there is room") };
