@@ -3,7 +3,7 @@
 
 use super::handed::Handed;
 use super::swing::Glance;
-use super::{Arrival, Engine, Judgement, Observer, Output};
+use super::{Arrival, Engine, Judgement, Observer, Output, Verdict};
 use crate::net::Timestamp;
 use crate::packet::Checksum;
 use crate::session::Beginning;
@@ -104,6 +104,12 @@ impl Engine {
         // Else it was tried already.
         let something_is_due = self.now.max(waiting.at) >= self.quiet_until;
         let (arrival, now) = (waiting.arrival, self.time(waiting.at, out));
+        if let Some(worker) = self.owner_at_a_glance(waiting, glance) {
+            waiting.handed.times += 1;
+            done(waiting, &Judgement::elsewhere(worker), out);
+            return;
+        }
+        self.in_hand = std::mem::take(&mut waiting.handed);
         let swung = match something_is_due && glance.hash.is_some() {
             true => waiting
                 .packet_mut()
@@ -120,6 +126,10 @@ impl Engine {
                 self.whole_way(now, arrival, (waiting.bare(), known), out, why)
             }
         };
+        let in_hand = std::mem::take(&mut self.in_hand);
+        if matches!(judgement.verdict, Verdict::Elsewhere(_)) {
+            in_hand.pass_on(waiting, out.cuts.take());
+        }
         done(waiting, &judgement, out);
         out.clear();
     }
@@ -129,7 +139,10 @@ impl Engine {
     fn glance_at_all(&self, batch: &[Waiting], glances: &mut [Glance; AHEAD]) {
         let mut beginnings: [Option<Beginning<'_>>; AHEAD] = [None; AHEAD];
         for ((glance, beginning), waiting) in glances.iter_mut().zip(&mut beginnings).zip(batch) {
-            if let Some(packet) = waiting.frame.get(waiting.headroom..) {
+            // What came in pieces leaves in pieces.
+            if waiting.handed.cuts.is_none()
+                && let Some(packet) = waiting.frame.get(waiting.headroom..)
+            {
                 self.glance(waiting.arrival, packet, glance);
             }
             if let Some(hash) = glance.hash {

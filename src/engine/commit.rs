@@ -71,7 +71,14 @@ impl Engine {
             cuts,
             plan,
         } = gathered;
-        self.fragments.forget(key);
+        if let Some(key) = key {
+            self.fragments.forget(key);
+        }
+        if matches!(plan, Plan::Elsewhere) {
+            std::mem::swap(frame, whole);
+            out.cuts = Some(Box::new(cuts.clone()));
+            return;
+        }
         self.carry_out(now, arrival, (whole, None), plan, out);
         if let Verdict::Forward(zone) = verdict {
             let limit = self.mtu(zone).map_or(usize::MAX, usize::from);
@@ -124,7 +131,7 @@ impl Engine {
         out: &mut Output,
     ) {
         match plan {
-            Plan::Nothing | Plan::Gathered(_) | Plan::Late(_) => {}
+            Plan::Nothing | Plan::Elsewhere | Plan::Gathered(_) | Plan::Late(_) => {}
             Plan::Keep(key, piece) => {
                 let counters = &mut self.counters;
                 let limits = &self.policy.fragments;

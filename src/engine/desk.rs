@@ -46,6 +46,11 @@ pub(super) struct Expected {
 }
 
 impl Expected {
+    /// What its first packet looks like.
+    pub(super) fn tuple(&self) -> ExpectedTuple {
+        self.tuple
+    }
+
     /// That of this control session.
     pub(super) fn of(self, parent: Handle) -> Expectation {
         Expectation {
@@ -116,6 +121,8 @@ impl<'a> EngineDesk<'a> {
         };
         is_expected
             || sessions.find(&likely).is_some()
+            || sessions.is_anothers(&likely)
+            || sessions.is_expected_elsewhere(tuple)
             || self.leads_elsewhere(&likely, announcement)
     }
 
@@ -157,6 +164,10 @@ impl<'a> EngineDesk<'a> {
             Usage::Resting => return true,
             Usage::Mapped(mapping) if mapping.inside != announcement.endpoint => return true,
             _ => {}
+        }
+        let mapped = sessions.mappings().mapped_anywhere(tuple.protocol, public);
+        if mapped.is_some_and(|mapping| mapping.inside != announcement.endpoint) {
+            return true;
         }
         let arrives_by = self.origin.egress[announcement.by];
         let inward = policy.nat.inward(arrives_by, tuple, &policy.zones);

@@ -1,6 +1,11 @@
 //! What a worker has to know of a packet that another has handed over.
 
-use crate::packet::Cuts;
+use super::Waiting;
+use crate::packet::{Checksum, Cuts};
+
+/// How often a packet is handed over before it has to stay where it is: what it belonged
+/// to may end while it waits.
+const MOST_TIMES: u8 = 4;
 
 /// How a packet came to the worker that has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,4 +22,21 @@ impl Handed {
         times: 0,
         cuts: None,
     };
+
+    /// Whether it may go to another worker.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.times < MOST_TIMES
+    }
+
+    /// It goes to another worker; with the cuts of what was gathered here.
+    pub(super) fn pass_on(mut self, waiting: &mut Waiting, cuts: Option<Box<Cuts>>) {
+        self.times = self.times.saturating_add(1);
+        if cuts.is_some() {
+            self.cuts = cuts;
+            // Whoever cut it had to finish its checksum first.
+            waiting.arrival.checksum = Checksum::Complete;
+            waiting.arrival.segments = None;
+        }
+        waiting.handed = self;
+    }
 }

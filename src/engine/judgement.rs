@@ -96,6 +96,19 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Another worker judges it.
+    pub(super) const fn elsewhere(worker: WorkerId) -> Self {
+        Self {
+            verdict: Verdict::Elsewhere(worker),
+            ct: CtState::Untracked,
+            reason: Reason::NoSession,
+            rule: None,
+            session: None,
+            state: None,
+            check: None,
+        }
+    }
+
     /// In place of one that is still to come.
     pub(super) const PENDING: Self = Self {
         verdict: Verdict::Drop,

@@ -17,6 +17,7 @@ mod batch;
 mod commit;
 mod control;
 mod counters;
+mod crew;
 mod decide;
 mod desk;
 mod expiry;
@@ -59,6 +60,7 @@ pub use unsolicited::{Holding, Unanswered, UnsolicitedSyn};
 use std::sync::Arc;
 
 use self::control::Control;
+use self::crew::Clients;
 use self::decide::{Decision, Plan};
 use self::fragments::Fragments;
 use self::rates::Limiter;
@@ -155,6 +157,10 @@ pub struct Engine {
     round: Option<Round>,
     /// Whether new sessions may begin.
     intake: Intake,
+    /// How the packet in hand came here.
+    in_hand: Handed,
+    /// Which worker has what a client begins.
+    clients: Clients,
     /// The latest moment that was given: time never runs backwards here.
     now: Timestamp,
     /// The longest packet that takes the short way out by each zone, by the zone's place.
@@ -196,6 +202,7 @@ impl Engine {
             sessions.join(post);
         }
         sessions.set_lifetimes(&policy.lifetimes);
+        let clients = Clients::by(&policy);
         let mtus = mtus_of(&policy.zones);
         let least_mtu = mtus.iter().copied().min().unwrap_or(u16::MAX);
         let parameters_due = policy.nat.has_parameters().then_some(Timestamp::EPOCH);
@@ -213,6 +220,8 @@ impl Engine {
             counters,
             round: None,
             intake: Intake::Open,
+            in_hand: Handed::NOT,
+            clients,
             now,
             mtus,
             least_mtu,
@@ -299,11 +308,14 @@ impl Engine {
             true => self.decide_behind(now, arrival, (frame, known), out, why),
             false => self.decide_by_steps(now, arrival, (frame, known), why),
         };
+        self.agree((now, arrival), (frame, known), &mut decision, out, why);
         self.conclude((now, arrival.zone), &mut decision, why);
         let judgement = decision.judgement;
         self.pay_for(&decision.plan);
-        self.counters.count(&judgement);
-        let is_dropped = matches!(decision.plan, Plan::Nothing);
+        if !matches!(judgement.verdict, Verdict::Elsewhere(_)) {
+            self.counters.count(&judgement);
+        }
+        let is_dropped = matches!(decision.plan, Plan::Nothing | Plan::Elsewhere);
         let begins_alone = decision.plan.begins_alone();
         let plain = known.map(|known| &known.plain);
         self.commit(now, arrival, (frame, plain), &mut decision, out);

@@ -3,7 +3,7 @@
 use super::{Shortage, Unanswered, Unfinished};
 use crate::alg;
 use crate::net::{RowId, Timestamp, ZoneId};
-use crate::packet::Checksum;
+use crate::packet::{Checksum, Cuts};
 use crate::session::{Expectation, Handle, Note, Session, SessionId};
 
 /// A packet that the gateway itself made: an RST, a keep-alive, an ICMP error, an
@@ -156,6 +156,8 @@ pub struct Output {
     /// was left to the hardware when it came is still so, unless it was cut. What the
     /// gateway makes itself is always complete.
     pub checksum: Checksum,
+    /// How a datagram leaves in pieces that came in some, and is another worker's.
+    pub(super) cuts: Option<Box<Cuts>>,
 }
 
 impl Output {

@@ -95,7 +95,7 @@ impl Engine {
     }
 
     fn met(&self, now: Timestamp, decision: &Decision) -> Met {
-        let plan = innermost(&decision.plan);
+        let plan = decision.plan.innermost();
         if let Plan::Late(overdue) = plan {
             return Met::Overdue(*overdue);
         }
@@ -187,16 +187,8 @@ impl Engine {
     }
 }
 
-/// What is to be done with the packet itself, or the datagram that it made whole.
-fn innermost(plan: &Plan) -> &Plan {
-    match plan {
-        Plan::Gathered(gathered) => &gathered.plan,
-        other => other,
-    }
-}
-
 fn opening_of(plan: &Plan) -> Option<&Opening> {
-    match innermost(plan) {
+    match plan.innermost() {
         Plan::Open(_, opening) => Some(opening),
         _ => None,
     }

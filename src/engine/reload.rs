@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use super::crew::Clients;
 use super::successor::{Addresses, Overtaken, Parameters, Successor, Task};
 use super::{Ending, Engine, Event, OnReload, Output, Policy};
 use crate::net::{Asking, Place, Timestamp, Tuple, Zones};
@@ -78,6 +79,7 @@ impl Engine {
             // Nothing fits: all packets go the way on which they are looked at.
             self.mtus.fill(0);
         }
+        self.clients = Clients::by(&policy);
         self.policy = policy;
         self.look_ahead();
         Ok(predecessor)

@@ -4,7 +4,12 @@
 //! sessions, public endpoints, blocks of ports. A worker asks it where its own table has nothing,
 //! and before it gives something away; whoever enters something in it first, has it. For
 //! packets of its own sessions no worker looks at it.
+//!
+//! What is counted of all sessions (limits) is counted here too. Two that begin sessions at the
+//! same moment may each find the last place free: a limit may be passed by as many as
+//! there are workers.
 
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,14 +36,24 @@ pub struct Crew {
     expected: DashMap<ExpectedTuple, WorkerId, TupleHash>,
     /// Who has each public endpoint.
     endpoints: DashMap<Public, Holders, TupleHash>,
-    /// Who gives out the ports of each block.
-    blocks: DashMap<(RowId, IpAddr, u16), WorkerId, TupleHash>,
+    /// Whose client has each block of ports.
+    blocks: DashMap<Block, Leased, TupleHash>,
     /// How many sessions there are.
     sessions: AtomicUsize,
     /// How many of them are half-open.
     half_open: AtomicUsize,
     /// How many sessions each rule has let in.
     rules: DashMap<u16, usize, TupleHash>,
+}
+
+/// A block of ports of a row, at a public address.
+type Block = (RowId, IpAddr, u16);
+
+/// Whose a block of ports is.
+#[derive(Debug, Clone, Copy)]
+struct Leased {
+    client: IpAddr,
+    workers: Together,
 }
 
 /// Workers that have something together.
@@ -76,8 +91,22 @@ impl Together {
 #[derive(Debug, Clone, Copy)]
 struct Holders {
     workers: Together,
-    /// The one socket that it belongs to; `None`: sessions share it.
-    own: Option<Mapping>,
+    usage: Usage,
+}
+
+/// What they have it for.
+#[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an endpoint that a socket has alone is not rare where any is"
+)]
+enum Usage {
+    /// Sessions share it, each towards its far end.
+    Shared,
+    /// It belongs to one socket.
+    Own(Mapping),
+    /// Nobody has it any more, and nobody may have it yet.
+    Resting,
 }
 
 /// One worker's place in a crew.
@@ -91,10 +120,8 @@ pub struct Post {
 /// What came of entering something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entered {
-    /// It was nobody's.
-    New,
-    /// It was this worker's already.
-    Again,
+    /// This worker has it.
+    Had,
     /// It is somebody else's.
     Refused,
 }
@@ -131,12 +158,6 @@ impl Crew {
         })
     }
 
-    /// How many tuples have an owner.
-    #[must_use]
-    pub fn tuples(&self) -> usize {
-        self.tuples.len()
-    }
-
     /// Whether nobody has anything.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -144,8 +165,272 @@ impl Crew {
             && self.expected.is_empty()
             && self.endpoints.is_empty()
             && self.blocks.is_empty()
+            && self.rules.is_empty()
             && self.sessions.load(Ordering::Relaxed) == 0
             && self.half_open.load(Ordering::Relaxed) == 0
-            && self.rules.iter().all(|count| *count == 0)
+    }
+}
+
+/// Enters a worker as the one who has something.
+fn enter<K: Eq + Hash>(
+    directory: &DashMap<K, WorkerId, TupleHash>,
+    key: K,
+    worker: WorkerId,
+) -> Entered {
+    match directory.entry(key) {
+        Entry::Occupied(owner) if *owner.get() == worker => Entered::Had,
+        Entry::Occupied(_) => Entered::Refused,
+        Entry::Vacant(free) => {
+            free.insert(worker);
+            Entered::Had
+        }
+    }
+}
+
+/// A worker has something no longer.
+fn leave<K: Eq + Hash>(directory: &DashMap<K, WorkerId, TupleHash>, key: &K, worker: WorkerId) {
+    directory.remove_if(key, |_, owner| *owner == worker);
+}
+
+impl Post {
+    /// How many workers there are.
+    pub(super) fn workers(&self) -> Workers {
+        self.crew.workers
+    }
+
+    /// The worker to whom a client, or the two ends of a datagram in pieces, fall.
+    pub(crate) fn drawn(&self, who: &impl Hash) -> WorkerId {
+        self.crew.workers.drawn(self.crew.hash.of(who))
+    }
+
+    /// Whose packets are those of this tuple.
+    pub(crate) fn owner_of(&self, tuple: &Tuple) -> Option<WorkerId> {
+        self.crew.tuples.get(tuple).map(|owner| *owner)
+    }
+
+    /// Whether they are another worker's.
+    pub(super) fn is_anothers(&self, tuple: &Tuple) -> bool {
+        self.owner_of(tuple)
+            .is_some_and(|owner| owner != self.worker)
+    }
+
+    pub(super) fn enter_tuple(&self, tuple: Tuple) -> Entered {
+        enter(&self.crew.tuples, tuple, self.worker)
+    }
+
+    pub(super) fn leave_tuple(&self, tuple: &Tuple) {
+        leave(&self.crew.tuples, tuple, self.worker);
+    }
+
+    /// Who expects this data session.
+    pub(crate) fn expecting(&self, tuple: &ExpectedTuple) -> Option<WorkerId> {
+        self.crew.expected.get(tuple).map(|owner| *owner)
+    }
+
+    pub(super) fn enter_expected(&self, tuple: ExpectedTuple) -> Entered {
+        enter(&self.crew.expected, tuple, self.worker)
+    }
+
+    pub(super) fn leave_expected(&self, tuple: &ExpectedTuple) {
+        leave(&self.crew.expected, tuple, self.worker);
+    }
+
+    /// Whether another worker has given it to a client.
+    pub(super) fn has_anothers_block(&self, row: RowId, lease: Lease) -> bool {
+        let leased = self.crew.blocks.get(&(row, lease.address, lease.block));
+        leased.is_some_and(|leased| leased.workers != Together::only(self.worker))
+    }
+
+    /// This client has it. Another worker may have sessions by ports of the same client's.
+    pub(super) fn enter_block(&self, row: RowId, lease: Lease, client: IpAddr) -> Entered {
+        let block = (row, lease.address, lease.block);
+        match self.crew.blocks.entry(block) {
+            Entry::Vacant(free) => {
+                let workers = Together::only(self.worker);
+                free.insert(Leased { client, workers });
+                Entered::Had
+            }
+            Entry::Occupied(mut leased) => {
+                let leased = leased.get_mut();
+                if leased.workers == Together::only(self.worker) {
+                    // Its own table has let it.
+                    leased.client = client;
+                }
+                if leased.client != client {
+                    return Entered::Refused;
+                }
+                leased.workers = leased.workers.with(self.worker);
+                Entered::Had
+            }
+        }
+    }
+
+    /// This worker has no sessions by its ports any more.
+    pub(super) fn leave_block(&self, row: RowId, lease: Lease) {
+        let block = (row, lease.address, lease.block);
+        let Entry::Occupied(mut entry) = self.crew.blocks.entry(block) else {
+            return;
+        };
+        let leased = entry.get_mut();
+        leased.workers = leased.workers.without(self.worker);
+        if leased.workers.is_nobody() {
+            entry.remove();
+        }
+    }
+}
+
+/// Public endpoints.
+impl Post {
+    /// The mapping that has this one, and a worker that has sessions by it.
+    pub(crate) fn mapping_of(&self, public: Public) -> Option<(Mapping, WorkerId)> {
+        let holders = self.crew.endpoints.get(&public)?;
+        let worker = match holders.workers.has(self.worker) {
+            true => self.worker,
+            false => holders.workers.first(),
+        };
+        match holders.usage {
+            Usage::Own(mapping) => Some((mapping, worker)),
+            Usage::Shared | Usage::Resting => None,
+        }
+    }
+
+    /// Whether sessions of this worker may share it.
+    pub(super) fn may_share(&self, public: Public) -> bool {
+        let holders = self.crew.endpoints.get(&public);
+        holders.is_none_or(|holders| {
+            matches!(holders.usage, Usage::Shared) || holders.is_only(self.worker)
+        })
+    }
+
+    /// Whether no other worker has it.
+    pub(super) fn may_own(&self, public: Public) -> bool {
+        let holders = self.crew.endpoints.get(&public);
+        holders.is_none_or(|holders| holders.is_only(self.worker))
+    }
+
+    /// Sessions of this worker share it.
+    pub(super) fn share(&self, public: Public) -> Entered {
+        self.hold(public, Usage::Shared)
+    }
+
+    /// It is one socket's. Another worker may have sessions by the same mapping.
+    pub(super) fn own(&self, mapping: Mapping) -> Entered {
+        self.hold((mapping.protocol, mapping.outside), Usage::Own(mapping))
+    }
+
+    fn hold(&self, public: Public, usage: Usage) -> Entered {
+        match self.crew.endpoints.entry(public) {
+            Entry::Vacant(free) => {
+                let workers = Together::only(self.worker);
+                free.insert(Holders { workers, usage });
+                Entered::Had
+            }
+            Entry::Occupied(mut holders) => {
+                let holders = holders.get_mut();
+                if holders.is_only(self.worker) {
+                    // Its own table has let it.
+                    holders.usage = usage;
+                    return Entered::Had;
+                }
+                let is_the_same = match (&holders.usage, &usage) {
+                    (Usage::Shared, Usage::Shared) => true,
+                    (Usage::Own(known), Usage::Own(own)) => {
+                        (known.inside, known.row) == (own.inside, own.row)
+                    }
+                    _ => false,
+                };
+                match (is_the_same, holders.workers.has(self.worker)) {
+                    (false, _) => Entered::Refused,
+                    (true, true) => Entered::Had,
+                    (true, false) => {
+                        holders.workers = holders.workers.with(self.worker);
+                        Entered::Had
+                    }
+                }
+            }
+        }
+    }
+
+    /// Nobody has it any more, and nobody may have it yet.
+    pub(super) fn rest(&self, public: Public) {
+        if let Entry::Occupied(mut entry) = self.crew.endpoints.entry(public)
+            && entry.get().is_only(self.worker)
+        {
+            entry.get_mut().usage = Usage::Resting;
+        }
+    }
+
+    /// This worker has no sessions by it any more.
+    pub(super) fn let_go(&self, public: Public) {
+        let Entry::Occupied(mut entry) = self.crew.endpoints.entry(public) else {
+            return;
+        };
+        let holders = entry.get_mut();
+        holders.workers = holders.workers.without(self.worker);
+        if holders.workers.is_nobody() {
+            entry.remove();
+        }
+    }
+}
+
+impl Holders {
+    fn is_only(&self, worker: WorkerId) -> bool {
+        self.workers == Together::only(worker)
+    }
+}
+
+/// What is counted of all workers' sessions together.
+impl Post {
+    /// How many sessions there are.
+    pub(super) fn sessions(&self) -> usize {
+        self.crew.sessions.load(Ordering::Relaxed)
+    }
+
+    /// How many of them are half-open.
+    pub(super) fn half_open(&self) -> usize {
+        self.crew.half_open.load(Ordering::Relaxed)
+    }
+
+    /// How many a rule has let in.
+    pub(super) fn of_rule(&self, rule: u16) -> usize {
+        self.crew.rules.get(&rule).map_or(0, |count| *count)
+    }
+
+    pub(super) fn began(&self, standing: Standing, rule: Option<u16>) {
+        self.crew.sessions.fetch_add(1, Ordering::Relaxed);
+        self.took_up(standing);
+        if let Some(rule) = rule {
+            *self.crew.rules.entry(rule).or_default() += 1;
+        }
+    }
+
+    pub(super) fn changed(&self, from: Standing, to: Standing) {
+        self.gave_up(from);
+        self.took_up(to);
+    }
+
+    pub(super) fn ended(&self, standing: Standing, rule: Option<u16>) {
+        self.crew.sessions.fetch_sub(1, Ordering::Relaxed);
+        self.gave_up(standing);
+        if let Some(rule) = rule
+            && let Entry::Occupied(mut count) = self.crew.rules.entry(rule)
+        {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+
+    fn took_up(&self, standing: Standing) {
+        if standing == Standing::HalfOpen {
+            self.crew.half_open.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn gave_up(&self, standing: Standing) {
+        if standing == Standing::HalfOpen {
+            self.crew.half_open.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }

@@ -54,7 +54,7 @@ impl Sessions {
 
         if let (Some(rule), Some(most)) = (newcomer.rule, newcomer.of_rule) {
             let same = |own: &Newcomer, other: &Session| other.origin.rule == own.rule;
-            if without(census.of_rule(rule), same) >= most {
+            if without(self.let_in_by(rule), same) >= most {
                 return Err(Limit::Rule);
             }
         }
@@ -74,12 +74,12 @@ impl Sessions {
         let evicts = limits.when_full == WhenFull::EvictIdle;
         if let (Standing::HalfOpen, Some(most)) = (newcomer.standing, limits.half_open) {
             let same = |_: &Newcomer, other: &Session| other.standing() == Standing::HalfOpen;
-            if without(census.of_standing(Standing::HalfOpen), same) >= most {
+            if without(self.half_open(), same) >= most {
                 let victim = self.oldest(Standing::HalfOpen).filter(|_| evicts);
                 return victim.map(Some).ok_or(Limit::HalfOpen);
             }
         }
-        if without(self.len(), |_, _| true) >= limits.sessions {
+        if without(self.of_all_workers(), |_, _| true) >= limits.sessions {
             let victim = self.dispensable().filter(|_| evicts);
             return victim.map(Some).ok_or(Limit::Sessions);
         }

@@ -37,9 +37,13 @@ pub struct Sessions {
     expectations: Expectations,
     /// How often each source has begun sessions lately.
     source_rates: Buckets<IpAddr>,
-    last_id: u64,
+    /// The number of the session that begins next.
+    next: u64,
     /// Its worker's place among others; `None`: there are none.
     post: Option<Post>,
+    /// The tuples of a session that is about to begin while others go: they stay this
+    /// worker's.
+    reserved: Option<PerDirection<Tuple>>,
     /// The moment that time has come to: whose deadline is not after it is over.
     now: Timestamp,
     /// Those whose TCP sessions may live on after their deadline, to speak to their ends.
@@ -89,8 +93,9 @@ impl Sessions {
             latest: Latest::default(),
             expectations: Expectations::new(hash),
             source_rates: Buckets::new(hash),
-            last_id: 0,
+            next: 1,
             post: None,
+            reserved: None,
             now: Timestamp::EPOCH,
             speaking: Vec::new(),
         }
@@ -98,8 +103,16 @@ impl Sessions {
 
     /// Has this be the table of one of several workers, before anything is in it.
     pub fn join(&mut self, post: Post) {
-        self.last_id = u64::from(post.worker.0);
+        self.next = u64::from(post.worker.0) + 1;
+        self.mappings.join(post.clone());
         self.post = Some(post);
+    }
+
+    /// Its worker's place among others; `None`: there are none.
+    #[inline]
+    #[must_use]
+    pub(crate) fn post(&self) -> Option<&Post> {
+        self.post.as_ref()
     }
 
     /// Has sessions live and end as these lifetimes say.
@@ -315,7 +328,7 @@ impl Sessions {
     /// The number that the next session gets.
     #[must_use]
     pub fn next_id(&self) -> SessionId {
-        SessionId(self.last_id + 1)
+        SessionId(self.next)
     }
 
     /// Stores a session that begins at `now` with a packet that does `first` to
@@ -329,7 +342,9 @@ impl Sessions {
             "a tuple belongs to one session"
         );
         let id = self.next_id();
-        self.last_id = id.0;
+        // The workers of a crew count in turns.
+        let step = self.post.as_ref().map_or(1, |post| post.workers().count());
+        self.next += u64::from(step);
         let standing = Standing::of(first.tracked.state(), first.heard);
         let keys = PerDirection {
             original: Key::of(&origin.tuples.original),
@@ -349,6 +364,9 @@ impl Sessions {
         self.latest = Latest::of(&keys);
         self.wheel.arm(slot, id, first.deadline);
         self.census.enter(slot, standing, origin);
+        if let Some(post) = &self.post {
+            post.began(standing, origin.rule);
+        }
         self.mappings.enter(origin, now, On::Session);
         Handle { id, slot }
     }
@@ -373,11 +391,15 @@ impl Sessions {
     /// [inserted](Self::insert), while others go to make room for it; until
     /// [released](Self::release).
     pub fn reserve(&mut self, origin: &Origin, now: Timestamp) {
+        if self.post.is_some() {
+            self.reserved = Some(origin.tuples);
+        }
         self.mappings.enter(origin, now, On::Reservation);
     }
 
     /// Ends a [reservation](Self::reserve).
     pub fn release(&mut self, origin: &Origin, now: Timestamp) {
+        self.reserved = None;
         self.mappings.leave(origin, now, On::Reservation);
     }
 
@@ -391,6 +413,11 @@ impl Sessions {
         self.now = self.now.max(now);
         self.wheel.keep_up(now);
         self.mappings.awaken(now);
+    }
+
+    /// The tuples that stay this worker's while others go.
+    pub(super) fn reserved_tuples(&self) -> Option<&PerDirection<Tuple>> {
+        self.reserved.as_ref()
     }
 
     /// Whether a source may begin another session, as often as it has lately.
@@ -415,6 +442,9 @@ impl Sessions {
         };
         if standing != before {
             self.census.change(handle.slot, before, standing);
+            if let Some(post) = &self.post {
+                post.changed(before, standing);
+            }
         }
         self.wheel
             .bring_forward(handle.slot, handle.id, update.deadline);
@@ -434,6 +464,10 @@ impl Sessions {
         let session = self.store.remove(slot)?;
         self.wheel.disarm(slot);
         self.census.leave(slot, session.standing, &session.origin);
+        if let Some(post) = &self.post {
+            post.ended(session.standing, session.origin.rule);
+            self.leave_tuples(post, &session.origin);
+        }
         self.mappings.leave(&session.origin, at, On::Session);
         Some(session)
     }
@@ -531,6 +565,10 @@ impl Sessions {
 
     /// Expects a data session.
     pub fn expect(&mut self, expectation: Expectation) {
+        if let Some(post) = &self.post {
+            // It is this worker's already, but where it has just let go of the same one.
+            let _ = post.enter_expected(expectation.tuple);
+        }
         self.expectations.insert(expectation);
     }
 
@@ -541,12 +579,22 @@ impl Sessions {
 
     /// Expects a data session no longer.
     pub fn unexpect(&mut self, tuple: &ExpectedTuple) -> Option<Expectation> {
-        self.expectations.remove(tuple)
+        let removed = self.expectations.remove(tuple)?;
+        self.is_unexpected(&removed);
+        Some(removed)
     }
 
     /// Takes out an expectation that nothing met by `now`.
     pub fn pop_unmet(&mut self, now: Timestamp) -> Option<Expectation> {
-        self.expectations.pop_due(now)
+        let unmet = self.expectations.pop_due(now)?;
+        self.is_unexpected(&unmet);
+        Some(unmet)
+    }
+
+    fn is_unexpected(&self, expectation: &Expectation) {
+        if let Some(post) = &self.post {
+            post.leave_expected(&expectation.tuple);
+        }
     }
 }
 

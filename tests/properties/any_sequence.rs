@@ -51,7 +51,7 @@ strict = false
 
 const ZONES: [&str; 3] = ["lan", "dmz", "wan"];
 
-fn policy() -> Arc<Policy> {
+pub(super) fn policy() -> Arc<Policy> {
     static POLICY: OnceLock<Arc<Policy>> = OnceLock::new();
     let compile = || {
         let compiled = spigate::config::compile(Path::new("any.toml"), RULES);
@@ -64,7 +64,7 @@ fn policy() -> Arc<Policy> {
 
 /// One thing that happens.
 #[derive(Debug, Clone)]
-enum Event {
+pub(super) enum Event {
     /// Time passes, or (captures have it) goes back.
     Clock(i32),
     Sent(usize, Fresh),
@@ -85,7 +85,7 @@ enum Event {
 
 /// A packet out of nothing.
 #[derive(Debug, Clone)]
-enum Fresh {
+pub(super) enum Fresh {
     Tcp(&'static str, &'static str, u8, &'static str),
     Udp(&'static str, &'static str),
     Echo(&'static str, &'static str, u16),
@@ -147,7 +147,7 @@ fn fresh() -> impl Strategy<Value = Fresh> {
     ]
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub(super) fn event() -> impl Strategy<Value = Event> {
     let line = || select(&LINES[..]);
     let flags = || select(&FLAGS[1..]);
     prop_oneof![
@@ -287,7 +287,7 @@ impl Passed {
 }
 
 /// An engine with the world around it.
-struct World {
+pub(super) struct World {
     engine: Engine,
     now: Timestamp,
     latest: Timestamp,
@@ -295,6 +295,8 @@ struct World {
     packets: usize,
     /// All that left, in order.
     record: Vec<Vec<u8>>,
+    /// All that came, in order.
+    pub(super) came: Vec<(Timestamp, ZoneId, Vec<u8>)>,
 }
 
 impl World {
@@ -311,6 +313,7 @@ impl World {
             last: None,
             packets: 0,
             record: Vec::new(),
+            came: Vec::new(),
         }
     }
 
@@ -391,6 +394,7 @@ impl World {
         self.expire();
         let id = self.engine.policy().zones.by_name(ZONES[zone]).unwrap();
         let arrival = Arrival::whole(id);
+        self.came.push((self.now, id, frame.clone()));
         let table = |engine: &Engine| {
             let sessions = engine.sessions();
             let all = sessions.sorted();
@@ -575,7 +579,7 @@ fn run(seed: u64, events: &[Event]) -> World {
     run_under(policy(), seed, events)
 }
 
-fn run_under(policy: Arc<Policy>, seed: u64, events: &[Event]) -> World {
+pub(super) fn run_under(policy: Arc<Policy>, seed: u64, events: &[Event]) -> World {
     let mut world = World::new(policy, seed);
     for event in events {
         world.happen(event);

@@ -17,7 +17,7 @@ use spigate::engine::{
     Arrival, Checksums, Engine, Options, Output, Policy, Reason, Silent, Verdict,
 };
 use spigate::net::{
-    Dependence, Direction, Endpoint, Family, Far, Port, Protocol, Timestamp, Tuple,
+    Dependence, Direction, Endpoint, Family, Far, Port, Protocol, Timestamp, Tuple, ZoneId,
 };
 use spigate::packet::Headers;
 use spigate::session::{Change, Claim, Lease, Note, Session, Sessions, Standing, Usage};
@@ -247,6 +247,8 @@ pub(super) struct World {
     passed: Vec<Passed>,
     /// All that left, in order.
     pub(super) record: Vec<Vec<u8>>,
+    /// All that came, in order.
+    pub(super) came: Vec<(Timestamp, ZoneId, Vec<u8>)>,
 }
 
 impl World {
@@ -263,6 +265,7 @@ impl World {
             now,
             passed: Vec::new(),
             record: Vec::new(),
+            came: Vec::new(),
         }
     }
 
@@ -366,6 +369,7 @@ impl World {
         let arrival = Arrival::whole(id);
         let mut frame = packet.bytes();
         let came = read(&frame);
+        self.came.push((self.now, id, frame.clone()));
         let (mut out, before) = (Output::default(), self.engine.sessions().next_id());
         let judgement = self
             .engine

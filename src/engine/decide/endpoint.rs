@@ -154,7 +154,11 @@ impl Engine {
             let reply = found.reversed();
             let last = match self.reserved_to(&reply, wanted.known_in) {
                 Some(last) => last,
-                None if !self.is_taken(&reply, wanted.aside) => return Some(found),
+                None if !self.is_taken(&reply, wanted.aside)
+                    && !mappings.is_used_elsewhere(leaves.protocol, found.source) =>
+                {
+                    return Some(found);
+                }
                 None => port,
             };
             // Behind it the search goes on, from the end of the range at its start.
@@ -193,8 +197,19 @@ impl Engine {
             self.reserved_to(&reply, wanted.known_in).is_some()
         };
         is_open
+            && !self.is_elsewhere(wanted, candidate)
             && !self.has_its_answers_taken(candidate, wanted.aside)
             && (self.policy.nat.reserves_nothing() || !is_reserved())
+    }
+
+    /// Whether another worker's clients have this endpoint, so that it may not be had.
+    fn is_elsewhere(&self, wanted: &Wanted<'_>, candidate: &Tuple) -> bool {
+        let mappings = self.sessions.mappings();
+        let (protocol, public) = (candidate.protocol, candidate.source);
+        match wanted.sharing {
+            Sharing::Towards => mappings.is_owned_elsewhere(protocol, public),
+            Sharing::Own => mappings.is_used_elsewhere(protocol, public),
+        }
     }
 
     /// Whether the answers to what leaves like this are somebody's.
@@ -204,7 +219,10 @@ impl Engine {
         }
         match self.sessions.find_answers(leaves) {
             Some((handle, _)) => Some(handle) != aside.replaces && !self.is_finished(handle),
-            None => self.is_announced(&leaves.reversed()),
+            None => {
+                let reply = leaves.reversed();
+                self.is_announced(&reply) || self.sessions.is_anothers(&reply)
+            }
         }
     }
 
@@ -229,7 +247,7 @@ impl Engine {
         let reply = aside.answers(reply);
         match self.sessions.find(&reply) {
             Some((handle, _)) => Some(handle) != aside.replaces && !self.is_finished(handle),
-            None => self.is_announced(&reply),
+            None => self.is_announced(&reply) || self.sessions.is_anothers(&reply),
         }
     }
 }

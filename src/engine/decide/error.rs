@@ -3,7 +3,7 @@
 use super::super::observer::{Observer, Step};
 use super::super::{CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Decision, ErrorPass, Plan};
-use super::{Case, dropped, invalid, ttl_expired};
+use super::{Case, dropped, elsewhere, invalid, ttl_expired};
 use crate::packet;
 use crate::rules::RuleId;
 
@@ -14,13 +14,16 @@ impl Engine {
         let found = packet::quoted(case.frame, case.headers)
             .ok()
             // It comes from the packet's way, so it must be for the packet's sender.
-            .filter(|quoted| quoted.tuple.source.address == case.headers.destination)
-            .and_then(|quoted| {
-                let (handle, session, direction) =
-                    self.sessions.lookup(&quoted.tuple.reversed())?;
-                Some((quoted, handle, session, direction))
-            });
+            .filter(|quoted| quoted.tuple.source.address == case.headers.destination);
+        let answers = found.as_ref().map(|quoted| quoted.tuple.reversed());
+        let found = found.and_then(|quoted| {
+            let (handle, session, direction) = self.sessions.lookup(&answers?)?;
+            Some((quoted, handle, session, direction))
+        });
         let Some((quoted, handle, session, direction)) = found else {
+            if let Some(worker) = answers.and_then(|answers| self.worker_quoted(&answers)) {
+                return elsewhere(worker);
+            }
             return self.decide_invalid(case, invalid(Reason::IcmpUnrelated), why);
         };
         if let Some(late) = self.late_session(handle) {

@@ -81,7 +81,7 @@ impl Engine {
         why: &mut impl Observer,
     ) -> Decision {
         if let Some(mapping) = self.mapping_for(tuple)
-            && let Some(decision) = self.decide_mapped(case, tuple, mapping, replaces, why)
+            && let Some(decision) = self.decide_mapped(case, tuple, &mapping, replaces, why)
         {
             return decision;
         }

@@ -14,9 +14,9 @@ use crate::session::{Claim, Handle, Mapping, Origin, begin};
 
 impl Engine {
     /// The mapping whose public endpoint this packet is addressed to.
-    pub(super) fn mapping_for(&self, tuple: &Tuple) -> Option<&Mapping> {
+    pub(super) fn mapping_for(&self, tuple: &Tuple) -> Option<Mapping> {
         let mappings = self.sessions.mappings();
-        mappings.of_endpoint(tuple.protocol, tuple.destination)
+        mappings.mapped_anywhere(tuple.protocol, tuple.destination)
     }
 
     /// A connection to a mapping: let in by its filter, under the rule that let

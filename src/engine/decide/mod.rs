@@ -31,7 +31,7 @@ use super::rates::AnswerKind;
 use super::swing::{Glance, Owner};
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
 use crate::alg::Note;
-use crate::net::{IcmpErrors, Timestamp, Tuple, ZoneId};
+use crate::net::{IcmpErrors, Timestamp, Tuple, WorkerId, ZoneId};
 use crate::packet::{BadPacket, Checksum, Complaint, Headers, Piece, Transport};
 use crate::session::{Handle, Session};
 
@@ -114,6 +114,10 @@ impl Engine {
         (frame, known): (&[u8], Option<&Glance>),
         why: &mut impl Observer,
     ) -> Decision {
+        if let Some(cuts) = &self.in_hand.cuts {
+            let gathered = (frame.to_vec(), (**cuts).clone());
+            return self.decide_gathered((now, arrival), None, gathered, why);
+        }
         let (headers, sound) = match self.read(arrival, (frame, known), why) {
             Ok(read) => read,
             Err((ct, reason)) => return dropped(ct, reason),
@@ -127,7 +131,10 @@ impl Engine {
             owner: known.map_or(Owner::Unasked, |known| known.owner),
         };
         if let Some(piece) = Piece::read(frame, &headers) {
-            return self.decide_piece(&case, &piece, why);
+            return match self.gatherer_of(&headers) {
+                Some(worker) => elsewhere(worker),
+                None => self.decide_piece(&case, &piece, why),
+            };
         }
         let longest = arrival.longest(headers.payload_range().start, headers.length);
         self.decide_whole(&case, sound, longest, why)
@@ -230,7 +237,10 @@ impl Engine {
             }
             return self.decide_existing(case, &tuple, (handle, &session, direction), why);
         }
-        self.decide_beginning(case, &tuple, None, why)
+        match self.worker_for(case.arrival.zone, &tuple) {
+            Some(worker) => elsewhere(worker),
+            None => self.decide_beginning(case, &tuple, None, why),
+        }
     }
 
     /// A packet that may begin something, in place of a session that is over where
@@ -369,6 +379,21 @@ fn invalid(reason: Reason) -> Judgement {
         state: None,
         check: None,
     }
+}
+
+/// Another worker decides about it.
+#[cold]
+fn elsewhere(worker: WorkerId) -> Decision {
+    Decision {
+        plan: Plan::Elsewhere,
+        ..nothing(Judgement::elsewhere(worker))
+    }
+}
+
+/// Dropped, as other workers took all that could be had.
+#[cold]
+pub(super) fn nobody_had_any() -> Decision {
+    dropped(CtState::New, Reason::NatPortsExhausted)
 }
 
 /// It is decided about when this has ended.

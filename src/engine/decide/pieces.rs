@@ -2,10 +2,12 @@
 
 use super::super::fragments::{Fate, Key};
 use super::super::observer::{Observer, Step};
+use super::super::swing::Owner;
 use super::super::{Arrival, CtState, Engine, Judgement, Reason, Verdict};
 use super::plan::{Answer, Decision, Gathered, Overdue, Plan};
 use super::{Case, answered, dropped, late};
-use crate::packet::{self, BadPiece, Checksum, Complaint, Cutting, Fragment, Piece};
+use crate::net::Timestamp;
+use crate::packet::{self, BadPiece, Checksum, Complaint, Cuts, Cutting, Fragment, Piece};
 use crate::session::Session;
 
 impl Engine {
@@ -53,45 +55,58 @@ impl Engine {
                     pieces: cuts.sizes.len(),
                     octets: whole.len(),
                 });
-                // Whoever cut it had to finish its checksum first.
-                let arrival = Arrival {
-                    checksum: Checksum::Complete,
-                    segments: None,
-                    ..case.arrival
-                };
-                let Decision {
-                    judgement,
-                    plan,
-                    shortage,
-                } = match self.read(arrival, (&whole, None), why) {
-                    Err((ct, reason)) => dropped(ct, reason),
-                    // Pieces within pieces: no honest sender makes them.
-                    Ok((headers, _)) if headers.fragment != Fragment::No => {
-                        dropped(CtState::Invalid, Reason::BadHeader)
-                    }
-                    Ok((headers, sound)) => {
-                        let case = Case {
-                            arrival,
-                            frame: &whole,
-                            headers: &headers,
-                            hash: None,
-                            ..*case
-                        };
-                        self.decide_whole(&case, sound, cuts.largest, why)
-                    }
-                };
-                let gathered = Gathered {
-                    key,
-                    whole,
-                    cuts,
-                    plan,
-                };
-                Decision {
-                    judgement,
-                    plan: Plan::Gathered(Box::new(gathered)),
-                    shortage,
-                }
+                let came = (case.now, case.arrival);
+                self.decide_gathered(came, Some(key), (whole, cuts), why)
             }
+        }
+    }
+
+    /// A datagram that is whole: it goes the path as one packet.
+    pub(in crate::engine) fn decide_gathered(
+        &self,
+        (now, arrival): (Timestamp, Arrival),
+        key: Option<Key>,
+        (whole, cuts): (Vec<u8>, Cuts),
+        why: &mut impl Observer,
+    ) -> Decision {
+        // Whoever cut it had to finish its checksum first.
+        let arrival = Arrival {
+            checksum: Checksum::Complete,
+            segments: None,
+            ..arrival
+        };
+        let Decision {
+            judgement,
+            plan,
+            shortage,
+        } = match self.read(arrival, (&whole, None), why) {
+            Err((ct, reason)) => dropped(ct, reason),
+            // Pieces within pieces: no honest sender makes them.
+            Ok((headers, _)) if headers.fragment != Fragment::No => {
+                dropped(CtState::Invalid, Reason::BadHeader)
+            }
+            Ok((headers, sound)) => {
+                let case = Case {
+                    now,
+                    arrival,
+                    frame: &whole,
+                    headers: &headers,
+                    hash: None,
+                    owner: Owner::Unasked,
+                };
+                self.decide_whole(&case, sound, cuts.largest, why)
+            }
+        };
+        let gathered = Gathered {
+            key,
+            whole,
+            cuts,
+            plan,
+        };
+        Decision {
+            judgement,
+            plan: Plan::Gathered(Box::new(gathered)),
+            shortage,
         }
     }
 

@@ -70,9 +70,19 @@ pub(in crate::engine) enum Plan {
     Spoil(Key, Reason),
     /// A datagram is whole.
     Gathered(Box<Gathered>),
+    /// Nothing: it is another worker's.
+    Elsewhere,
 }
 
 impl Plan {
+    /// What is to be done with the packet itself, or the datagram that it made whole.
+    pub(in crate::engine) fn innermost(&self) -> &Self {
+        match self {
+            Self::Gathered(gathered) => &gathered.plan,
+            other => other,
+        }
+    }
+
     /// Whether a session begins, and nothing else comes of it that time ends.
     pub(in crate::engine) fn begins_alone(&self) -> bool {
         matches!(self, Self::Open(_, opening) if opening.control.is_none())
@@ -95,6 +105,7 @@ impl Plan {
             | Self::Answered(_)
             | Self::Keep(..)
             | Self::Spoil(..)
+            | Self::Elsewhere
             | Self::Gathered(_) => Checksum::Complete,
         }
     }
@@ -114,7 +125,8 @@ pub(in crate::engine) enum Overdue {
 /// A datagram that is whole, and what is to be done with it.
 #[derive(Debug)]
 pub(in crate::engine) struct Gathered {
-    pub(in crate::engine) key: Key,
+    /// As what its pieces were kept; `None`: another worker had them.
+    pub(in crate::engine) key: Option<Key>,
     pub(in crate::engine) whole: Vec<u8>,
     pub(in crate::engine) cuts: Cuts,
     pub(in crate::engine) plan: Plan,

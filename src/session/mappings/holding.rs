@@ -9,6 +9,38 @@ use super::resting::Rest;
 use super::{Behaviour, Claim, Held, Holder, Mapping, Mappings, On, Permission, public_of};
 use crate::net::{Direction, PerDirection, RowId, Terms, Timestamp, ZoneId};
 
+impl Mapping {
+    /// What one end of a session is the first to hold.
+    pub(super) fn begun(
+        origin: &Origin,
+        end: Direction,
+        held: &Held,
+        (behaviour, known_in, row): (Behaviour, ZoneId, RowId),
+    ) -> Self {
+        let (protocol, outside) = held.public;
+        Self {
+            protocol,
+            inside: held.inside,
+            outside,
+            known_in,
+            far: behaviour.mapping.far(held.far),
+            behaviour,
+            first: Permission {
+                home: held.home,
+                rule: origin.rule,
+                row: match end {
+                    Direction::Original => origin.nat.source,
+                    Direction::Reply => origin.nat.destination,
+                },
+                service: origin.service,
+                lifetime: origin.lifetime,
+            },
+            row,
+            holders: 1,
+        }
+    }
+}
+
 impl Mappings {
     /// A session takes what it claims.
     #[inline]
@@ -155,26 +187,7 @@ impl Mappings {
         let held = Held::of(origin, end);
         let (protocol, outside) = held.public;
         let far = behaviour.mapping.far(held.far);
-        let begun = Mapping {
-            protocol,
-            inside: held.inside,
-            outside,
-            known_in,
-            far,
-            behaviour,
-            first: Permission {
-                home: held.home,
-                rule: origin.rule,
-                row: match end {
-                    Direction::Original => origin.nat.source,
-                    Direction::Reply => origin.nat.destination,
-                },
-                service: origin.service,
-                lifetime: origin.lifetime,
-            },
-            row,
-            holders: 1,
-        };
+        let begun = Mapping::begun(origin, end, &held, (behaviour, known_in, row));
         let is_shared = self.is_shared(held.public);
         let is_new = match self.public.get_mut(&held.public) {
             Some(Holder::Mapped(mapping)) => {
@@ -240,10 +253,14 @@ impl Mappings {
         if self.may_rest(&last) && self.rest(row, Rest::Port(public), at) {
             self.public.insert(public, Holder::Resting);
             self.at_rest += 1;
+            if let Some(post) = &self.post {
+                post.rest(public);
+            }
             return true;
         }
         self.public.remove(&public);
         self.free_port(public);
+        self.is_free_again(public);
         true
     }
 
@@ -258,6 +275,7 @@ impl Mappings {
         }
         self.shared -= 1;
         self.free_port((protocol, public));
+        self.is_free_again((protocol, public));
         true
     }
 
@@ -294,7 +312,7 @@ impl Mappings {
         {
             self.note_block(row, client, lease, Change::Ended);
             if !self.rest(row, Rest::Block(lease), at) {
-                self.blocks.free(row, lease);
+                self.free_block_again(row, lease);
             }
         }
     }

@@ -7,6 +7,7 @@
 //! that ask for more have a [`Mapping`], which belongs to one socket alone and
 //! may let strangers in.
 
+mod among;
 mod holding;
 mod notes;
 mod public_address;
@@ -22,6 +23,7 @@ use self::public_addresses::PublicAddresses;
 use self::resting::Rest;
 use super::accounts::{Accounts, Public, Tally};
 use super::blocks::{Blocks, Lease};
+use super::crew::Post;
 use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
 use super::note::Note;
@@ -165,6 +167,8 @@ pub struct Mappings {
     at_rest: usize,
     /// What is to be written down, and was not fetched yet.
     notes: Vec<Note>,
+    /// The place of their worker among others; `None`: there are none.
+    post: Option<Post>,
 }
 
 /// For whom something is held.
@@ -226,6 +230,7 @@ impl Mappings {
             rivals: Vec::new(),
             at_rest: 0,
             notes: Vec::new(),
+            post: None,
         };
         mappings.set_terms(terms, Vec::new());
         mappings
@@ -386,7 +391,14 @@ impl Mappings {
     ) -> Option<u16> {
         let first = self.blocks.free_block(place, layout, start)?;
         let mut block = first;
-        while self.is_rivals(place, &layout.ports(block)) {
+        let is_anothers = |block| {
+            let lease = Lease {
+                address: place.1,
+                block,
+            };
+            self.is_rivals(place, &layout.ports(block)) || self.is_anothers_block(place.0, lease)
+        };
+        while is_anothers(block) {
             let next = u64::from(block) + 1;
             block = self.blocks.free_block(place, layout, next)?;
             if block == first {

@@ -68,12 +68,13 @@ impl Mappings {
 
     pub(super) fn awake(&mut self, row: RowId, what: Rest) {
         match what {
-            Rest::Block(lease) => self.blocks.free(row, lease),
+            Rest::Block(lease) => self.free_block_again(row, lease),
             Rest::Port(public) => {
                 let rests = |holder: &mut Holder| matches!(holder, Holder::Resting);
                 if self.public.remove_if(&public, rests).is_some() {
                     self.at_rest -= 1;
                     self.free_port(public);
+                    self.is_free_again(public);
                 }
             }
         }

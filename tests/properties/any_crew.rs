@@ -1,0 +1,264 @@
+//! Several workers, to whom packets come at random, against one engine that has them all:
+//! the same verdicts, the same bytes, and together the same table, whatever comes. And
+//! in the end nobody has anything.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use spigate::engine::{
+    Arrival, Checksums, CtState, Engine, Handed, Judgement, Options, Output, Policy, Reason,
+    Silent, Verdict, Waiting,
+};
+use spigate::net::{Family, PerDirection, Timestamp, Tuple, WorkerId, Workers, ZoneId};
+use spigate::packet::{Cuts, Headers};
+use spigate::session::{Counter, Crew, Session, State};
+
+use super::{any_sequence, any_translation};
+
+/// A packet as it comes to a gateway.
+type Came = (Timestamp, ZoneId, Vec<u8>);
+
+/// What came of a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Outcome {
+    verdict: Verdict,
+    ct: CtState,
+    reason: Reason,
+    state: Option<State>,
+    /// What left: the packet, its pieces, and what the gateway made.
+    left: Vec<Vec<u8>>,
+}
+
+impl Outcome {
+    fn of(judgement: &Judgement, frame: &[u8], out: &Output) -> Self {
+        let is_forwarded = matches!(judgement.verdict, Verdict::Forward(_));
+        let packet = is_forwarded.then(|| frame.to_vec());
+        let made = out.made.iter().map(|made| made.bytes.clone());
+        Self {
+            verdict: judgement.verdict,
+            ct: judgement.ct,
+            reason: judgement.reason,
+            state: judgement.state,
+            left: packet
+                .into_iter()
+                .chain(out.more.iter().cloned())
+                .chain(made)
+                .collect(),
+        }
+    }
+}
+
+/// What is known of a session, but for its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    reply: Tuple,
+    state: State,
+    deadline: Timestamp,
+    counters: PerDirection<Counter>,
+}
+
+fn known<'a>(sessions: impl Iterator<Item = &'a Session>) -> BTreeMap<Tuple, Known> {
+    let known = |session: &Session| {
+        let known = Known {
+            reply: session.origin.tuples.reply,
+            state: session.state(),
+            deadline: session.deadline,
+            counters: session.counters,
+        };
+        (session.origin.tuples.original, known)
+    };
+    sessions.map(known).collect()
+}
+
+/// Several engines with what lies between them.
+struct Workshop {
+    crew: Arc<Crew>,
+    engines: Vec<Engine>,
+    /// How often a packet was handed over.
+    handed: usize,
+}
+
+impl Workshop {
+    fn new(policy: &Arc<Policy>, workers: Workers, (seed, start): (u64, Timestamp)) -> Self {
+        let crew = Crew::new(workers, seed);
+        let options = Options {
+            seed,
+            checksums: Checksums::Verify,
+        };
+        let engine = |post| Engine::at_post(Arc::clone(policy), options, start, post);
+        Self {
+            engines: crew.posts().map(engine).collect(),
+            crew,
+            handed: 0,
+        }
+    }
+
+    fn expire(&mut self, now: Timestamp) -> Vec<Vec<u8>> {
+        let mut out = Output::default();
+        for engine in &mut self.engines {
+            while engine.expire(now, &mut out).is_left() {}
+        }
+        out.made.into_iter().map(|made| made.bytes).collect()
+    }
+
+    /// A packet comes to this worker, and goes from one to the other until somebody judges it.
+    fn send(&mut self, mut worker: WorkerId, (at, zone, frame): &Came) -> Outcome {
+        let mut waiting = Waiting {
+            at: *at,
+            arrival: Arrival::whole(*zone),
+            frame: frame.clone(),
+            headroom: 0,
+            handed: Handed::NOT,
+        };
+        for _ in 0..10 {
+            let engine = &mut self.engines[usize::from(worker.0)];
+            let (mut out, mut outcome) = (Output::default(), None);
+            let batch = std::slice::from_mut(&mut waiting);
+            engine.packets(batch, &mut out, &mut Silent, |waiting, judgement, out| {
+                outcome = Some(Outcome::of(judgement, waiting.packet(), out));
+            });
+            let outcome = outcome.unwrap();
+            match outcome.verdict {
+                Verdict::Elsewhere(other) => {
+                    assert_ne!(other, worker);
+                    assert!(outcome.left.is_empty());
+                    self.handed += 1;
+                    worker = other;
+                }
+                _ => return outcome,
+            }
+        }
+        panic!("nobody judges it");
+    }
+
+    fn sessions(&self) -> Vec<Session> {
+        let all = self
+            .engines
+            .iter()
+            .flat_map(|engine| engine.sessions().sorted());
+        all.collect()
+    }
+}
+
+/// The same packets to one engine and to several.
+fn compare(
+    policy: &Arc<Policy>,
+    seed: u64,
+    came: &[Came],
+    (workers, places): (u8, &[Index]),
+) -> Result<usize, TestCaseError> {
+    let Some(start) = came.first().map(|(at, ..)| *at) else {
+        return Ok(0);
+    };
+    let workers = Workers::new(workers).unwrap();
+    let options = Options {
+        seed,
+        checksums: Checksums::Verify,
+    };
+    let mut alone = Engine::new(Arc::clone(policy), options, start);
+    let mut shop = Workshop::new(policy, workers, (seed, start));
+    for (n, packet) in came.iter().enumerate() {
+        let (at, zone, frame) = packet;
+        let mut out = Output::default();
+        while alone.expire(*at, &mut out).is_left() {}
+        let mut said: Vec<_> = out.made.drain(..).map(|made| made.bytes).collect();
+        let mut theirs = shop.expire(*at);
+        said.sort();
+        theirs.sort();
+        prop_assert_eq!(theirs, said, "said before packet {}", n);
+
+        let mut left = frame.clone();
+        out.clear();
+        let judgement = alone.packet(*at, Arrival::whole(*zone), &mut left, &mut out, &mut Silent);
+        let single = Outcome::of(&judgement, &left, &out);
+        let place = places[n % places.len()].index(usize::from(workers.count()));
+        let several = shop.send(WorkerId(u8::try_from(place).unwrap()), packet);
+        prop_assert_eq!(several, single, "packet {}", n);
+        let all = shop.sessions();
+        let ids: std::collections::HashSet<_> = all.iter().map(|session| session.id).collect();
+        prop_assert_eq!(ids.len(), all.len());
+        let own = alone.sessions().sorted();
+        prop_assert_eq!(known(all.iter()), known(own.iter()), "after packet {}", n);
+    }
+    let mut counted = BTreeMap::new();
+    for engine in &shop.engines {
+        for (verdict, reason, count) in engine.counters().verdicts() {
+            *counted.entry((verdict, reason)).or_insert(0) += count;
+        }
+    }
+    let single: BTreeMap<_, _> = alone
+        .counters()
+        .verdicts()
+        .map(|(verdict, reason, count)| ((verdict, reason), count))
+        .collect();
+    prop_assert_eq!(counted, single);
+    let end = came.last().map_or(start, |(at, ..)| *at);
+    let end = end
+        .max(alone.now())
+        .after(Duration::from_secs(10 * 24 * 3600));
+    let _ = shop.expire(end);
+    let mut out = Output::default();
+    for engine in &mut shop.engines {
+        // What rests is looked at when something comes.
+        for _ in 0..40 {
+            out.clear();
+            let arrival = Arrival::whole(ZoneId(0));
+            engine.packet(end, arrival, &mut vec![0], &mut out, &mut Silent);
+        }
+        prop_assert!(engine.sessions().is_empty());
+    }
+    prop_assert!(shop.crew.is_idle(), "{:?}", shop.crew);
+    Ok(shop.handed)
+}
+
+/// Some of the packets in pieces.
+fn in_pieces(came: Vec<Came>, which: &[bool]) -> Vec<Came> {
+    let mut all = Vec::new();
+    for (n, (at, zone, frame)) in came.into_iter().enumerate() {
+        let headers = Headers::read(&frame, false);
+        match headers {
+            Ok(headers) if which[n % which.len()] && headers.length > headers.transport_at + 24 => {
+                let limit = headers.transport_at + 24;
+                let pieces = Cuts::new(&headers, limit).cut(&frame, limit);
+                all.extend(pieces.into_iter().map(|piece| (at, zone, piece)));
+            }
+            _ => all.push((at, zone, frame)),
+        }
+    }
+    all
+}
+
+proptest! {
+    #[test]
+    fn several_workers_do_as_one_engine_does(
+        seed: u64,
+        events in prop::collection::vec(any_sequence::event(), 1..80),
+        workers in 2..6u8,
+        places in prop::collection::vec(any::<Index>(), 1..60),
+        cut in prop::collection::vec(any::<bool>(), 1..20),
+    ) {
+        let policy = any_sequence::policy();
+        let world = any_sequence::run_under(Arc::clone(&policy), seed, &events);
+        let came = in_pieces(world.came, &cut);
+        compare(&policy, seed, &came, (workers, &places))?;
+    }
+
+    #[test]
+    fn so_they_do_under_any_translation(
+        rules in any_translation::rules().prop_filter("who goes is each worker's own choice", |rules| !rules.contains("[limits]")),
+        events in prop::collection::vec(any_translation::event(), 1..80),
+        seed: u64,
+        workers in 2..6u8,
+        places in prop::collection::vec(any::<Index>(), 1..60),
+    ) {
+        let policy = any_translation::compiled(Family::V4, &rules);
+        let mut world = any_translation::World::new(Arc::clone(&policy), Family::V4, seed);
+        for event in &events {
+            world.happen(event);
+        }
+        compare(&policy, seed, &world.came, (workers, &places))?;
+    }
+}
