@@ -4,7 +4,7 @@
 //! crew in which their engines find whose a packet is, the devices, of which each has a
 //! queue. They start together, and end together: by being told, or because one of them has.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -14,7 +14,6 @@ use tokio::sync::Notify;
 use super::GatewayError;
 use super::clock::Clock;
 use super::counters::Summary;
-use super::device::TunDevice;
 use super::errands::Errands;
 use super::events::Listener;
 use super::handover::Handover;
@@ -28,8 +27,8 @@ use crate::net::Workers;
 use crate::session::Crew;
 
 /// Packet loops that have not started yet.
-pub(super) struct Gathered {
-    loops: Vec<PacketLoop<TunDevice>>,
+pub(super) struct Gathered<F> {
+    loops: Vec<PacketLoop<F>>,
 }
 
 /// The engines of all workers, in their order.
@@ -51,7 +50,7 @@ pub(super) fn engines(
         .collect()
 }
 
-impl Gathered {
+impl<F: AsFd + Send + 'static> Gathered<F> {
     /// Packet loops between these devices, of which each has its ports; and the way to them.
     ///
     /// # Errors
@@ -59,7 +58,7 @@ impl Gathered {
     pub(super) fn gather(
         engines: Vec<Engine>,
         (clock, options): (Clock, &Options),
-        ports: Vec<Vec<Port<TunDevice>>>,
+        ports: Vec<Vec<Port<F>>>,
         mut records: Records,
     ) -> Result<(Self, Workforce), GatewayError> {
         records.begin(clock.now());
@@ -143,10 +142,10 @@ impl Drop for TellsWhenDone {
 }
 
 impl Running {
-    fn start(
+    fn start<F: AsFd + Send + 'static>(
         &mut self,
         name: String,
-        packet_loop: PacketLoop<TunDevice>,
+        packet_loop: PacketLoop<F>,
         sandbox: Sandbox,
     ) -> Result<(), GatewayError> {
         let (stop, done) = (Arc::clone(&self.stop), Arc::clone(&self.done));
@@ -193,3 +192,6 @@ impl Running {
         came.and(sum.ok_or(GatewayError::LoopPanicked))
     }
 }
+
+#[cfg(test)]
+mod tests;

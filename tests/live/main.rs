@@ -33,3 +33,4 @@ mod service;
 mod tour;
 mod translation;
 mod trouble;
+mod workers;
