@@ -39,6 +39,8 @@ mod any_segments;
 mod any_sequence;
 #[path = "properties/any_translation.rs"]
 mod any_translation;
+#[path = "properties/crew_at_work.rs"]
+mod crew_at_work;
 #[path = "properties/honest_tcp.rs"]
 mod honest_tcp;
 #[path = "properties/model.rs"]

@@ -13,7 +13,7 @@ use hashbrown::hash_map::Entry;
 use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
 use super::port_map::PortMap;
-use crate::net::{BlockLayout, Family, RowId};
+use crate::net::{BlockLayout, RowId};
 
 /// A block that a client has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,15 +60,6 @@ impl Blocks {
     #[must_use]
     pub fn leases(&self, row: RowId, client: IpAddr) -> &[Lease] {
         self.leases.get(&(row, client)).map_or(&[], Vec::as_slice)
-    }
-
-    /// The address at which a client has blocks.
-    #[must_use]
-    pub fn address_of(&self, row: RowId, client: IpAddr) -> Option<IpAddr> {
-        let family = Family::of(client);
-        let mut leases = self.leases(row, client).iter();
-        let lease = leases.find(|lease| Family::of(lease.address) == family)?;
-        Some(lease.address)
     }
 
     /// A block at this address that nobody has: the first from `start` on, going

@@ -22,8 +22,8 @@ use super::blocks::Lease;
 use super::census::Standing;
 use super::expectation::ExpectedTuple;
 use super::hash::TupleHash;
-use super::mappings::Mapping;
-use crate::net::{RowId, Tuple, WorkerId, Workers};
+use super::mappings::{Mapping, Socket};
+use crate::net::{Endpoint, Far, RowId, Tuple, WorkerId, Workers};
 
 /// What the workers of one gateway have in common.
 #[derive(Debug)]
@@ -36,8 +36,15 @@ pub struct Crew {
     expected: DashMap<ExpectedTuple, WorkerId, TupleHash>,
     /// Who has each public endpoint.
     endpoints: DashMap<Public, Holders, TupleHash>,
+    /// Which public endpoint each socket has that has one alone.
+    sockets: DashMap<Socket, Endpoint, TupleHash>,
+    /// By how many sessions the client of a public endpoint has spoken to whom its filter
+    /// asks about.
+    contacts: DashMap<(Public, Far), u32, TupleHash>,
     /// Whose client has each block of ports.
     blocks: DashMap<Block, Leased, TupleHash>,
+    /// Which blocks each client has by a row, the oldest first.
+    leases: DashMap<(RowId, IpAddr), Vec<Lease>, TupleHash>,
     /// How many sessions there are.
     sessions: AtomicUsize,
     /// How many of them are half-open.
@@ -52,7 +59,8 @@ type Block = (RowId, IpAddr, u16);
 /// Whose a block of ports is.
 #[derive(Debug, Clone, Copy)]
 struct Leased {
-    client: IpAddr,
+    /// `None`: nobody's any more, and nobody may have it yet.
+    client: Option<IpAddr>,
     workers: Together,
 }
 
@@ -96,10 +104,6 @@ struct Holders {
 
 /// What they have it for.
 #[derive(Debug, Clone, Copy)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an endpoint that a socket has alone is not rare where any is"
-)]
 enum Usage {
     /// Sessions share it, each towards its far end.
     Shared,
@@ -137,7 +141,10 @@ impl Crew {
             tuples: DashMap::with_hasher(hash),
             expected: DashMap::with_hasher(hash),
             endpoints: DashMap::with_hasher(hash),
+            sockets: DashMap::with_hasher(hash),
+            contacts: DashMap::with_hasher(hash),
             blocks: DashMap::with_hasher(hash),
+            leases: DashMap::with_hasher(hash),
             sessions: AtomicUsize::new(0),
             half_open: AtomicUsize::new(0),
             rules: DashMap::with_hasher(hash),
@@ -164,7 +171,10 @@ impl Crew {
         self.tuples.is_empty()
             && self.expected.is_empty()
             && self.endpoints.is_empty()
+            && self.sockets.is_empty()
+            && self.contacts.is_empty()
             && self.blocks.is_empty()
+            && self.leases.is_empty()
             && self.rules.is_empty()
             && self.sessions.load(Ordering::Relaxed) == 0
             && self.half_open.load(Ordering::Relaxed) == 0
@@ -244,24 +254,36 @@ impl Post {
     /// This client has it. Another worker may have sessions by ports of the same client's.
     pub(super) fn enter_block(&self, row: RowId, lease: Lease, client: IpAddr) -> Entered {
         let block = (row, lease.address, lease.block);
-        match self.crew.blocks.entry(block) {
-            Entry::Vacant(free) => {
-                let workers = Together::only(self.worker);
-                free.insert(Leased { client, workers });
-                Entered::Had
-            }
-            Entry::Occupied(mut leased) => {
-                let leased = leased.get_mut();
-                if leased.workers == Together::only(self.worker) {
-                    // Its own table has let it.
-                    leased.client = client;
-                }
-                if leased.client != client {
-                    return Entered::Refused;
-                }
-                leased.workers = leased.workers.with(self.worker);
-                Entered::Had
-            }
+        let only = Together::only(self.worker);
+        let nobodys = || Leased {
+            client: None,
+            workers: only,
+        };
+        let mut leased = self.crew.blocks.entry(block).or_insert_with(nobodys);
+        if leased.client == Some(client) {
+            leased.workers = leased.workers.with(self.worker);
+            return Entered::Had;
+        }
+        if leased.workers != only {
+            return Entered::Refused;
+        }
+        // Its own table has let it.
+        if let Some(old) = leased.client.replace(client) {
+            self.is_leased_no_longer(row, lease, old);
+        }
+        let mut leases = self.crew.leases.entry((row, client)).or_default();
+        leases.push(lease);
+        Entered::Had
+    }
+
+    /// Nobody has it any more, and nobody may have it yet.
+    pub(super) fn rest_block(&self, row: RowId, lease: Lease) {
+        let block = (row, lease.address, lease.block);
+        if let Entry::Occupied(mut entry) = self.crew.blocks.entry(block)
+            && entry.get().workers == Together::only(self.worker)
+            && let Some(client) = entry.get_mut().client.take()
+        {
+            self.is_leased_no_longer(row, lease, client);
         }
     }
 
@@ -273,9 +295,26 @@ impl Post {
         };
         let leased = entry.get_mut();
         leased.workers = leased.workers.without(self.worker);
-        if leased.workers.is_nobody() {
-            entry.remove();
+        if leased.workers.is_nobody()
+            && let Some(client) = entry.remove().client
+        {
+            self.is_leased_no_longer(row, lease, client);
         }
+    }
+
+    fn is_leased_no_longer(&self, row: RowId, lease: Lease, client: IpAddr) {
+        if let Entry::Occupied(mut entry) = self.crew.leases.entry((row, client)) {
+            entry.get_mut().retain(|own| *own != lease);
+            if entry.get().is_empty() {
+                entry.remove();
+            }
+        }
+    }
+
+    /// The blocks that a client has by a row, by sessions of any worker.
+    pub(super) fn leases(&self, row: RowId, client: IpAddr) -> Vec<Lease> {
+        let leases = self.crew.leases.get(&(row, client));
+        leases.map_or_else(Vec::new, |leases| leases.clone())
     }
 }
 
@@ -321,17 +360,13 @@ impl Post {
     fn hold(&self, public: Public, usage: Usage) -> Entered {
         match self.crew.endpoints.entry(public) {
             Entry::Vacant(free) => {
+                self.is_a_sockets(&usage);
                 let workers = Together::only(self.worker);
                 free.insert(Holders { workers, usage });
                 Entered::Had
             }
             Entry::Occupied(mut holders) => {
                 let holders = holders.get_mut();
-                if holders.is_only(self.worker) {
-                    // Its own table has let it.
-                    holders.usage = usage;
-                    return Entered::Had;
-                }
                 let is_the_same = match (&holders.usage, &usage) {
                     (Usage::Shared, Usage::Shared) => true,
                     (Usage::Own(known), Usage::Own(own)) => {
@@ -339,14 +374,57 @@ impl Post {
                     }
                     _ => false,
                 };
-                match (is_the_same, holders.workers.has(self.worker)) {
-                    (false, _) => Entered::Refused,
-                    (true, true) => Entered::Had,
-                    (true, false) => {
-                        holders.workers = holders.workers.with(self.worker);
-                        Entered::Had
-                    }
+                if !is_the_same && holders.is_only(self.worker) {
+                    // Its own table has let it.
+                    self.is_no_sockets(&holders.usage);
+                    self.is_a_sockets(&usage);
+                    holders.usage = usage;
+                    return Entered::Had;
                 }
+                if !is_the_same {
+                    return Entered::Refused;
+                }
+                holders.workers = holders.workers.with(self.worker);
+                Entered::Had
+            }
+        }
+    }
+
+    fn is_a_sockets(&self, usage: &Usage) {
+        if let Usage::Own(mapping) = usage {
+            let (socket, outside) = (mapping.socket(), mapping.outside);
+            self.crew.sockets.insert(socket, outside);
+        }
+    }
+
+    fn is_no_sockets(&self, usage: &Usage) {
+        if let Usage::Own(mapping) = usage {
+            let outside = mapping.outside;
+            let is_this = |_: &Socket, public: &Endpoint| *public == outside;
+            self.crew.sockets.remove_if(&mapping.socket(), is_this);
+        }
+    }
+
+    /// The mapping that a socket has, by sessions of any worker.
+    pub(super) fn of_socket(&self, socket: &Socket) -> Option<Mapping> {
+        let outside = *self.crew.sockets.get(socket)?;
+        Some(self.mapping_of((socket.0, outside))?.0)
+    }
+
+    /// Whether the client of this endpoint has spoken to somebody, by sessions of any worker.
+    pub(super) fn has_contact(&self, public: Public, far: Far) -> bool {
+        self.crew.contacts.contains_key(&(public, far))
+    }
+
+    pub(super) fn add_contact(&self, public: Public, far: Far) {
+        *self.crew.contacts.entry((public, far)).or_default() += 1;
+    }
+
+    pub(super) fn take_contact(&self, public: Public, far: Far) {
+        if let Entry::Occupied(mut count) = self.crew.contacts.entry((public, far)) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
             }
         }
     }
@@ -356,6 +434,7 @@ impl Post {
         if let Entry::Occupied(mut entry) = self.crew.endpoints.entry(public)
             && entry.get().is_only(self.worker)
         {
+            self.is_no_sockets(&entry.get().usage);
             entry.get_mut().usage = Usage::Resting;
         }
     }
@@ -368,7 +447,9 @@ impl Post {
         let holders = entry.get_mut();
         holders.workers = holders.workers.without(self.worker);
         if holders.workers.is_nobody() {
+            let usage = holders.usage;
             entry.remove();
+            self.is_no_sockets(&usage);
         }
     }
 }

@@ -545,7 +545,9 @@ impl Sessions {
     /// When a session or an expectation may next be due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        [self.wheel.next(), self.expectations.next_deadline()]
+        // What rests here others may be waiting for.
+        let rested = self.post.as_ref().and_then(|_| self.mappings.next_rested());
+        [self.wheel.next(), self.expectations.next_deadline(), rested]
             .into_iter()
             .flatten()
             .min()

@@ -9,8 +9,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use spigate::engine::{
-    Arrival, Checksums, CtState, Engine, Handed, Judgement, Options, Output, Policy, Reason,
-    Silent, Verdict, Waiting,
+    AnswerRates, Arrival, Checksums, CtState, Engine, Handed, Judgement, Options, Output, Policy,
+    Reason, Silent, Verdict, Waiting,
 };
 use spigate::net::{Family, PerDirection, Timestamp, Tuple, WorkerId, Workers, ZoneId};
 use spigate::packet::{Cuts, Headers};
@@ -98,6 +98,16 @@ impl Workshop {
 
     fn expire(&mut self, now: Timestamp) -> Vec<Vec<u8>> {
         let mut out = Output::default();
+        // One after the other, as time has it: each worker has a clock of its own.
+        loop {
+            let due = |engine: &Engine| engine.next_deadline().filter(|at| *at <= now);
+            let Some(next) = self.engines.iter().filter_map(due).min() else {
+                break;
+            };
+            for engine in &mut self.engines {
+                while engine.expire(next, &mut out).is_left() {}
+            }
+        }
         for engine in &mut self.engines {
             while engine.expire(now, &mut out).is_left() {}
         }
@@ -154,6 +164,7 @@ fn compare(
         return Ok(0);
     };
     let workers = Workers::new(workers).unwrap();
+    let mut latest = start;
     let options = Options {
         seed,
         checksums: Checksums::Verify,
@@ -161,6 +172,9 @@ fn compare(
     let mut alone = Engine::new(Arc::clone(policy), options, start);
     let mut shop = Workshop::new(policy, workers, (seed, start));
     for (n, packet) in came.iter().enumerate() {
+        // Time goes back in captures, for all workers alike: that is not what this is about.
+        latest = latest.max(packet.0);
+        let packet = &(latest, packet.1, packet.2.clone());
         let (at, zone, frame) = packet;
         let mut out = Output::default();
         while alone.expire(*at, &mut out).is_left() {}
@@ -200,16 +214,11 @@ fn compare(
         .max(alone.now())
         .after(Duration::from_secs(10 * 24 * 3600));
     let _ = shop.expire(end);
-    let mut out = Output::default();
-    for engine in &mut shop.engines {
-        // What rests is looked at when something comes.
-        for _ in 0..40 {
-            out.clear();
-            let arrival = Arrival::whole(ZoneId(0));
-            engine.packet(end, arrival, &mut vec![0], &mut out, &mut Silent);
-        }
-        prop_assert!(engine.sessions().is_empty());
-    }
+    prop_assert!(
+        shop.engines
+            .iter()
+            .all(|engine| engine.sessions().is_empty())
+    );
     prop_assert!(shop.crew.is_idle(), "{:?}", shop.crew);
     Ok(shop.handed)
 }
@@ -240,7 +249,14 @@ proptest! {
         places in prop::collection::vec(any::<Index>(), 1..60),
         cut in prop::collection::vec(any::<bool>(), 1..20),
     ) {
-        let policy = any_sequence::policy();
+        // Each worker has rates of its own.
+        let mut policy = Policy::clone(&any_sequence::policy());
+        policy.answers = AnswerRates {
+            errors: None,
+            per_target: None,
+            resets: None,
+        };
+        let policy = Arc::new(policy);
         let world = any_sequence::run_under(Arc::clone(&policy), seed, &events);
         let came = in_pieces(world.came, &cut);
         compare(&policy, seed, &came, (workers, &places))?;
@@ -259,6 +275,17 @@ proptest! {
         for event in &events {
             world.happen(event);
         }
-        compare(&policy, seed, &world.came, (workers, &places))?;
+        // Ports of a client's own are drawn from those that are free at its worker, which need not
+        // know what strangers from inside hold by them at other workers: another may be drawn.
+        let are_drawn = rules.contains("blocks") || rules.contains("deterministic");
+        let came = world.came.into_iter().filter(|came| !are_drawn || !is_hairpin(came));
+        let came: Vec<_> = came.collect();
+        compare(&policy, seed, &came, (workers, &places))?;
     }
+}
+
+/// Whether a packet comes from inside to a public endpoint.
+fn is_hairpin((_, zone, frame): &Came) -> bool {
+    let headers = Headers::read(frame, false).unwrap();
+    *zone != ZoneId(2) && headers.destination.to_string().starts_with("203.0.113.")
 }

@@ -565,7 +565,7 @@ fn check_mappings(sessions: &Sessions) {
         let socket = (*protocol, mapping.inside);
         let known = (mapping.row, mapping.known_in);
         let found = mappings.of_socket(socket, known, mapping.behaviour.mapping, far);
-        assert_eq!(found, Some(mapping), "its socket does not find it");
+        assert_eq!(found, Some(*mapping), "its socket does not find it");
         // It lets in whom its client has spoken to, as far as its filter asks.
         let filter = mapping.behaviour.filtering;
         let contacts: HashSet<_> = holders

@@ -88,10 +88,9 @@ impl Engine {
     ) -> Result<Tuple, Reason> {
         let wish = wanted.wish;
         let mappings = self.sessions.mappings();
-        let blocks = mappings.blocks();
         let address = wish.wanted.source.address;
-        let leases = blocks.leases(id, client).iter();
-        let leases = leases.filter(|lease| lease.address == address);
+        let leases = mappings.leases(id, client);
+        let leases = leases.iter().filter(|lease| lease.address == address);
         let leased = leases.clone().filter_map(|lease| {
             let layout = row.terms.blocks?;
             Some(layout.ports(lease.block))

@@ -134,7 +134,6 @@ impl Engine {
             drawn.find(has_one)
         };
         let found = mappings
-            .blocks()
             .address_of(id, client)
             .or_else(|| Some(address).filter(has_one))
             .or_else(others);

@@ -1,11 +1,14 @@
 //! Public endpoints and blocks of ports among the workers of a crew.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
+
 use super::super::blocks::Lease;
 use super::super::claims::Granted;
 use super::super::crew::{Entered, Post};
 use super::super::record::Origin;
 use super::{Claim, Held, Mapping, Mappings, Usage, public_of};
-use crate::net::{Direction, Endpoint, Protocol, RowId};
+use crate::net::{Direction, Endpoint, Family, Protocol, RowId};
 
 impl Mappings {
     /// Has these be the mappings of one of several workers.
@@ -76,6 +79,26 @@ impl Mappings {
         let own = self.of_endpoint(protocol, public).copied();
         let elsewhere = || Some(self.post.as_ref()?.mapping_of((protocol, public))?.0);
         own.or_else(elsewhere)
+    }
+
+    /// The blocks that a client has by a row, the oldest first, by sessions of any worker.
+    #[must_use]
+    pub fn leases(&self, row: RowId, client: IpAddr) -> Cow<'_, [Lease]> {
+        match &self.post {
+            None => Cow::Borrowed(self.blocks.leases(row, client)),
+            Some(post) => Cow::Owned(post.leases(row, client)),
+        }
+    }
+
+    /// The address at which a client has blocks.
+    #[must_use]
+    pub fn address_of(&self, row: RowId, client: IpAddr) -> Option<IpAddr> {
+        let family = Family::of(client);
+        let leases = self.leases(row, client);
+        let lease = leases
+            .iter()
+            .find(|lease| Family::of(lease.address) == family)?;
+        Some(lease.address)
     }
 
     /// Whether another worker lets nobody share this endpoint.

@@ -6,10 +6,23 @@ use super::super::note::Change;
 use super::super::record::Origin;
 use super::public_address::Place;
 use super::resting::Rest;
-use super::{Behaviour, Claim, Held, Holder, Mapping, Mappings, On, Permission, public_of};
+use super::{Behaviour, Claim, Held, Holder, Mapping, Mappings, On, Permission, Socket, public_of};
 use crate::net::{Direction, PerDirection, RowId, Terms, Timestamp, ZoneId};
 
 impl Mapping {
+    /// What its socket is known by.
+    pub(in crate::session) fn socket(&self) -> Socket {
+        let Self {
+            protocol,
+            inside,
+            known_in,
+            far,
+            row,
+            ..
+        } = *self;
+        (protocol, inside, row, known_in, far)
+    }
+
     /// What one end of a session is the first to hold.
     pub(super) fn begun(
         origin: &Origin,
@@ -107,6 +120,9 @@ impl Mappings {
             {
                 let contact = (held.public, behaviour.filtering.far(held.far));
                 take(&mut self.contacts, &contact);
+                if let Some(post) = &self.post {
+                    post.take_contact(contact.0, contact.1);
+                }
             }
             let row = claim.row();
             if let Some(row) = row.filter(|_| on == On::Session) {
@@ -185,9 +201,17 @@ impl Mappings {
         (behaviour, known_in, row): (Behaviour, ZoneId, RowId),
     ) -> bool {
         let held = Held::of(origin, end);
-        let (protocol, outside) = held.public;
-        let far = behaviour.mapping.far(held.far);
+        let (protocol, _) = held.public;
         let begun = Mapping::begun(origin, end, &held, (behaviour, known_in, row));
+        // Another worker may have it by another far end already.
+        let known = self
+            .post
+            .as_ref()
+            .and_then(|post| post.mapping_of(held.public));
+        let begun = known.map_or(begun, |(known, _)| Mapping {
+            holders: 1,
+            ..known
+        });
         let is_shared = self.is_shared(held.public);
         let is_new = match self.public.get_mut(&held.public) {
             Some(Holder::Mapped(mapping)) => {
@@ -213,12 +237,14 @@ impl Mappings {
             if self.counts(row) {
                 self.accounts.hold(row, held.inside.address, protocol);
             }
-            let socket = (protocol, held.inside, row, known_in, far);
-            self.sockets.insert(socket, outside);
+            self.sockets.insert(begun.socket(), begun.outside);
         }
         if end == Direction::Original {
             let contact = (held.public, behaviour.filtering.far(held.far));
             add(&mut self.contacts, contact);
+            if let Some(post) = &self.post {
+                post.add_contact(contact.0, contact.1);
+            }
         }
         is_new
     }
@@ -238,19 +264,16 @@ impl Mappings {
             return false;
         }
         let last = *mapping;
-        let Mapping {
-            protocol,
-            inside,
-            known_in,
-            far,
-            row,
-            ..
-        } = last;
-        self.sockets.remove(&(protocol, inside, row, known_in, far));
+        self.sockets.remove(&last.socket());
+        let (row, inside, protocol) = (last.row, last.inside, last.protocol);
         if self.counts(row) {
             self.accounts.let_go(row, inside.address, protocol);
         }
-        if self.may_rest(&last) && self.rest(row, Rest::Port(public), at) {
+        // What another worker's sessions hold still, rests when they let go of it.
+        if !self.is_used_elsewhere(protocol, last.outside)
+            && self.may_rest(&last)
+            && self.rest(row, Rest::Port(public), at)
+        {
             self.public.insert(public, Holder::Resting);
             self.at_rest += 1;
             if let Some(post) = &self.post {
@@ -311,8 +334,10 @@ impl Mappings {
             && let Some(client) = self.blocks.leave(row, lease)
         {
             self.note_block(row, client, lease, Change::Ended);
-            if !self.rest(row, Rest::Block(lease), at) {
+            if self.is_anothers_block(row, lease) || !self.rest(row, Rest::Block(lease), at) {
                 self.free_block_again(row, lease);
+            } else if let Some(post) = &self.post {
+                post.rest_block(row, lease);
             }
         }
     }

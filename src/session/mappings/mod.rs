@@ -119,7 +119,7 @@ pub enum Usage<'m> {
 
 /// A socket, the row that it is mapped by, the zone in which it is to be known,
 /// and to whom.
-type Socket = (Protocol, Endpoint, RowId, ZoneId, Far);
+pub(super) type Socket = (Protocol, Endpoint, RowId, ZoneId, Far);
 
 /// Who has a public endpoint that is not shared.
 #[derive(Debug)]
@@ -297,9 +297,11 @@ impl Mappings {
         (row, known_in): (RowId, ZoneId),
         mapping: Dependence,
         far: Endpoint,
-    ) -> Option<&Mapping> {
+    ) -> Option<Mapping> {
         let key = (protocol, socket, row, known_in, mapping.far(far));
-        self.of_endpoint(protocol, *self.sockets.get(&key)?)
+        let own = self.sockets.get(&key);
+        let own = own.and_then(|outside| self.of_endpoint(protocol, *outside));
+        own.copied().or_else(|| self.post.as_ref()?.of_socket(&key))
     }
 
     /// Any port of this address that nobody has at all, as `draw` says.
@@ -342,7 +344,9 @@ impl Mappings {
             Far::Anyone => true,
             asked => {
                 let public = (mapping.protocol, mapping.outside);
+                let post = self.post.as_ref();
                 self.contacts.contains_key(&(public, asked))
+                    || post.is_some_and(|post| post.has_contact(public, asked))
             }
         }
     }

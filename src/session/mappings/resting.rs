@@ -60,6 +60,12 @@ impl Mappings {
         }
     }
 
+    /// When the next of all that rests has rested long enough.
+    pub(in crate::session) fn next_rested(&self) -> Option<Timestamp> {
+        let queues = self.resting.iter().filter_map(|(_, queue)| queue.front());
+        queues.map(|(at, _)| *at).min()
+    }
+
     pub(super) fn rested(&mut self, place: usize, now: Timestamp) -> Option<(RowId, Rest)> {
         let (row, queue) = self.resting.get_mut(place)?;
         queue.front().filter(|(until, _)| *until <= now)?;
