@@ -241,6 +241,12 @@ fn datagrams_their_pieces_and_icmp_errors_find_their_worker() {
                          for one in $all; do wait $one || exit 1; done";
             lab.client.run("sh", &["-c", pings]);
             // Each refused datagram is told its sender, wherever the error came.
+            for unlimited in [
+                "net.ipv4.icmp_ratelimit=0",
+                "net.ipv4.icmp_msgs_burst=10000",
+            ] {
+                lab.server.try_run("sysctl", &["-qw", unlimited]);
+            }
             let refused = format!(
                 "import socket
 for number in range(30):
@@ -255,8 +261,8 @@ for number in range(30):
         pass"
             );
             lab.client.run("python3", &["-c", &refused]);
-            // The hop behind the gateway says that it was the last for this one.
-            let ping = ["-n", "-c1", "-W2", "-t", "3", SERVER];
+            // The gateway is the last hop for this one.
+            let ping = ["-n", "-c1", "-W2", "-t", "2", SERVER];
             let said = lab.client.try_run("ping", &ping);
             let said = String::from_utf8_lossy(&said.stdout).into_owned();
             assert!(said.contains("Time to live exceeded"), "{said}");
@@ -269,33 +275,38 @@ for number in range(30):
     });
 }
 
-/// Keeps connections open, and says how each ended.
+/// Keeps connections open; the client speaks, and says how each ended.
 const KEPT: &str = r#"
 import socket, sys, threading, time
 address, role = sys.argv[1:3]
+def listen(end):
+    try:
+        while end.recv(100):
+            pass
+    except OSError:
+        pass
 if role == "server":
     listener = socket.create_server((address, 80), backlog=100)
+    while True:
+        end, _ = listener.accept()
+        threading.Thread(target=listen, args=(end,), daemon=True).start()
+else:
+    ends = [socket.create_connection((address, 80)) for _ in range(20)]
+    reset = []
     def speak(end):
         try:
             while True:
                 end.sendall(b"x")
                 time.sleep(0.05)
-        except OSError:
-            pass
-    while True:
-        end, _ = listener.accept()
-        threading.Thread(target=speak, args=(end,), daemon=True).start()
-else:
-    ends = [socket.create_connection((address, 80)) for _ in range(20)]
+        except OSError as error:
+            reset.append(error)
+    threads = [threading.Thread(target=speak, args=(end,)) for end in ends]
+    for thread in threads:
+        thread.start()
     print("run", flush=True)
-    reset = 0
-    for end in ends:
-        try:
-            while end.recv(100):
-                pass
-        except ConnectionResetError:
-            reset += 1
-    print("reset", reset, flush=True)
+    for thread in threads:
+        thread.join()
+    print("reset", len(reset), flush=True)
 "#;
 
 #[test]
@@ -306,11 +317,12 @@ fn what_an_operator_asks_and_does_goes_to_all_workers() {
         let events = lab.dir.path("events/spigate.jsonl");
         let mapping_log = lab.dir.path("mappings.jsonl");
         fs::create_dir(events.parent().unwrap()).unwrap();
-        let logged = rules().replacen("as = \"masquerade\"", "as = \"masquerade\", log = true", 1);
-        let logged = match logged.contains("log = true") {
-            true => logged,
-            false => panic!("no row to log in\n{logged}"),
-        };
+        let logged = rules().replacen(
+            "as = \"masquerade\"",
+            "as = \"masquerade\", log = \"sessions\"",
+            1,
+        );
+        assert!(logged.contains("log = \"sessions\""), "{logged}");
         let more = [
             "--events",
             events.to_str().unwrap(),
@@ -416,8 +428,10 @@ for number in range(12):
         let of = |all: &[Value], what: &str| all.iter().filter(|one| one["event"] == what).count();
         let told = whole(&events);
         assert!(of(&told, "began") >= 32, "{told:?}");
-        assert_eq!((of(&told, "reload"), of(&told, "start")), (1, 1));
-        assert!(whole(&mapping_log).len() > 2 * 32);
+        assert_eq!(of(&told, "start"), 1);
+        // Its watch has seen the file change too, or not yet.
+        assert!((1..=2).contains(&of(&told, "reload")), "{told:?}");
+        assert!(whole(&mapping_log).len() > 32 + 20);
     });
 }
 
@@ -447,8 +461,10 @@ fn a_device_with_one_queue_is_not_taken_over_by_several_workers() {
         lab.gateway.run("ip", &["link", "del", "lan0"]);
         lab.gateway
             .run("ip", &[&add[..], &["multi_queue"]].concat());
-        let gateway = start(&lab, &office(), "2", &[]);
-        gateway.stop(&lab);
+        let mut gateway = start(&lab, &office(), "2", &[]);
+        gateway.terminate();
+        let stays = lab.gateway.run("ip", &["-d", "link", "show", "lan0"]);
+        assert!(stays.contains(" multi_queue "), "{stays}");
         let dry = [&words[..], &["--dry-run"]].concat();
         let printed = lab.gateway.run(spigate, &dry);
         assert!(
