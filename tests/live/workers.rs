@@ -12,7 +12,7 @@ use crate::lab::{
     CLIENT, Gateway, Lab, PUBLIC, SERVER, SERVER_V6, checked, checksum, office, wait_until,
     with_interface,
 };
-use crate::servers::{Ftp, noise, wait_for_listener};
+use crate::servers::{Ftp, wait_for_listener};
 
 const PROGRAMS: &[&str] = &[
     "vsftpd",
