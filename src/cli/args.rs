@@ -7,7 +7,9 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(super) use super::ctl::args::Ctl;
-use crate::gateway::{EventPlace, EventRate, MetricsAddress, SocketMode, SocketPlace, Wanted};
+use crate::gateway::{
+    EventPlace, EventRate, MetricsAddress, SocketMode, SocketPlace, Wanted, WorkersWanted,
+};
 
 /// A stateful firewall and NAT gateway that you can replay.
 #[derive(Debug, Parser)]
@@ -189,6 +191,13 @@ pub(super) struct Run {
     /// Print what would be done to the host's network, as a script, and do nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// How many threads move packets, each with sessions of its own and a queue of
+    /// each device; `auto` is one for each core.
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    pub(super) workers: WorkersWanted,
+    /// Keep each of these threads on a core of its own.
+    #[arg(long)]
+    pub(super) pin: bool,
     /// Become USER once the devices are open; by name or number.
     #[arg(long, value_name = "USER", conflicts_with = "no_sandbox")]
     pub(super) user: Option<String>,

@@ -6,7 +6,7 @@ use super::args::Run;
 use super::log::start_log;
 use super::{Exit, complain, show};
 use crate::gateway::sandbox::User;
-use crate::gateway::{self, EventOptions, Options, RuleFile, Sandbox};
+use crate::gateway::{self, EventOptions, Options, Pinning, RuleFile, Sandbox};
 
 /// Runs the gateway of a rule file until it is told to stop.
 pub(super) fn run(args: &Run, out: &mut impl Write, err: &mut impl Write) -> Exit {
@@ -18,7 +18,9 @@ pub(super) fn run(args: &Run, out: &mut impl Write, err: &mut impl Write) -> Exi
         }
     };
     if args.dry_run {
-        return match write!(out, "{}", gateway::dry_run(&file)).and_then(|()| out.flush()) {
+        return match write!(out, "{}", gateway::dry_run(&file, args.workers.workers()))
+            .and_then(|()| out.flush())
+        {
             Ok(()) => Exit::Fine,
             Err(error) => {
                 complain(err, error);
@@ -36,6 +38,11 @@ pub(super) fn run(args: &Run, out: &mut impl Write, err: &mut impl Write) -> Exi
     let log = start_log();
     let options = Options {
         mapping_log: args.mapping_log.clone(),
+        workers: args.workers.workers(),
+        pinning: match args.pin {
+            true => Pinning::Pinned,
+            false => Pinning::Free,
+        },
         sandbox,
         control: args.socket(),
         capture_dir: args.capture_dir.clone(),

@@ -72,6 +72,29 @@ impl Counters {
         }
     }
 
+    /// Adds what another engine has counted by the same policy.
+    pub fn add(&mut self, other: &Self) {
+        for (row, more) in self.reasons.iter_mut().zip(&other.reasons) {
+            add_all(row, more);
+        }
+        let lists = [
+            (&mut self.rules, &other.rules),
+            (&mut self.sources, &other.sources),
+            (&mut self.forwards, &other.forwards),
+            (&mut self.statics, &other.statics),
+        ];
+        for (list, more) in lists {
+            // One that a longer policy guards already is ahead.
+            list.resize(list.len().max(more.len()), 0);
+            add_all(list, more);
+        }
+        add_all(&mut self.evicted, &other.evicted);
+        add_all(&mut self.withheld, &other.withheld);
+        add_all(&mut self.not_opened, &other.not_opened);
+        self.default_policy += other.default_policy;
+        self.in_full_swing += other.in_full_swing;
+    }
+
     /// Counts one packet. Rules count what they decided: new connections and
     /// refused packets, not the packets of sessions that they let in.
     pub(super) fn count(&mut self, judgement: &Judgement) {
@@ -213,5 +236,56 @@ impl Counters {
     #[must_use]
     pub fn default_hits(&self) -> u64 {
         self.default_policy
+    }
+}
+
+fn add_all(counts: &mut [u64], more: &[u64]) {
+    for (count, more) in counts.iter_mut().zip(more) {
+        *count += more;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::ZoneId;
+
+    /// What has counted so many forwarded packets of sessions.
+    fn counted(packets: u64) -> Counters {
+        let mut all = Counters {
+            reasons: vec![[0; Verdict::NAMES.len()]; Reason::ALL.len()],
+            rules: vec![packets],
+            default_policy: packets,
+            sources: Vec::new(),
+            forwards: Vec::new(),
+            statics: Vec::new(),
+            evicted: [packets; Standing::ALL.len()],
+            withheld: [0; AnswerKind::ALL.len()],
+            not_opened: [0; NotOpened::CHECKS.len()],
+            in_full_swing: packets,
+        };
+        for _ in 0..packets {
+            all.count(&Judgement {
+                verdict: Verdict::Forward(ZoneId(0)),
+                reason: Reason::Session,
+                ..Judgement::PENDING
+            });
+        }
+        all
+    }
+
+    #[test]
+    fn what_two_engines_counted_is_the_sum() {
+        let mut sum = counted(3);
+        let mut ahead = counted(4);
+        ahead.rules.push(7);
+        sum.add(&ahead);
+        assert_eq!(
+            sum.verdicts().collect::<Vec<_>>(),
+            [("forward", Reason::Session, 14)]
+        );
+        assert_eq!([sum.hits(RuleId(0)), sum.hits(RuleId(1))], [7, 7]);
+        assert_eq!((sum.default_hits(), sum.in_full_swing()), (7, 7));
+        assert!(sum.evicted().all(|(_, count)| count == 7));
     }
 }

@@ -51,7 +51,8 @@ impl fmt::Display for Overtaken {
 impl std::error::Error for Overtaken {}
 
 /// A policy that may take the place of another: see [`Engine::reload`](super::Engine::reload).
-#[derive(Debug)]
+/// Where several engines work by the same policy, each takes a copy.
+#[derive(Debug, Clone)]
 pub struct Successor {
     pub(super) policy: Arc<Policy>,
     pub(super) predecessor: Arc<Policy>,
@@ -66,7 +67,7 @@ pub struct Successor {
 }
 
 /// The numbers of rows that say something else than before.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Changed {
     pub(super) rules: Vec<u16>,
     pub(super) sources: Vec<u16>,

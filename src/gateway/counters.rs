@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::handover::HandoverCounters;
 use crate::engine;
 
-/// What the packet loop counted at its devices; verdicts are the engine's to count.
+/// What a packet loop counted at its devices; verdicts are the engine's to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct DeviceCounters {
@@ -24,16 +25,39 @@ pub struct DeviceCounters {
     pub write_errors: u64,
 }
 
+impl DeviceCounters {
+    /// Adds what another loop has counted.
+    pub(super) fn add(&mut self, other: Self) {
+        self.received += other.received;
+        self.sent += other.sent;
+        self.made += other.made;
+        self.no_device += other.no_device;
+        self.read_errors += other.read_errors;
+        self.write_errors += other.write_errors;
+    }
+}
+
 /// What a gateway did while it ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// What happened at the devices.
     pub devices: DeviceCounters,
+    /// What its workers handed over to each other; `None`: there was one alone.
+    pub handovers: Option<HandoverCounters>,
     /// What came of the packets.
     pub engine: engine::Counters,
 }
 
 impl Summary {
+    /// Adds what another worker did.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.devices.add(other.devices);
+        if let (Some(own), Some(others)) = (&mut self.handovers, other.handovers) {
+            own.add(others);
+        }
+        self.engine.add(&other.engine);
+    }
+
     /// One line in the log.
     pub(super) fn log(&self) {
         let DeviceCounters {
@@ -51,6 +75,8 @@ impl Summary {
             no_device,
             read_errors,
             write_errors,
+            handed_over = self.handovers.map(|handovers| handovers.handed_over),
+            lost_on_the_way = self.handovers.map(|handovers| handovers.lost),
             evicted = self.engine.evicted().map(|(_, count)| count).sum::<u64>(),
             not_opened = self.engine.not_opened().map(|(_, count)| count).sum::<u64>(),
             withheld = self.engine.withheld().map(|(_, count)| count).sum::<u64>(),

@@ -4,6 +4,10 @@
 //! that an administrator made persistent stays. Addresses, routes and the
 //! device's settings are [`routing`](super::routing)'s.
 //!
+//! Where several workers share it, it has a queue for each. Which of them gets a packet the
+//! kernel draws by the flow, and learns from the queue by which an answer was written: so flows
+//! come to the worker that has them.
+//!
 //! Packets come and go behind a virtio-net header ([`offload`](super::offload)): the
 //! kernel leaves checksums unfinished and hands over segments of up to 64 KiB, which
 //! cross the gateway as one packet.
@@ -17,8 +21,9 @@ use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
 use super::GatewayError;
 use crate::config;
+use crate::net::Workers;
 
-/// An open TUN device.
+/// A queue of an open TUN device.
 pub(super) struct TunDevice {
     device: SyncDevice,
     name: String,
@@ -47,34 +52,49 @@ impl Origin {
 
 impl TunDevice {
     /// Makes the device that `wanted` describes, or takes over the one that
-    /// has its name. It is not up yet.
+    /// has its name, with a queue for each worker. It is not up yet.
     ///
     /// # Errors
     /// The kernel's refusal, with the device's name.
-    pub(super) fn open(wanted: &config::Device) -> Result<Self, GatewayError> {
+    pub(super) fn open(
+        wanted: &config::Device,
+        workers: Workers,
+    ) -> Result<Vec<Self>, GatewayError> {
         let origin = Origin::of(&wanted.name);
-        Self::try_open(&wanted.name, origin).map_err(|cause| GatewayError::Device {
+        let opened = Self::try_open(&wanted.name, origin, workers);
+        opened.map_err(|cause| GatewayError::Device {
             name: wanted.name.clone(),
             origin,
+            workers,
             cause,
         })
     }
 
-    fn try_open(name: &str, origin: Origin) -> io::Result<Self> {
+    fn try_open(name: &str, origin: Origin, workers: Workers) -> io::Result<Vec<Self>> {
         let builder = DeviceBuilder::new().name(name).layer(Layer::L3);
+        let builder = builder.offload(true).multi_queue(workers != Workers::ONE);
         // It goes up when its settings are made.
-        let device = builder.offload(true).enable(false).build_sync()?;
+        let device = builder.enable(false).build_sync()?;
         // The kernel fills in a pattern such as `tun%d`; rules name one device.
         if device.name()? != name {
             return Err(Errno::INVAL.into());
         }
-        device.set_nonblocking(true)?;
-        Ok(Self {
-            device,
-            name: name.to_owned(),
-            index: interface_index(name)?,
-            origin,
-        })
+        let index = interface_index(name)?;
+        let mut devices = Vec::new();
+        for _ in 1..workers.count() {
+            devices.push(device.try_clone()?);
+        }
+        devices.insert(0, device);
+        let queue = |device: SyncDevice| {
+            device.set_nonblocking(true)?;
+            Ok(Self {
+                device,
+                name: name.to_owned(),
+                index,
+                origin,
+            })
+        };
+        devices.into_iter().map(queue).collect()
     }
 
     /// Its name.

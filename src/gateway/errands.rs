@@ -1,4 +1,4 @@
-//! Errands: what the rest of the gateway wants of the packet loop, which owns the
+//! Errands: what the rest of the gateway wants of a packet loop, which owns the
 //! engine.
 //!
 //! Owns the way in: whoever has [`Errands`] sends a piece of work, the loop does it
@@ -17,6 +17,8 @@ use tokio::sync::oneshot;
 
 use super::GatewayError;
 use super::counters::DeviceCounters;
+use super::handover::Handover;
+use super::pinning::Core;
 use super::tap::Taps;
 use crate::engine::{Engine, Output};
 use crate::net::Timestamp;
@@ -36,6 +38,10 @@ pub(super) struct Inside<'a> {
     pub(super) out: &'a mut Output,
     /// Who listens to what happens.
     pub(super) taps: &'a mut Taps,
+    /// Its end of the hand-over, where there are other workers.
+    pub(super) handover: Option<&'a Handover>,
+    /// The core that it stays on, if it does.
+    pub(super) core: Option<Core>,
 }
 
 type Errand = Box<dyn FnOnce(&mut Inside<'_>) + Send>;
@@ -82,6 +88,17 @@ impl Errands {
         &self,
         work: impl FnOnce(&mut Inside<'_>) -> T + Send + 'static,
     ) -> Result<T, Ended> {
+        self.send(work)?.answer().await
+    }
+
+    /// Has the loop do this, and does not wait for it.
+    ///
+    /// # Errors
+    /// The loop has ended.
+    pub(super) fn send<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Inside<'_>) -> T + Send + 'static,
+    ) -> Result<Asked<T>, Ended> {
         let (tell, answer) = oneshot::channel();
         let errand: Errand = Box::new(move |inside| {
             // Whoever asked may have gone meanwhile.
@@ -90,7 +107,21 @@ impl Errands {
         self.queue.send(errand).map_err(|_| Ended)?;
         // A bell that rings already, rings.
         let _ = write(&*self.bell, &1_u64.to_ne_bytes());
-        answer.await.map_err(|_| Ended)
+        Ok(Asked(answer))
+    }
+}
+
+/// An errand on its way.
+#[must_use = "whoever asks wants to know"]
+pub(super) struct Asked<T>(oneshot::Receiver<T>);
+
+impl<T> Asked<T> {
+    /// Waits for what comes of it.
+    ///
+    /// # Errors
+    /// The loop has ended.
+    pub(super) async fn answer(self) -> Result<T, Ended> {
+        self.0.await.map_err(|_| Ended)
     }
 }
 

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use super::control::ControlTrouble;
 use super::device::Origin;
 use super::metrics::MetricsAddress;
+use crate::net::Workers;
 
 /// Why the gateway could not start, or had to stop.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub enum GatewayError {
         name: String,
         /// Whether one of this name was there before.
         origin: Origin,
+        /// How many queues it was to have.
+        workers: Workers,
         /// What the kernel said.
         cause: io::Error,
     },
@@ -79,6 +82,7 @@ impl fmt::Display for GatewayError {
             Self::Device {
                 name,
                 origin,
+                workers,
                 cause,
             } => {
                 let what = match origin {
@@ -86,7 +90,7 @@ impl fmt::Display for GatewayError {
                     Origin::TakenOver => "take over the device",
                 };
                 write!(f, "cannot {what} `{name}`: {}", plain(cause))?;
-                hint(f, device_hint(*origin, cause))
+                hint(f, device_hint(*origin, *workers, cause))
             }
             Self::Routing { what, cause } => {
                 write!(f, "cannot {what}: {}", plain(cause))?;
@@ -150,11 +154,18 @@ fn hint(f: &mut fmt::Formatter<'_>, hint: Option<&str>) -> fmt::Result {
 
 const NEEDS_PRIVILEGE: &str = "needs CAP_NET_ADMIN: run as root, or see docs/run.md for other ways";
 
-fn device_hint(origin: Origin, cause: &io::Error) -> Option<&'static str> {
+fn device_hint(origin: Origin, workers: Workers, cause: &io::Error) -> Option<&'static str> {
     match (Errno::from_io_error(cause)?, origin) {
         (Errno::PERM | Errno::ACCESS, _) => Some(NEEDS_PRIVILEGE),
         (Errno::BUSY, _) => Some("another program has it open"),
-        (Errno::INVAL, Origin::TakenOver) => Some("it is not a TUN device with one queue"),
+        (Errno::INVAL, Origin::TakenOver) if workers == Workers::ONE => {
+            Some("it is not a TUN device with one queue")
+        }
+        (Errno::INVAL, Origin::TakenOver) => Some(
+            "it is not a TUN device with several queues: make it by \
+             `ip tuntap add dev NAME mode tun multi_queue`, or take --workers 1",
+        ),
+        (Errno::TOOBIG, _) => Some("the kernel gives a device no more queues"),
         (Errno::INVAL, Origin::Made) => Some("the kernel refuses the name"),
         (Errno::NOENT | Errno::NXIO | Errno::NODEV, _) => {
             Some("there is no /dev/net/tun: try `modprobe tun`")
@@ -180,6 +191,7 @@ mod tests {
         let error = GatewayError::Device {
             name: "lan0".into(),
             origin: Origin::Made,
+            workers: Workers::ONE,
             cause: Errno::PERM.into(),
         };
         assert_eq!(
@@ -190,12 +202,25 @@ mod tests {
         let error = GatewayError::Device {
             name: "lan0".into(),
             origin: Origin::TakenOver,
+            workers: Workers::ONE,
             cause: Errno::BUSY.into(),
         };
         assert_eq!(
             error.to_string(),
             "cannot take over the device `lan0`: Device or resource busy \
              (another program has it open)"
+        );
+        let error = GatewayError::Device {
+            name: "lan0".into(),
+            origin: Origin::TakenOver,
+            workers: Workers::new(2).unwrap(),
+            cause: Errno::INVAL.into(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "cannot take over the device `lan0`: Invalid argument \
+             (it is not a TUN device with several queues: make it by \
+             `ip tuntap add dev NAME mode tun multi_queue`, or take --workers 1)"
         );
         let error = GatewayError::routing("route 10.0.0.0/24 into `lan0`")(Errno::EXIST.into());
         assert_eq!(

@@ -1,21 +1,21 @@
 //! The live gateway: TUN devices around the engine.
 //!
 //! Owns everything that a running firewall needs besides judgement: the clock,
-//! the devices, the host's routes into them, the thread that moves packets, and
+//! the devices, the host's routes into them, the threads that move packets, and
 //! the wait for a signal to stop. Refuses to judge a packet, and to touch what
 //! is not its own: it leaves the host as it found it.
 //!
 //! Life cycle:
 //!
 //! ```text
-//! open devices -> set up addresses, routes, rules -> packet loop (a thread)  -> "gateway ready"
+//! open devices -> set up addresses, routes, rules -> packet loops (a thread each) -> "gateway ready"
 //!                                                    main thread: signals, control socket
 //! SIGHUP, or the rule file has changed -> compile it -> swap it in between two bursts
-//! SIGINT, SIGTERM, or a device is gone -> stop the loop -> undo all, newest first -> close devices
+//! SIGINT, SIGTERM, or a device is gone -> stop all loops -> undo all, newest first -> close devices
 //! ```
 //!
-//! The packet loop is a plain thread over poll(2): it never waits for what the
-//! async side does. tokio drives what waits (netlink, signals, the rule file, the control
+//! A packet loop is a plain thread over poll(2): it never waits for what the
+//! async side does, nor for another loop. tokio drives what waits (netlink, signals, the rule file, the control
 //! socket) on the main thread. What it wants of the engine it asks by errands.
 
 mod clock;
@@ -27,22 +27,29 @@ mod error;
 mod events;
 #[cfg(test)]
 mod far;
+mod handover;
 mod life;
 mod merging;
 mod metrics;
 mod offload;
+mod options;
 mod packet_loop;
+mod parts;
+mod pinning;
 mod port;
 mod records;
 mod reload;
 mod routing;
 pub mod sandbox;
 mod service;
+mod signals;
 mod steps;
 mod stop;
 mod sysctl;
 mod tap;
 mod watch;
+mod workers;
+mod workforce;
 
 pub use clock::Clock;
 pub use control::{ControlTrouble, LogFilter, SocketMode, SocketPlace, Wanted};
@@ -50,105 +57,33 @@ pub use counters::{DeviceCounters, Summary};
 pub use device::Origin;
 pub use error::GatewayError;
 pub use events::{EventOptions, EventPlace, EventRate};
+pub use handover::HandoverCounters;
 pub use metrics::MetricsAddress;
+pub use options::{Options, Sandbox, WorkersWanted};
+pub use pinning::Pinning;
 pub use reload::RuleFile;
 pub use stop::on_stop;
 
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 
-use rustix::event::{EventfdFlags, eventfd};
 use rustix::rand::{GetRandomFlags, getrandom};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
-use self::control::ControlSocket;
 use self::device::TunDevice;
-use self::errands::Errands;
 use self::life::Life;
-use self::metrics::{Metrics, MetricsServer};
-use self::packet_loop::PacketLoop;
+use self::metrics::Metrics;
+use self::parts::Parts;
 use self::port::Port;
-use self::records::Records;
 use self::reload::Reloader;
 use self::routing::HostNetwork;
-use self::sandbox::{Confinement, User};
+use self::sandbox::Confinement;
 use self::service::Service;
+use self::signals::{Signals, Told};
 use self::watch::Watch;
-use crate::config::Device;
-use crate::engine::{self, Checksums, Engine};
-use crate::net::Zones;
-
-/// How the gateway runs, besides what the rule file says.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where all random-looking choices come from; `None`: from the kernel's
-    /// randomness, so that nobody outside can foresee them.
-    pub seed: Option<u64>,
-    /// What to do about the checksums of arriving packets.
-    pub checksums: Checksums,
-    /// The file to which the mapping log is appended; `None`: its records go to
-    /// the log of all else.
-    pub mapping_log: Option<PathBuf>,
-    /// What it gives up once its devices are open.
-    pub sandbox: Sandbox,
-    /// A directory for captures, besides that of the control socket.
-    pub capture_dir: Option<PathBuf>,
-    /// The socket at which it is asked and told; `None`: there is none.
-    pub control: Option<SocketPlace>,
-    /// Where it tells metrics over HTTP; `None`: nowhere.
-    pub metrics: Option<MetricsAddress>,
-    /// Where it writes what happens; `None`: nowhere.
-    pub events: Option<EventOptions>,
-    /// Changes what it says of its life; `None`: that stays as it is.
-    pub log: Option<LogFilter>,
-}
-
-/// What a gateway gives up once its devices are open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Sandbox {
-    /// Everything but what it needs; it becomes the user, where one is named.
-    Confined(Option<User>),
-    /// Nothing.
-    Open,
-}
-
-impl Sandbox {
-    /// Leaves a thread no capability: it opens and writes files.
-    fn keep_no_capability(self) -> Result<(), GatewayError> {
-        match self {
-            Self::Confined(_) => sandbox::keep_no_capability(),
-            Self::Open => Ok(()),
-        }
-    }
-
-    /// Confines a thread that has all that it works on.
-    fn confine_worker(self) -> Result<(), GatewayError> {
-        match self {
-            Self::Confined(_) => sandbox::confine_worker(),
-            Self::Open => Ok(()),
-        }
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            seed: None,
-            checksums: Checksums::Verify,
-            mapping_log: None,
-            sandbox: Sandbox::Confined(None),
-            capture_dir: None,
-            control: None,
-            metrics: None,
-            events: None,
-            log: None,
-        }
-    }
-}
+use self::workers::{Gathered, Running};
+use crate::engine;
+use crate::net::{Workers, Zones};
 
 /// Runs the gateway that a rule file describes until SIGINT or SIGTERM. On SIGHUP, and
 /// when it has changed, the file is read again.
@@ -166,14 +101,16 @@ pub fn run(file: RuleFile, options: Options) -> Result<Summary, GatewayError> {
 
 /// All that [`run`] would do to the host's network, as a script, one command a line.
 #[must_use]
-pub fn dry_run(file: &RuleFile) -> String {
-    steps::script(&file.devices)
+pub fn dry_run(file: &RuleFile, workers: Workers) -> String {
+    steps::script(&file.devices, workers)
 }
 
 async fn serve(file: RuleFile, options: Options) -> Result<Summary, GatewayError> {
     // First of all: a signal during set-up must not leave half of it behind.
     let mut signals = Signals::listen()?;
-    let devices = open_devices(&file.devices)?;
+    let devices = file.devices.iter();
+    let devices = devices.map(|device| TunDevice::open(device, options.workers));
+    let devices = devices.collect::<Result<Vec<_>, _>>()?;
     routing::warn_if_not_forwarding(&file.devices, &file.policy.zones);
     let mut host = HostNetwork::connect()?;
     let served = serve_with(&mut host, &mut signals, devices, file, options).await;
@@ -181,119 +118,109 @@ async fn serve(file: RuleFile, options: Options) -> Result<Summary, GatewayError
     served
 }
 
-fn open_devices(devices: &[Device]) -> Result<Vec<TunDevice>, GatewayError> {
-    devices.iter().map(TunDevice::open).collect()
-}
-
-/// Everything that may fail once `host` can be changed.
+/// Everything that may fail once `host` can be changed. Of each device there is a queue for
+/// each worker.
 async fn serve_with(
     host: &mut HostNetwork,
     signals: &mut Signals,
-    devices: Vec<TunDevice>,
+    devices: Vec<Vec<TunDevice>>,
     file: RuleFile,
     options: Options,
 ) -> Result<Summary, GatewayError> {
-    let records = match &options.mapping_log {
-        Some(file) => Records::open(file)?,
-        None => Records::told(),
-    };
-    let mut control = match &options.control {
-        Some(place) => ControlSocket::open(place)?,
-        None => None,
-    };
-    let mut http = options.metrics.map(MetricsServer::open).transpose()?;
-    let events = options.events.clone().map(events::Opened::open);
-    let events = events.transpose()?;
-    let mut ports = Vec::with_capacity(devices.len());
-    for (device, wanted) in devices.into_iter().zip(&file.devices) {
-        host.attach(&device, wanted).await?;
-        info!(
-            device = device.name(),
-            zones = zone_names(&file.policy.zones, &wanted.zones),
-            mtu = wanted.mtu,
-            taken_over = device.origin() == Origin::TakenOver,
-            "device up"
-        );
-        ports.push(Port {
-            name: wanted.name.clone(),
-            fd: device,
-            zones: wanted.zones.clone(),
-        });
-    }
+    let (mut parts, records) = Parts::open(&options)?;
+    let ports = attach(host, devices, &file, options.workers).await?;
     let clock = Clock::start();
     let engine_options = engine::Options {
         seed: seed(&options)?,
         checksums: options.checksums,
     };
-    let engine = Engine::new(Arc::clone(&file.policy), engine_options, clock.now());
-    let (errands, basket) = Errands::new()?;
-    let queue = events.as_ref().map(events::Opened::queue);
-    let life = Arc::new(Life::new(clock, queue));
-    let reloader = Arc::new(Reloader::new(file, errands.clone(), Arc::clone(&life)));
-    let metrics = Metrics::new(errands.clone(), life, clock);
+    let engines = workers::engines(&file.policy, engine_options, options.workers, clock);
+    let (mut gathered, workforce) = Gathered::gather(engines, (clock, &options), ports, records)?;
+    let life = Arc::new(Life::new(clock, parts.event_queue()));
+    let reloader = Arc::new(Reloader::new(file, workforce.clone(), Arc::clone(&life)));
+    let metrics = Metrics::new(workforce.clone(), life, clock);
     if let Sandbox::Confined(user) = options.sandbox {
-        let socket = control.as_ref().map(ControlSocket::directory);
         confine(Confinement {
             user,
             // An editor puts another file in its place.
             reads: watch::directories(reloader.file()),
             // What it is told to write goes there alone.
-            writes: socket
+            writes: parts
+                .writes()
                 .into_iter()
                 .chain(options.capture_dir)
-                .chain(events.iter().flat_map(events::Opened::directories))
                 .collect(),
         })?;
     }
     let watch = watch_over(reloader.file(), options.sandbox);
-    let mut packet_loop = PacketLoop::new(engine, clock, ports, records, basket);
-    let mut event_log = None;
-    if let Some(events) = events {
-        let (log, listener) = events.start(clock, options.sandbox)?;
-        packet_loop.log(listener);
-        event_log = Some(log);
+    if let Some(listener) = parts.start_events(clock, options.sandbox)? {
+        gathered.log(&listener);
     }
-    let mut running = Running::start(packet_loop, options.sandbox)?;
-    let served = match &mut http {
-        Some(http) => http.serve(metrics.clone()),
-        None => Ok(()),
-    };
-    let served = served.and_then(|()| match &mut control {
-        Some(control) => {
-            let reloader = Some(Arc::clone(&reloader));
-            control.serve(errands.clone(), (options.log, reloader, metrics), clock)
-        }
-        None => Ok(()),
-    });
+    let running = gathered.start(options.sandbox)?;
+    let asked = (options.log, Arc::clone(&reloader), metrics);
+    let served = parts.serve(workforce.clone(), asked, clock);
     if served.is_ok() {
         info!("gateway ready");
-        let service = Service::ready(errands);
-        loop {
-            tokio::select! {
-                signal = signals.next() => match signal {
-                    Told::Stop(name) => {
-                        info!(signal = name, "stopping");
-                        break;
-                    }
-                    Told::Reload => reload(&reloader, &service).await,
-                },
-                () = running.ended() => break,
-                () = changed(watch.as_ref(), &reloader) => reload(&reloader, &service).await,
-            }
-        }
+        let service = Service::ready(workforce);
+        until_stopped(signals, &running, (watch.as_ref(), &reloader), &service).await;
         service.stopping();
     }
     let stopped = running.stop();
-    if let Some(http) = http {
-        http.close().await;
-    }
-    if let Some(control) = control {
-        control.close().await;
-    }
-    if let Some(log) = event_log {
-        log.close().await;
-    }
+    parts.close().await;
     served.and(stopped)
+}
+
+/// Sets the devices up on the host; gives the ports of each worker.
+async fn attach(
+    host: &mut HostNetwork,
+    devices: Vec<Vec<TunDevice>>,
+    file: &RuleFile,
+    workers: Workers,
+) -> Result<Vec<Vec<Port<TunDevice>>>, GatewayError> {
+    let mut ports: Vec<_> = workers.all().map(|_| Vec::new()).collect();
+    for (queues, wanted) in devices.into_iter().zip(&file.devices) {
+        if let Some(device) = queues.first() {
+            host.attach(device, wanted).await?;
+            info!(
+                device = device.name(),
+                zones = zone_names(&file.policy.zones, &wanted.zones),
+                mtu = wanted.mtu,
+                taken_over = device.origin() == Origin::TakenOver,
+                "device up"
+            );
+        }
+        for (ports, queue) in ports.iter_mut().zip(queues) {
+            ports.push(Port {
+                name: wanted.name.clone(),
+                fd: queue,
+                zones: wanted.zones.clone(),
+            });
+        }
+    }
+    Ok(ports)
+}
+
+/// Does what signals and a changed rule file want, until the gateway is to end, or a packet
+/// loop has ended.
+async fn until_stopped(
+    signals: &mut Signals,
+    running: &Running,
+    (watch, reloader): (Option<&Watch>, &Reloader),
+    service: &Service,
+) {
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Told::Stop(name) => {
+                    info!(signal = name, "stopping");
+                    return;
+                }
+                Told::Reload => reload(reloader, service).await,
+            },
+            () = running.ended() => return,
+            () = changed(watch, reloader) => reload(reloader, service).await,
+        }
+    }
 }
 
 /// Gives up what is not needed from here on, and tells what could not be.
@@ -345,81 +272,4 @@ fn seed(options: &Options) -> Result<u64, GatewayError> {
     getrandom(&mut bytes, GetRandomFlags::empty())
         .map_err(|errno| GatewayError::process("draw a random seed")(errno.into()))?;
     Ok(u64::from_ne_bytes(bytes))
-}
-
-/// The signals that the gateway listens to.
-struct Signals {
-    hangup: Signal,
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-/// What a signal says.
-enum Told {
-    /// The gateway is to end, by the signal of this name.
-    Stop(&'static str),
-    /// The rule file is to be read again.
-    Reload,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, GatewayError> {
-        let listen = |kind| signal(kind).map_err(GatewayError::process("listen for signals"));
-        Ok(Self {
-            hangup: listen(SignalKind::hangup())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
-    }
-
-    /// What the next one says.
-    async fn next(&mut self) -> Told {
-        tokio::select! {
-            _ = self.hangup.recv() => Told::Reload,
-            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
-            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
-        }
-    }
-}
-
-/// The packet loop in its thread.
-struct Running {
-    thread: JoinHandle<(Summary, Result<(), GatewayError>)>,
-    stop: Arc<OwnedFd>,
-    /// Resolves when the thread is done, in whichever way.
-    done: oneshot::Receiver<()>,
-}
-
-impl Running {
-    fn start(packet_loop: PacketLoop<TunDevice>, sandbox: Sandbox) -> Result<Self, GatewayError> {
-        let stop = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(|errno| GatewayError::process("make an eventfd")(errno.into()))?;
-        let stop = Arc::new(stop);
-        let (tell, done) = oneshot::channel();
-        let heard = Arc::clone(&stop);
-        let thread = thread::Builder::new()
-            .name("packet-loop".into())
-            .spawn(move || {
-                // Dropped at the end, also when the loop panics.
-                let _tell: oneshot::Sender<()> = tell;
-                packet_loop.run(&*heard, || sandbox.confine_worker())
-            })
-            .map_err(GatewayError::process("start the packet loop"))?;
-        Ok(Self { thread, stop, done })
-    }
-
-    /// Waits until the loop has ended by itself.
-    async fn ended(&mut self) {
-        // Nothing is ever sent: the sender is dropped.
-        let _ = (&mut self.done).await;
-    }
-
-    /// Ends the loop, if it has not ended yet, and tells what it counted.
-    fn stop(self) -> Result<Summary, GatewayError> {
-        rustix::io::write(&*self.stop, &1_u64.to_ne_bytes())
-            .map_err(|errno| GatewayError::process("stop the packet loop")(errno.into()))?;
-        let (summary, ended) = self.thread.join().map_err(|_| GatewayError::LoopPanicked)?;
-        summary.log();
-        ended.map(|()| summary)
-    }
 }

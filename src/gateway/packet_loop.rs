@@ -9,6 +9,10 @@
 //! Packets of a device are read until it has no more, worked on together and
 //! written: one read and one write for each, one look at the clock for all; no
 //! allocation, no lock, no log line. Super-segments cross as one packet.
+//!
+//! Where several loops share the devices, a queue of each device is this one's. What another
+//! has to judge goes to it by the [hand-over](super::handover), and what others have handed
+//! over comes before what is read.
 
 use std::io::IoSlice;
 use std::os::fd::AsFd;
@@ -24,14 +28,16 @@ use super::clock::Clock;
 use super::counters::{DeviceCounters, Summary};
 use super::errands::{Basket, Inside};
 use super::events::Listener;
+use super::handover::{Handover, INBOX};
 use super::offload::{self, Offload};
+use super::pinning::Core;
 use super::port::{Egress, Port};
 use super::records::Records;
 use super::tap::Taps;
 use crate::engine::{
     Arrival, Engine, Handed, Judgement, Made, Output, Policy, Reason, Silent, Verdict, Waiting,
 };
-use crate::net::{Timestamp, ZoneId};
+use crate::net::{Timestamp, WorkerId, ZoneId};
 
 /// The largest packet that IP can describe, what stands before it, and one byte more.
 const LARGEST_READ: usize = offload::LENGTH + 64 * 1024;
@@ -39,6 +45,9 @@ const LARGEST_READ: usize = offload::LENGTH + 64 * 1024;
 /// enough to spare system calls and to wait for memory together, few enough that no
 /// device waits for long.
 const BURST: usize = 64;
+/// How many bursts that were handed over come before the devices' turn: more than an inbox
+/// holds are others'.
+const BURSTS_HANDED: usize = INBOX / BURST;
 /// How many octets are: what the processor keeps near.
 const MOST_OCTETS: usize = 256 * 1024;
 
@@ -61,6 +70,7 @@ struct Forwarder {
     /// Who listens.
     taps: Taps,
     ways: Ways,
+    core: Option<Core>,
 }
 
 /// What is needed to let go of what the engine gives.
@@ -69,6 +79,8 @@ struct Ways {
     egress: Egress,
     counters: DeviceCounters,
     records: Records,
+    /// `None`: there is no other worker.
+    handover: Option<Handover>,
 }
 
 impl<F: AsFd> PacketLoop<F> {
@@ -78,10 +90,9 @@ impl<F: AsFd> PacketLoop<F> {
         engine: Engine,
         clock: Clock,
         ports: Vec<Port<F>>,
-        mut records: Records,
+        records: Records,
         basket: Basket,
     ) -> Self {
-        records.begin(clock.now());
         let policy = Arc::clone(engine.policy());
         let waiting = Waiting {
             at: clock.now(),
@@ -103,11 +114,23 @@ impl<F: AsFd> PacketLoop<F> {
                     policy,
                     counters: DeviceCounters::default(),
                     records,
+                    handover: None,
                 },
+                core: None,
             },
             ports,
             basket,
         }
+    }
+
+    /// It is one of several, with this end of the hand-over.
+    pub(super) fn join(&mut self, handover: Handover) {
+        self.forwarder.ways.handover = Some(handover);
+    }
+
+    /// It runs on this core and no other.
+    pub(super) fn keep_to(&mut self, core: Core) {
+        self.forwarder.core = Some(core);
     }
 
     /// Has all that happens written down by the event log.
@@ -126,11 +149,16 @@ impl<F: AsFd> PacketLoop<F> {
         stop: impl AsFd,
         first: impl FnOnce() -> Result<(), GatewayError>,
     ) -> (Summary, Result<(), GatewayError>) {
-        let ended =
-            first().and_then(|()| work(&mut self.forwarder, &self.ports, &self.basket, stop));
+        let ended = self
+            .forwarder
+            .keep_to_core()
+            .and_then(|()| first())
+            .and_then(|()| work(&mut self.forwarder, &self.ports, &self.basket, stop));
+        let Forwarder { engine, ways, .. } = &self.forwarder;
         let summary = Summary {
-            devices: self.forwarder.ways.counters,
-            engine: self.forwarder.engine.counters().clone(),
+            devices: ways.counters,
+            handovers: ways.handover.as_ref().map(Handover::counters),
+            engine: engine.counters().clone(),
         };
         (summary, ended)
     }
@@ -142,6 +170,7 @@ fn work<F: AsFd>(
     basket: &Basket,
     stop: impl AsFd,
 ) -> Result<(), GatewayError> {
+    let bell = forwarder.ways.handover.as_ref().map(Handover::bell);
     let mut waiting = vec![
         PollFd::new(&stop, PollFlags::IN),
         PollFd::new(basket, PollFlags::IN),
@@ -151,6 +180,7 @@ fn work<F: AsFd>(
             .iter()
             .map(|port| PollFd::new(&port.fd, PollFlags::IN)),
     );
+    waiting.extend(bell.iter().map(|bell| PollFd::new(bell, PollFlags::IN)));
     loop {
         match poll(&mut waiting, forwarder.patience().as_ref()) {
             Ok(_) => {}
@@ -160,12 +190,17 @@ fn work<F: AsFd>(
         let mut seen = waiting.iter().map(PollFd::revents);
         let told_to_stop = seen.next().is_some_and(|stop| !stop.is_empty());
         let is_asked = seen.next().is_some_and(|bell| !bell.is_empty());
-        for (port, seen) in ports.iter().zip(seen) {
+        // What others have handed over was there before.
+        forwarder.take_over(ports);
+        for (port, seen) in ports.iter().zip(&mut seen) {
             if seen.contains(PollFlags::IN) {
                 forwarder.take_from(port, ports)?;
             } else if !seen.is_empty() {
                 return Err(gone(port));
             }
+        }
+        if seen.next().is_some_and(|bell| !bell.is_empty()) {
+            forwarder.hush();
         }
         forwarder.expire(ports);
         if is_asked {
@@ -180,14 +215,64 @@ fn work<F: AsFd>(
 }
 
 impl Forwarder {
+    fn keep_to_core(&self) -> Result<(), GatewayError> {
+        match self.core {
+            Some(core) => core
+                .keep_to()
+                .map_err(GatewayError::process("keep a packet loop on its core")),
+            None => Ok(()),
+        }
+    }
+
     /// How long there is nothing to do but to wait for packets; `None`: for ever.
     fn patience(&self) -> Option<Timespec> {
+        if let Some(handover) = &self.ways.handover
+            && !handover.may_sleep()
+        {
+            return Some(Timespec::default());
+        }
         let deadline = self.engine.next_deadline()?;
         let patience = deadline.since(self.clock.now());
         Some(Timespec::try_from(patience).unwrap_or(Timespec {
             tv_sec: i64::from(u32::MAX),
             tv_nsec: 0,
         }))
+    }
+
+    /// Handles what others have handed over.
+    fn take_over<F: AsFd>(&mut self, ports: &[Port<F>]) {
+        let Some(handover) = &self.ways.handover else {
+            return;
+        };
+        handover.wake();
+        for _ in 0..BURSTS_HANDED {
+            let packets = self.read_from_others();
+            if packets > 0 {
+                self.work_on(packets, ports);
+            }
+            if packets < BURST {
+                return;
+            }
+        }
+    }
+
+    /// Takes over packets until there is none, or the burst is full; says how many.
+    fn read_from_others(&mut self) -> usize {
+        let Some(handover) = &mut self.ways.handover else {
+            return 0;
+        };
+        let mut places = self.batch.iter_mut().zip(&mut self.offloads);
+        // The first that there is no packet for is left as it was.
+        places
+            .position(|(waiting, offload)| !handover.take(waiting, offload))
+            .unwrap_or(BURST)
+    }
+
+    /// The bell has been heard.
+    fn hush(&self) {
+        if let Some(handover) = &self.ways.handover {
+            handover.hush();
+        }
     }
 
     /// Handles what waits at `port`, a burst at most.
@@ -197,8 +282,17 @@ impl Forwarder {
         ports: &[Port<F>],
     ) -> Result<(), GatewayError> {
         let read = self.read_from(port);
+        self.work_on(read.packets, ports);
+        match read.device {
+            Device::Stays => Ok(()),
+            Device::IsGone => Err(gone(port)),
+        }
+    }
+
+    /// Has the engine judge the first packets of the batch, and does what it says.
+    fn work_on<F: AsFd>(&mut self, packets: usize, ports: &[Port<F>]) {
         let now = self.clock.now();
-        let batch = self.batch.get_mut(..read.packets).unwrap_or_default();
+        let batch = self.batch.get_mut(..packets).unwrap_or_default();
         for waiting in &mut *batch {
             waiting.at = now;
         }
@@ -220,9 +314,8 @@ impl Forwarder {
             None => engine.packets(batch, out, &mut Silent, done),
             Some(tap) => tap.packets(engine, batch, out, done),
         }
-        match read.device {
-            Device::Stays => Ok(()),
-            Device::IsGone => Err(gone(port)),
+        if let Some(handover) = &mut self.ways.handover {
+            handover.ring();
         }
     }
 
@@ -260,6 +353,7 @@ impl Forwarder {
             match port.ingress(&self.ways.policy.zones, waiting.packet()) {
                 Some(zone) => {
                     waiting.arrival = offload.arrival(zone);
+                    waiting.handed = Handed::NOT;
                     if let Some(place) = self.offloads.get_mut(packets) {
                         *place = offload;
                     }
@@ -286,6 +380,8 @@ impl Forwarder {
             now,
             out: &mut self.out,
             taps: &mut self.taps,
+            handover: self.ways.handover.as_ref(),
+            core: self.core,
         });
         self.ways.guard_by(self.engine.policy(), ports);
         self.ways.deliver(now, &self.out, ports);
@@ -331,7 +427,7 @@ impl Ways {
         }
     }
 
-    /// Sends a packet on, if that is what was judged.
+    /// Sends a packet on, or hands it over, if that is what was judged.
     fn pass_on<F: AsFd>(
         &mut self,
         (waiting, offload): (&mut Waiting, &Offload),
@@ -339,19 +435,42 @@ impl Ways {
         out: &Output,
         ports: &[Port<F>],
     ) {
-        if let Verdict::Forward(zone) = judgement.verdict {
-            let said = offload.leaving(waiting.packet(), out.checksum);
-            match waiting.frame.split_first_chunk_mut::<{ offload::LENGTH }>() {
-                // It stands where it is to stand.
-                Some((before, _)) if waiting.headroom == offload::LENGTH => {
-                    *before = said;
-                    self.send(ports, zone, [&waiting.frame, &[]]);
-                }
-                _ => self.send(ports, zone, [&said, waiting.packet()]),
+        match judgement.verdict {
+            Verdict::Forward(zone) => self.forward(zone, (waiting, offload), out, ports),
+            Verdict::Elsewhere(worker) => self.hand_over(worker, waiting, offload),
+            Verdict::Drop | Verdict::Reject | Verdict::Answer | Verdict::Hold => {}
+        }
+    }
+
+    /// Sends a packet, and the pieces that follow it.
+    fn forward<F: AsFd>(
+        &mut self,
+        zone: ZoneId,
+        (waiting, offload): (&mut Waiting, &Offload),
+        out: &Output,
+        ports: &[Port<F>],
+    ) {
+        let said = offload.leaving(waiting.packet(), out.checksum);
+        match waiting.frame.split_first_chunk_mut::<{ offload::LENGTH }>() {
+            // It stands where it is to stand.
+            Some((before, _)) if waiting.headroom == offload::LENGTH => {
+                *before = said;
+                self.send(ports, zone, [&waiting.frame, &[]]);
             }
-            for piece in &out.more {
-                self.send(ports, zone, [&offload::NOTHING, piece]);
-            }
+            _ => self.send(ports, zone, [&said, waiting.packet()]),
+        }
+        for piece in &out.more {
+            self.send(ports, zone, [&offload::NOTHING, piece]);
+        }
+    }
+
+    /// Gives another worker what it has to judge.
+    #[cold]
+    #[inline(never)]
+    fn hand_over(&mut self, worker: WorkerId, waiting: &mut Waiting, offload: &Offload) {
+        debug_assert!(self.handover.is_some(), "{worker} is nobody");
+        if let Some(handover) = &mut self.handover {
+            handover.give(worker, waiting, offload);
         }
     }
 

@@ -1,9 +1,11 @@
 //! Reload: the rule file is read again, and takes over while traffic goes on.
 //!
 //! Owns the way from the file to the engine: reading and compiling it beside the packet
-//! loop, what may not change while the gateway runs, and the errand that swaps it in
+//! loops, what may not change while the gateway runs, and the errand that swaps it in
 //! between two bursts of packets. All or nothing: a file that is wrong, or that wants
-//! another host around the gateway, changes nothing.
+//! another host around the gateway, changes nothing. Where there are several workers, each
+//! takes over the same successor, and so the same numbers of rows; some packets later than
+//! another.
 
 use std::fmt;
 use std::fs;
@@ -14,15 +16,15 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-use super::errands::Errands;
 use super::life::Life;
+use super::workforce::Workforce;
 use crate::config::{self, Colour, Device, Report};
 use crate::engine::{Policy, Successor, Unfit};
 
 /// Has the rule file take over again, for whoever asks.
 pub(super) struct Reloader {
     file: PathBuf,
-    errands: Errands,
+    workforce: Workforce,
     life: Arc<Life>,
     /// One reload after the other.
     in_force: Mutex<InForce>,
@@ -168,9 +170,9 @@ impl fmt::Display for Restart {
 }
 
 impl Reloader {
-    /// One for the gateway that runs by this file, and does `errands`; what comes of it
+    /// One for the gateway that runs by this file by this workforce; what comes of it
     /// is a part of its `life`.
-    pub(super) fn new(file: RuleFile, errands: Errands, life: Arc<Life>) -> Self {
+    pub(super) fn new(file: RuleFile, workforce: Workforce, life: Arc<Life>) -> Self {
         let in_force = InForce {
             policy: file.policy,
             devices: file.devices.into(),
@@ -178,7 +180,7 @@ impl Reloader {
         };
         Self {
             file: file.path,
-            errands,
+            workforce,
             life,
             in_force: Mutex::new(in_force),
         }
@@ -218,10 +220,12 @@ impl Reloader {
         let swap = move |inside: &mut super::errands::Inside<'_>| {
             inside.engine.reload(successor, inside.now)
         };
-        let swapped = self.errands.ask(swap).await;
-        // Nobody else reloads: that it is overtaken cannot be.
-        let before = swapped.map_err(|_| Refusal::Stopping)?;
-        drop(before.map_err(|_| Refusal::Stopping)?);
+        let swapped = self.workforce.ask_all(swap).await;
+        // Nobody else reloads: that one of them is overtaken cannot be.
+        let (first, others) = swapped.map_err(|_| Refusal::Stopping)?;
+        for before in std::iter::once(first).chain(others) {
+            drop(before.map_err(|_| Refusal::Stopping)?);
+        }
         let reloaded = Reloaded {
             rules: policy.rules.iter().count(),
             translations: policy.nat.rows().count(),

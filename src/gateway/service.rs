@@ -2,7 +2,7 @@
 //! rule file takes over, when the gateway ends, and again and again that it is alive
 //! (`sd_notify(3)`).
 //!
-//! It is alive while the packet loop does what it is asked: a loop that stands still
+//! It is alive while all packet loops do what they are asked: one that stands still
 //! is silence, after which the manager starts the gateway anew.
 
 use sd_notify::NotifyState;
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::warn;
 
-use super::errands::Errands;
+use super::workforce::Workforce;
 
 /// Who started the gateway. Where nobody waits for it, nothing is said.
 pub(super) struct Service {
@@ -19,7 +19,7 @@ pub(super) struct Service {
 
 impl Service {
     /// Packets pass.
-    pub(super) fn ready(errands: Errands) -> Self {
+    pub(super) fn ready(workforce: Workforce) -> Self {
         tell(&[NotifyState::Ready]);
         let interval = sd_notify::watchdog_enabled();
         let alive = interval.map(|interval| {
@@ -27,7 +27,7 @@ impl Service {
                 loop {
                     // Twice as often as it is waited for.
                     sleep(interval / 2).await;
-                    if errands.ask(|_| ()).await.is_err() {
+                    if workforce.ask_all(|_| ()).await.is_err() {
                         return;
                     }
                     tell(&[NotifyState::Watchdog]);

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::device::{Origin, interface_index};
 use super::sysctl::Sysctl;
 use crate::config;
-use crate::net::Family;
+use crate::net::{Family, Workers};
 
 /// The priority of all our routing rules: after table `local`, before `main`.
 pub(super) const RULE_PRIORITY: u32 = 7300;
@@ -158,10 +158,14 @@ pub(super) fn steps(wanted: &config::Device, origin: Origin) -> Vec<Step> {
 
 /// All that is done to the host for these devices, as a script: run by hand it does the
 /// same, and undoes nothing.
-pub(super) fn script(devices: &[config::Device]) -> String {
+pub(super) fn script(devices: &[config::Device], workers: Workers) -> String {
     let mut script = String::from(
         "# What `spigate run` does to this host; undone in reverse order at the end.\n",
     );
+    let queues = match workers {
+        Workers::ONE => "",
+        _ => " multi_queue",
+    };
     for device in devices {
         let origin = Origin::of(&device.name);
         let mut say = |line: &str| {
@@ -169,7 +173,10 @@ pub(super) fn script(devices: &[config::Device]) -> String {
             let _ = writeln!(script, "{line}");
         };
         match origin {
-            Origin::Made => say(&format!("ip tuntap add dev {} mode tun", device.name)),
+            Origin::Made => say(&format!(
+                "ip tuntap add dev {} mode tun{queues}",
+                device.name
+            )),
             Origin::TakenOver => say(&format!("# {} is there, and is taken over", device.name)),
         }
         for step in steps(device, origin) {

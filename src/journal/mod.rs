@@ -28,6 +28,11 @@ impl<W: Write> Journal<W> {
         Self { to }
     }
 
+    /// Where it goes.
+    pub fn to(&self) -> &W {
+        &self.to
+    }
+
     /// Says that a gateway begins at this moment, which knows of nothing before.
     ///
     /// # Errors

@@ -181,6 +181,12 @@ impl Lab {
         let before = host.network();
         let mut command = host.command(env!("CARGO_BIN_EXE_spigate"));
         command.arg("run").arg(&file).args(options);
+        // All that is tested with one worker can be tried with several.
+        if let Ok(workers) = std::env::var("SPIGATE_WORKERS")
+            && !options.contains(&"--workers")
+        {
+            command.args(["--workers", &workers]);
+        }
         let socket = self.dir.path(&format!("{name}.sock"));
         command.arg("--control").arg(socket).env("RUST_LOG", "info");
         command.envs(told.iter().copied());

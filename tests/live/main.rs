@@ -3,7 +3,8 @@
 //!
 //! Needs root, or a kernel that gives user namespaces, and the programs that
 //! `tests/setup.sh` installs. Where one is missing each test says so and counts
-//! as passed; with `CI` set in the environment it fails instead.
+//! as passed; with `CI` set in the environment it fails instead. `SPIGATE_WORKERS=2` has all
+//! gateways work by so many workers.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -33,3 +34,4 @@ mod service;
 mod tour;
 mod translation;
 mod trouble;
+mod workers;

@@ -63,6 +63,15 @@ const WORKERS: &[Column] = &[
     ("sessions", "/sessions", Count),
 ];
 
+/// What several have besides, and what those have that stay on a core.
+const WORKERS_BESIDES: &[Column] = &[
+    ("handed over", "/handed-over", Count),
+    ("taken over", "/taken-over", Count),
+    ("lost", "/lost", Count),
+    ("waiting", "/waiting", Count),
+    ("core", "/core", Plain),
+];
+
 const VERDICTS: &[Column] = &[
     ("", "/verdict", Plain),
     ("reason", "/reason", Plain),
@@ -103,7 +112,12 @@ pub(super) fn print(to: &mut impl Write, request: &Request, objects: &[Value]) -
             print_rows(to, RULES, rows)
         }
         Request::Nat {} => print_list(to, RULES, &all),
-        Request::Workers {} => print_list(to, WORKERS, &all),
+        Request::Workers {} => {
+            let has = |(_, at, _): &&Column| all.iter().any(|one| one.pointer(at).is_some());
+            let besides = WORKERS_BESIDES.iter().filter(has);
+            let columns: Vec<_> = WORKERS.iter().chain(besides).copied().collect();
+            print_list(to, &columns, &all)
+        }
         Request::Counters {} => print_counters(to, &all),
         Request::Timeouts {} => all.iter().try_for_each(|object| print_lifetime(to, object)),
         Request::Kill { .. } => all.iter().try_for_each(|object| {
@@ -216,7 +230,7 @@ fn print_counters(to: &mut impl Write, objects: &[&Value]) -> io::Result<()> {
         print_list(to, OTHERS, &others)?;
     }
     writeln!(to, "\nDevices")?;
-    let devices = of(&["devices", "totals"]);
+    let devices = of(&["devices", "hand-overs", "totals"]);
     let fields = devices.iter().filter_map(|object| object.as_object());
     let rows = fields.flatten().filter(|(name, _)| *name != "table");
     let rows = rows.map(|(name, value)| vec![name.clone(), value.to_string()]);

@@ -7,16 +7,20 @@ use serde::Serialize;
 use tokio::io::AsyncWrite;
 use tracing::info;
 
-use super::objects::{DevicesObject, MetricsObject, TotalsObject, VersionObject, WorkerObject};
+use super::objects::{
+    DevicesObject, HandoversObject, MetricsObject, TotalsObject, VersionObject, WorkerObject,
+};
 use super::pages::Pages;
 use super::replies::{Gone, Replies};
 use super::{Shared, capture, reload};
 use crate::control::{
     End, FilterError, Limit, Refusal, Refused, Request, SessionFilter, Sort, Tell,
 };
-use crate::engine::{Counters, Engine, Intake, Parting, Policy};
-use crate::gateway::errands::Ended;
+use crate::engine::{Counters, Intake, Parting, Policy};
+use crate::gateway::errands::{Ended, Inside};
+use crate::gateway::handover::Handover;
 use crate::gateway::metrics::Unwell;
+use crate::gateway::{DeviceCounters, HandoverCounters};
 use crate::objects::{
     DefaultObject, ExpectationObject, Leases, LifetimeObject, MappingObject, SessionObject, View,
     count_objects, rule_objects, translation_objects, verdict_objects,
@@ -122,8 +126,16 @@ async fn answer_to<W: AsyncWrite + Unpin>(
             say_all(to, leases.objects(&policy).collect()).await
         }
         Request::Expectations {} => {
-            let work = |engine: &Engine| engine.sessions().expectations().sorted();
-            let (expectations, policy) = inside(shared, work).await?;
+            let look = |inside: &mut Inside<'_>| {
+                let engine = &inside.engine;
+                let all = engine.sessions().expectations().sorted();
+                (all, Arc::clone(engine.policy()))
+            };
+            let all = shared
+                .workforce
+                .sum(look, |(all, _), (more, _)| all.extend(more));
+            let (mut expectations, policy) = all.await?;
+            expectations.sort_by_key(|expectation| expectation.tuple);
             let now = shared.clock.now();
             let view = View {
                 policy: &policy,
@@ -144,28 +156,26 @@ async fn answer_to<W: AsyncWrite + Unpin>(
             say_all(to, translation_objects(&policy, &counters).collect()).await
         }
         Request::Counters {} => {
-            let answer = shared.errands.ask(|inside| {
-                let totals = TotalsObject::of(inside);
-                (inside.engine.counters().clone(), *inside.counters, totals)
-            });
-            let (counters, devices, totals) = answer.await?;
-            say_all(to, verdict_objects(&counters).collect()).await?;
-            say_all(to, count_objects(&counters).collect()).await?;
-            to.say(&DevicesObject::of(devices)).await?;
-            Ok(to.say(&totals).await?)
+            let all = shared.workforce.sum(Counted::of, Counted::add).await?;
+            say_all(to, verdict_objects(&all.counters).collect()).await?;
+            say_all(to, count_objects(&all.counters).collect()).await?;
+            to.say(&DevicesObject::of(all.devices)).await?;
+            if let Some(handovers) = all.handovers {
+                to.say(&HandoversObject::of(handovers)).await?;
+            }
+            Ok(to.say(&all.totals).await?)
         }
         Request::Timeouts {} => {
-            let ((), policy) = inside(shared, |_| ()).await?;
+            let policy = policy(shared).await?;
             let lifetimes = policy.lifetimes.iter();
             let objects = lifetimes.map(|(_, lifetime)| LifetimeObject::of(lifetime));
             say_all(to, objects.collect()).await
         }
         Request::Workers {} => {
-            let worker = shared
-                .errands
-                .ask(|inside| WorkerObject::of(inside))
-                .await?;
-            Ok(to.say(&worker).await?)
+            let look = |inside: &mut Inside<'_>| WorkerObject::of(inside);
+            let (first, others) = shared.workforce.ask_all(look).await?;
+            let all = (1..).zip(std::iter::once(first).chain(others));
+            say_all(to, all.map(|(number, one)| one.numbered(number)).collect()).await
         }
         Request::Metrics {} => {
             let text = shared.metrics.text().await;
@@ -191,11 +201,11 @@ async fn answer_to<W: AsyncWrite + Unpin>(
         }
         Request::Reload {} => Ok(reload::reload(shared).await?),
         Request::Version {} => {
-            let answer = shared.errands.ask(|inside| {
-                let engine = &inside.engine;
-                (engine.sessions().len(), engine.intake())
-            });
-            let (sessions, intake) = answer.await?;
+            let look = |inside: &mut Inside<'_>| inside.engine.sessions().len();
+            let sessions = shared.workforce.sum(look, |all, more| *all += more);
+            let sessions = sessions.await?;
+            let intake = shared.workforce.ask_first(|inside| inside.engine.intake());
+            let intake = intake.await?;
             Ok(to.say(&VersionObject::of(shared, sessions, intake)).await?)
         }
     }
@@ -211,27 +221,55 @@ async fn say_all<W: AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// What `work` sees in the engine, and the policy at that moment.
-async fn inside<T: Send + 'static>(
-    shared: &Shared,
-    work: impl FnOnce(&Engine) -> T + Send + 'static,
-) -> Result<(T, Arc<Policy>), Ended> {
-    let answer = shared.errands.ask(move |inside| {
-        let policy = Arc::clone(inside.engine.policy());
-        (work(inside.engine), policy)
-    });
-    answer.await
+/// The policy in force.
+async fn policy(shared: &Shared) -> Result<Arc<Policy>, Ended> {
+    let look = |inside: &mut Inside<'_>| Arc::clone(inside.engine.policy());
+    shared.workforce.ask_first(look).await
 }
 
+/// What the engines counted, and the policy at that moment.
 async fn counters(shared: &Shared) -> Result<(Counters, Arc<Policy>), Ended> {
-    inside(shared, |engine| engine.counters().clone()).await
+    let look = |inside: &mut Inside<'_>| {
+        let engine = &inside.engine;
+        (engine.counters().clone(), Arc::clone(engine.policy()))
+    };
+    let add = |(all, _): &mut (Counters, _), (more, _): (Counters, _)| all.add(&more);
+    shared.workforce.sum(look, add).await
+}
+
+/// All that is counted.
+struct Counted {
+    counters: Counters,
+    devices: DeviceCounters,
+    handovers: Option<HandoverCounters>,
+    totals: TotalsObject,
+}
+
+impl Counted {
+    fn of(inside: &mut Inside<'_>) -> Self {
+        Self {
+            counters: inside.engine.counters().clone(),
+            devices: *inside.counters,
+            handovers: inside.handover.map(Handover::counters),
+            totals: TotalsObject::of(inside),
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.counters.add(&other.counters);
+        self.devices.add(other.devices);
+        if let (Some(all), Some(more)) = (&mut self.handovers, other.handovers) {
+            all.add(more);
+        }
+        self.totals.add(&other.totals);
+    }
 }
 
 /// All mappings, from the sessions that there are.
 async fn bindings(shared: &Shared) -> Result<(Bindings, Arc<Policy>), Ended> {
-    let ((), policy) = inside(shared, |_| ()).await?;
+    let policy = policy(shared).await?;
     let mut all = Bindings::default();
-    let mut pages = Pages::new(&shared.errands);
+    let mut pages = Pages::new(&shared.workforce);
     while let Some(page) = pages.next().await? {
         for session in &page.sessions {
             all.add(session);
@@ -242,7 +280,7 @@ async fn bindings(shared: &Shared) -> Result<(Bindings, Arc<Policy>), Ended> {
 
 /// Looks whether the names in a filter are those of the policy.
 async fn check(shared: &Shared, filter: &SessionFilter) -> Result<(), Unfinished> {
-    let ((), policy) = inside(shared, |_| ()).await?;
+    let policy = policy(shared).await?;
     Ok(filter.check(&policy)?)
 }
 
@@ -255,7 +293,7 @@ async fn unsorted<W: AsyncWrite + Unpin>(
 ) -> Result<(), Unfinished> {
     check(shared, filter).await?;
     let mut left = limit.map_or(usize::MAX, Limit::get);
-    let mut pages = Pages::new(&shared.errands);
+    let mut pages = Pages::new(&shared.workforce);
     while let Some(page) = pages.next().await? {
         let view = page.view();
         for session in &page.sessions {
@@ -282,9 +320,9 @@ async fn sorted<W: AsyncWrite + Unpin>(
     check(shared, filter).await?;
     let most = limit.map_or(Limit::USUAL, Limit::get);
     let most = most.min(Limit::MOST_SORTED);
-    let ((), policy) = inside(shared, |_| ()).await?;
+    let policy = policy(shared).await?;
     let mut first: Vec<Session> = Vec::new();
-    let mut pages = Pages::new(&shared.errands);
+    let mut pages = Pages::new(&shared.workforce);
     while let Some(page) = pages.next().await? {
         let view = page.view();
         let meant = page.sessions.iter();
@@ -338,7 +376,7 @@ async fn kill<W: AsyncWrite + Unpin>(
     };
     let filter = Arc::new(filter);
     let mut killed = 0;
-    let mut pages = Pages::new(&shared.errands);
+    let mut pages = Pages::new(&shared.workforce);
     loop {
         let filter = Arc::clone(&filter);
         let page = pages.next_with(move |inside, page| {
@@ -362,10 +400,8 @@ async fn kill<W: AsyncWrite + Unpin>(
 }
 
 async fn set_intake(shared: &Shared, intake: Intake) -> Result<(), Unfinished> {
-    let answer = shared
-        .errands
-        .ask(move |inside| inside.engine.set_intake(intake));
-    answer.await?;
+    let set = move |inside: &mut Inside<'_>| inside.engine.set_intake(intake);
+    shared.workforce.ask_all(set).await?;
     shared.metrics.life().intake(intake);
     match intake {
         Intake::Drained => info!("no new session begins"),

@@ -19,6 +19,7 @@ use tracing::{info, warn};
 use super::Shared;
 use crate::capture::PcapngWriter;
 use crate::control::{CaptureSize, PacketFilter, Refusal, Refused};
+use crate::gateway::errands::Inside;
 use crate::gateway::tap::{Caught, Counts, Packets};
 
 /// How many packets may wait for the file.
@@ -74,7 +75,7 @@ impl Captures {
             .map(|running| CaptureObject::of(&running.file, &running.counts))
     }
 
-    /// Waits until the file is complete. The loop catches no more packets by then.
+    /// Waits until the file is complete. The loops catch no more packets by then.
     pub(super) async fn finish(&self) -> Option<CaptureObject> {
         let Running {
             file,
@@ -104,7 +105,7 @@ pub(super) async fn start(
         return Err(Refused::new(Refusal::Busy, busy));
     }
     let checked = filter.clone();
-    let answer = shared.errands.ask(move |inside| {
+    let answer = shared.workforce.ask_first(move |inside| {
         let policy = inside.engine.policy();
         checked.check(policy)?;
         let zones = policy.zones.iter();
@@ -149,9 +150,9 @@ pub(super) async fn start(
         queue,
         counts,
     };
-    let answer = shared
-        .errands
-        .ask(move |inside| inside.taps.capture(packets));
+    // Packets of all workers go into one queue.
+    let capture = move |inside: &mut Inside<'_>| inside.taps.capture(packets);
+    let answer = shared.workforce.ask_all(capture);
     answer.await.map_err(super::answers::stopping)?;
     info!(file = %file.display(), "capture started");
     Ok(())
@@ -162,7 +163,8 @@ pub(super) async fn start(
 /// # Errors
 /// There is none.
 pub(super) async fn stop(shared: &Shared) -> Result<CaptureObject, Refused> {
-    let answer = shared.errands.ask(|inside| inside.taps.end_capture());
+    let end = |inside: &mut Inside<'_>| inside.taps.end_capture();
+    let answer = shared.workforce.ask_all(end);
     answer.await.map_err(super::answers::stopping)?;
     let ended = shared.captures.finish().await;
     let none = || Refused::new(Refusal::Failed, "there is no capture");

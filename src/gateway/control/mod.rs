@@ -1,7 +1,7 @@
 //! The control socket: a Unix stream socket at which a running gateway is asked and told.
 //!
 //! Owns the socket, who may ask for what, and how many ask at a time. Refuses to touch the
-//! engine: what is asked becomes an errand of the packet loop, and a short one. Nothing that
+//! engine: what is asked becomes an errand of the packet loops, and a short one. Nothing that
 //! a client sends, or does not send, keeps the gateway from its work: lines are as long as
 //! they may be, whoever is slow is let go, whoever is one too many is told so.
 //!
@@ -32,9 +32,9 @@ use self::capture::Captures;
 use self::place::{Bound, Opened};
 use super::GatewayError;
 use super::clock::Clock;
-use super::errands::Errands;
 use super::metrics::Metrics;
 use super::reload::Reloader;
+use super::workforce::Workforce;
 use crate::net::Timestamp;
 
 type Change = dyn Fn(&str) -> Result<(), String> + Send + Sync;
@@ -62,7 +62,7 @@ impl fmt::Debug for LogFilter {
 
 /// What all connections have in common.
 struct Shared {
-    errands: Errands,
+    workforce: Workforce,
     /// The group that may change things, besides root and the gateway's own user.
     group: Option<group::Group>,
     log: Option<LogFilter>,
@@ -116,13 +116,13 @@ impl ControlSocket {
     /// The async runtime does not take the socket.
     pub(super) fn serve(
         &mut self,
-        errands: Errands,
+        workforce: Workforce,
         (log, reloader, metrics): (Option<LogFilter>, Option<Arc<Reloader>>, Metrics),
         clock: Clock,
     ) -> Result<(), GatewayError> {
         let listener = self.bound.listener()?;
         let shared = Arc::new(Shared {
-            errands,
+            workforce,
             group: self.bound.group(),
             log,
             reloader,

@@ -5,8 +5,10 @@ use serde::Serialize;
 use super::Shared;
 use crate::control;
 use crate::engine::Intake;
-use crate::gateway::DeviceCounters;
 use crate::gateway::errands::Inside;
+use crate::gateway::handover::Handover;
+use crate::gateway::pinning::Core;
+use crate::gateway::{DeviceCounters, HandoverCounters};
 
 /// What happened at the devices.
 #[derive(Debug, Serialize)]
@@ -21,6 +23,23 @@ impl DevicesObject {
         Self {
             table: "devices",
             devices,
+        }
+    }
+}
+
+/// What several workers handed over to each other.
+#[derive(Debug, Serialize)]
+pub(super) struct HandoversObject {
+    table: &'static str,
+    #[serde(flatten)]
+    handovers: HandoverCounters,
+}
+
+impl HandoversObject {
+    pub(super) fn of(handovers: HandoverCounters) -> Self {
+        Self {
+            table: "hand-overs",
+            handovers,
         }
     }
 }
@@ -48,6 +67,15 @@ pub(super) struct WorkerObject {
     received: u64,
     sent: u64,
     sessions: usize,
+    /// What it handed over and took over, where there are several.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    handovers: Option<HandoverCounters>,
+    /// How many packets wait in its inbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<usize>,
+    /// The core that it stays on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    core: Option<usize>,
 }
 
 /// Which gateway this is, and how it is.
@@ -71,6 +99,12 @@ impl TotalsObject {
             expectations: sessions.expectations().len(),
         }
     }
+
+    /// Adds what there is at another worker.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.sessions += other.sessions;
+        self.expectations += other.expectations;
+    }
 }
 
 impl<'a> MetricsObject<'a> {
@@ -83,7 +117,7 @@ impl<'a> MetricsObject<'a> {
 }
 
 impl WorkerObject {
-    /// The only one that there is.
+    /// The first.
     pub(super) fn of(inside: &Inside<'_>) -> Self {
         Self {
             table: "worker",
@@ -91,7 +125,15 @@ impl WorkerObject {
             received: inside.counters.received,
             sent: inside.counters.sent,
             sessions: inside.engine.sessions().len(),
+            handovers: inside.handover.map(Handover::counters),
+            waiting: inside.handover.map(Handover::waiting),
+            core: inside.core.map(|Core(number)| number),
         }
+    }
+
+    /// The one of this number: they are counted from one.
+    pub(super) fn numbered(self, worker: u32) -> Self {
+        Self { worker, ..self }
     }
 }
 

@@ -1,9 +1,11 @@
-//! All sessions, a page an errand: a million of them stop nobody.
+//! All sessions, a page an errand, one worker after the other: a million of them stop
+//! nobody.
 
 use std::sync::Arc;
 
 use crate::engine::Policy;
-use crate::gateway::errands::{Ended, Errands, Inside};
+use crate::gateway::errands::{Ended, Inside};
+use crate::gateway::workforce::Workforce;
 use crate::net::Timestamp;
 use crate::objects::View;
 use crate::session::{PageStart, Session};
@@ -28,18 +30,20 @@ impl Page {
     }
 }
 
-/// A walk through the table.
+/// A walk through the tables.
 pub(super) struct Pages<'e> {
-    errands: &'e Errands,
-    /// `None`: it is over.
-    next: Option<PageStart>,
+    workforce: &'e Workforce,
+    /// Whose table comes next.
+    worker: usize,
+    from: PageStart,
 }
 
 impl<'e> Pages<'e> {
-    pub(super) fn new(errands: &'e Errands) -> Self {
+    pub(super) fn new(workforce: &'e Workforce) -> Self {
         Self {
-            errands,
-            next: Some(PageStart::default()),
+            workforce,
+            worker: 0,
+            from: PageStart::default(),
         }
     }
 
@@ -55,10 +59,11 @@ impl<'e> Pages<'e> {
         &mut self,
         work: impl FnOnce(&mut Inside<'_>, &Page) -> T + Send + 'static,
     ) -> Result<Option<(Page, T)>, Ended> {
-        let Some(from) = self.next else {
+        let Some(errands) = self.workforce.at(self.worker) else {
             return Ok(None);
         };
-        let answer = self.errands.ask(move |inside| {
+        let from = self.from;
+        let answer = errands.ask(move |inside| {
             let (sessions, next) = inside.engine.sessions().page(from, PLACES);
             let page = Page {
                 policy: Arc::clone(inside.engine.policy()),
@@ -69,7 +74,10 @@ impl<'e> Pages<'e> {
             (page, made, next)
         });
         let (page, made, next) = answer.await?;
-        self.next = next;
+        if next.is_none() {
+            self.worker += 1;
+        }
+        self.from = next.unwrap_or_default();
         Ok(Some((page, made)))
     }
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::engine::{Checksums, Engine, Options};
+use crate::gateway::errands::Errands;
 use crate::gateway::far::{Far, device};
 use crate::gateway::life::Life;
 use crate::gateway::packet_loop::PacketLoop;
@@ -61,6 +62,7 @@ impl Gateway {
         };
         let engine = Engine::new(Arc::new(policy.policy), options, clock.now());
         let (errands, basket) = Errands::new().unwrap();
+        let workforce = Workforce::from(errands);
         let (lan_port, lan) = device("lan0", &[ZoneId(0)]);
         let (wan_port, wan) = device("wan0", &[ZoneId(1)]);
         let ports = vec![lan_port, wan_port];
@@ -79,9 +81,9 @@ impl Gateway {
                     _ => Err("no such filter".into()),
                 });
                 let metrics =
-                    Metrics::new(errands.clone(), Arc::new(Life::new(clock, None)), clock);
+                    Metrics::new(workforce.clone(), Arc::new(Life::new(clock, None)), clock);
                 let rest = (Some(log), None, metrics);
-                control.serve(errands, rest, clock).unwrap();
+                control.serve(workforce, rest, clock).unwrap();
                 let _ = stopped.await;
                 control.close().await;
             });

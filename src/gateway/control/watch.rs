@@ -11,6 +11,7 @@ use super::Shared;
 use super::lines::{Line, Lines};
 use super::replies::{Gone, Replies};
 use crate::control::{End, Refusal, Refused, SessionFilter};
+use crate::gateway::errands::Inside;
 use crate::gateway::tap::{Happening, HappeningObject, Watcher};
 use crate::objects::View;
 
@@ -42,10 +43,16 @@ where
         lost: Arc::clone(&lost),
     };
     let checked = filter.clone();
-    let answer = shared.errands.ask(move |inside| {
+    let watching = move |inside: &mut Inside<'_>| {
         checked.check(inside.engine.policy())?;
         inside.taps.watch(watcher);
         Ok::<_, crate::control::FilterError>(())
+    };
+    // A watcher whose queue is gone is let go of.
+    let answer = shared.workforce.sum(watching, |all, one| {
+        if one.is_err() {
+            *all = one;
+        }
     });
     let refused = match answer.await {
         Ok(Ok(())) => None,
@@ -62,7 +69,7 @@ where
             line = lines.next_without_hurry() => break line,
             happening = happenings.recv() => {
                 let Some(happening) = happening else {
-                    break Line::End; // the loop has ended
+                    break Line::End; // the loops have ended
                 };
                 tell(&happening, filter, to).await?;
                 // What waits goes out with it.
@@ -77,8 +84,8 @@ where
         }
     };
     drop(happenings);
-    // An errand has the loop see that nobody listens any more.
-    let _ = shared.errands.ask(|_| ()).await;
+    // An errand has the loops see that nobody listens any more.
+    let _ = shared.workforce.ask_all(|_| ()).await;
     to.end(&End::Ok).await?;
     Ok(next)
 }

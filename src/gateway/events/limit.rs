@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::engine::Reason;
@@ -36,54 +37,82 @@ impl FromStr for EventRate {
     }
 }
 
-/// Lets as many events pass as the rate says.
+/// Lets as many events pass as the rate says, whoever asks: workers that ask at the same
+/// moment, when a second begins, may pass one more or one less.
 #[derive(Debug)]
 pub(super) struct Limiter {
     rate: EventRate,
     /// When this second began, and how many have passed in it.
-    second: Option<(Timestamp, u32)>,
+    second: Second,
+    passed: AtomicU32,
 }
 
 impl Limiter {
     pub(super) fn new(rate: EventRate) -> Self {
-        Self { rate, second: None }
+        Self {
+            rate,
+            second: Second::default(),
+            passed: AtomicU32::new(0),
+        }
     }
 
     /// Whether one more may pass at this moment.
-    pub(super) fn admits(&mut self, now: Timestamp) -> bool {
-        match &mut self.second {
-            Some((began, passed)) if now.since(*began) < SECOND => {
-                let is_one = *passed < self.rate.0.get();
-                *passed += u32::from(is_one);
-                is_one
-            }
-            second => {
-                *second = Some((now, 1));
-                true
-            }
+    pub(super) fn admits(&self, now: Timestamp) -> bool {
+        if self.second.begins(now) {
+            self.passed.store(1, Ordering::Relaxed);
+            return true;
         }
+        let one_more = |passed: u32| (passed < self.rate.0.get()).then(|| passed + 1);
+        self.passed
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .is_ok()
     }
 }
 
 /// Picks the first packet of each reason in a second.
 #[derive(Debug)]
-pub(super) struct Samples(Box<[Option<Timestamp>]>);
+pub(super) struct Samples(Box<[Second]>);
 
 impl Samples {
     pub(super) fn new() -> Self {
-        Self(vec![None; Reason::ALL.len()].into())
+        Self(Reason::ALL.iter().map(|_| Second::default()).collect())
     }
 
     /// Whether this packet is one of those.
-    pub(super) fn picks(&mut self, reason: Reason, now: Timestamp) -> bool {
-        match self.0.get_mut(reason as usize) {
-            Some(Some(last)) if now.since(*last) < SECOND => false,
-            Some(last) => {
-                *last = Some(now);
-                true
-            }
-            None => false,
+    pub(super) fn picks(&self, reason: Reason, now: Timestamp) -> bool {
+        let second = self.0.get(reason as usize);
+        second.is_some_and(|second| second.begins(now))
+    }
+}
+
+/// A second, which goes on until somebody comes after its end.
+#[derive(Debug)]
+struct Second {
+    /// Nanoseconds since 1970; `NONE`: there was none yet.
+    began: AtomicU64,
+}
+
+impl Default for Second {
+    fn default() -> Self {
+        Self {
+            began: AtomicU64::new(Self::NONE),
         }
+    }
+}
+
+impl Second {
+    const NONE: u64 = u64::MAX;
+
+    /// Whether another begins with this moment.
+    fn begins(&self, now: Timestamp) -> bool {
+        let began = self.began.load(Ordering::Relaxed);
+        if began != Self::NONE && now.since(Timestamp::from_nanos(began)) < SECOND {
+            return false;
+        }
+        // Of those who come at the same moment one begins it.
+        self.began
+            .compare_exchange(began, now.as_nanos(), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
     }
 }
 
@@ -97,7 +126,7 @@ mod tests {
 
     #[test]
     fn no_second_has_more_than_its_rate() {
-        let mut limiter = Limiter::new("3".parse().unwrap());
+        let limiter = Limiter::new("3".parse().unwrap());
         let passed: Vec<u64> = [0, 1, 2, 3, 999, 1000, 1001, 1002, 1003, 1999, 9000]
             .into_iter()
             .filter(|millis| limiter.admits(at(*millis)))
@@ -110,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_drops_is_told_once_a_second_and_reason() {
-        let mut samples = Samples::new();
+        let samples = Samples::new();
         let mut picked = Vec::new();
         for millis in 0..2500 {
             for reason in [Reason::DefaultPolicy, Reason::NoSession] {

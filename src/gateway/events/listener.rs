@@ -49,10 +49,15 @@ impl Queue {
     }
 }
 
-/// Tells what happens to sessions and packets, within limits.
-#[derive(Debug)]
+/// Tells what happens to sessions and packets, within limits, which are one for all workers.
+#[derive(Debug, Clone)]
 pub(in crate::gateway) struct Listener {
     queue: Queue,
+    limits: Arc<Limits>,
+}
+
+#[derive(Debug)]
+struct Limits {
     limiter: Limiter,
     samples: Samples,
 }
@@ -61,14 +66,16 @@ impl Listener {
     pub(super) fn new(queue: Queue, rate: EventRate) -> Self {
         Self {
             queue,
-            limiter: Limiter::new(rate),
-            samples: Samples::new(),
+            limits: Arc::new(Limits {
+                limiter: Limiter::new(rate),
+                samples: Samples::new(),
+            }),
         }
     }
 
     /// Whether one more event may be told; else it is lost.
     pub(in crate::gateway) fn admits(&mut self, now: Timestamp) -> bool {
-        let admits = self.limiter.admits(now);
+        let admits = self.limits.limiter.admits(now);
         if !admits {
             self.queue.shared.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -103,7 +110,8 @@ impl Listener {
         policy: &Arc<Policy>,
     ) {
         let (reason, now) = (judgement.reason, waiting.at);
-        if !self.samples.picks(reason, now) || !self.limiter.admits(now) {
+        let Limits { limiter, samples } = &*self.limits;
+        if !samples.picks(reason, now) || !limiter.admits(now) {
             self.count(reason, 1);
             return;
         }

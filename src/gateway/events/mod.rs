@@ -134,7 +134,7 @@ impl Opened {
         }
     }
 
-    /// Starts the thread that writes; gives the packet loop's end too.
+    /// Starts the thread that writes; gives the packet loops' end too.
     ///
     /// # Errors
     /// The kernel gives no thread.

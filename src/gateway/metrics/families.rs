@@ -1,6 +1,6 @@
 //! The list of metrics: of each its name, what it is, and where its values are.
 
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, Worker};
 use crate::engine::Intake;
 use crate::net::{NatRow, Timestamp};
 
@@ -269,6 +269,53 @@ pub(super) const FAMILIES: &[Family] = &[
         |all| one(u64::from(all.intake == Intake::Drained)),
     ),
 ];
+
+/// Metrics of each worker, where there are several.
+pub(super) const WORKER_FAMILIES: &[Family] = &[
+    counter(
+        "spigate_worker_received_packets",
+        "Packets that each worker has read from its queues of the devices",
+        |all| of_workers(all, |worker| worker.devices.received),
+    ),
+    counter(
+        "spigate_worker_sent_packets",
+        "Packets that each worker has written to the devices",
+        |all| of_workers(all, |worker| worker.devices.sent),
+    ),
+    counter(
+        "spigate_worker_handed_over_packets",
+        "Packets that each worker has handed over, since they were another's",
+        |all| of_workers(all, |worker| worker.handovers.handed_over),
+    ),
+    counter(
+        "spigate_worker_taken_over_packets",
+        "Packets that each worker has taken over from others",
+        |all| of_workers(all, |worker| worker.handovers.taken_over),
+    ),
+    counter(
+        "spigate_worker_lost_packets",
+        "Packets that each worker had to hand over to one whose inbox was full",
+        |all| of_workers(all, |worker| worker.handovers.lost),
+    ),
+    gauge(
+        "spigate_worker_waiting_packets",
+        "Packets that wait in each worker's inbox",
+        |all| of_workers(all, |worker| worker.waiting as u64),
+    ),
+    gauge(
+        "spigate_worker_sessions",
+        "Sessions that live at each worker",
+        |all| of_workers(all, |worker| worker.sessions as u64),
+    ),
+];
+
+/// Workers are counted from one, as `spigate ctl workers` does.
+fn of_workers(all: &Snapshot, value: fn(&Worker) -> u64) -> Vec<Sample> {
+    let workers = (1_u32..).zip(&all.workers);
+    workers
+        .map(|(number, worker)| Sample::new([("worker", &number.to_string())], value(worker)))
+        .collect()
+}
 
 fn one(value: u64) -> Vec<Sample> {
     vec![Sample::new([], value)]

@@ -1,6 +1,6 @@
 //! Metrics and health: what monitoring asks a running gateway.
 //!
-//! Owns the snapshot that an errand takes of all that is counted, its text in Prometheus's
+//! Owns the snapshot that errands take of all that is counted, its text in Prometheus's
 //! format, and the HTTP server on a loopback address that gives it away. Refuses to count
 //! anything itself: the engine and the devices do. Nothing that an HTTP client does keeps
 //! the gateway from its work: there are few of them at a time, and each has little time.
@@ -24,8 +24,9 @@ use tokio::time::timeout;
 
 use self::snapshot::Snapshot;
 use super::clock::Clock;
-use super::errands::{Ended, Errands};
+use super::errands::{Ended, Inside};
 use super::life::Life;
+use super::workforce::Workforce;
 use crate::engine::Intake;
 use crate::net::Timestamp;
 
@@ -35,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// What monitoring can ask.
 #[derive(Clone)]
 pub(super) struct Metrics {
-    errands: Errands,
+    workforce: Workforce,
     life: Arc<Life>,
     started: Timestamp,
 }
@@ -60,9 +61,9 @@ impl fmt::Display for Unwell {
 
 impl Metrics {
     /// Those of a gateway that starts now.
-    pub(super) fn new(errands: Errands, life: Arc<Life>, clock: Clock) -> Self {
+    pub(super) fn new(workforce: Workforce, life: Arc<Life>, clock: Clock) -> Self {
         Self {
-            errands,
+            workforce,
             life,
             started: clock.now(),
         }
@@ -75,9 +76,8 @@ impl Metrics {
     pub(super) async fn text(&self) -> Result<String, Unwell> {
         let (reloads, events) = (self.life.reloads(), self.life.events());
         let started = self.started;
-        let asked = self
-            .errands
-            .ask(move |inside| Snapshot::of(inside, (reloads, events), started));
+        let look = move |inside: &mut Inside<'_>| Snapshot::of(inside, (reloads, events), started);
+        let asked = self.workforce.sum(look, Snapshot::add);
         Ok(text::text(in_time(asked).await?))
     }
 
@@ -86,12 +86,18 @@ impl Metrics {
         &self.life
     }
 
-    /// Whether the packet loop works, and lets sessions begin.
+    /// Whether all packet loops work, and let sessions begin.
     ///
     /// # Errors
-    /// It does not work.
+    /// One does not work.
     pub(super) async fn intake(&self) -> Result<Intake, Unwell> {
-        in_time(self.errands.ask(|inside| inside.engine.intake())).await
+        let intake = |inside: &mut Inside<'_>| inside.engine.intake();
+        let asked = self.workforce.sum(intake, |all, one| {
+            if one == Intake::Drained {
+                *all = one;
+            }
+        });
+        in_time(asked).await
     }
 }
 

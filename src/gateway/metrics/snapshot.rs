@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::engine::{Counters, Intake, Policy};
-use crate::gateway::DeviceCounters;
 use crate::gateway::errands::Inside;
 use crate::gateway::life::Reloads;
+use crate::gateway::{DeviceCounters, HandoverCounters};
 use crate::net::Timestamp;
 use crate::session::Standing;
 
-/// What an errand finds between two bursts: nothing is walked through for it.
+/// What errands find between two bursts: nothing is walked through for it.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) policy: Arc<Policy>,
@@ -29,6 +29,18 @@ pub(super) struct Snapshot {
     /// Lines in the event log, and events that it lost.
     pub(super) events: Option<(u64, u64)>,
     pub(super) started: Timestamp,
+    /// Each worker apart, where there are several.
+    pub(super) workers: Vec<Worker>,
+}
+
+/// What one of several workers has.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) devices: DeviceCounters,
+    pub(super) sessions: usize,
+    pub(super) handovers: HandoverCounters,
+    /// Packets in its inbox.
+    pub(super) waiting: usize,
 }
 
 impl Snapshot {
@@ -57,6 +69,38 @@ impl Snapshot {
             events,
             started,
             policy,
+            workers: inside
+                .handover
+                .iter()
+                .map(|handover| Worker {
+                    devices: *inside.counters,
+                    sessions: sessions.len(),
+                    handovers: handover.counters(),
+                    waiting: handover.waiting(),
+                })
+                .collect(),
         }
+    }
+
+    /// Adds what another worker has. What they have together is counted by each: an address
+    /// with sessions at two of them, a public endpoint that they share.
+    pub(super) fn add(&mut self, other: Self) {
+        self.counters.add(&other.counters);
+        self.devices.add(other.devices);
+        self.sessions += other.sessions;
+        for ((_, count), (_, more)) in self.standings.iter_mut().zip(other.standings) {
+            *count += more;
+        }
+        for (count, more) in self.by_rule.iter_mut().zip(other.by_rule) {
+            *count += more;
+        }
+        self.sources += other.sources;
+        self.expectations += other.expectations;
+        self.mappings += other.mappings;
+        self.at_rest += other.at_rest;
+        if other.intake == Intake::Drained {
+            self.intake = other.intake;
+        }
+        self.workers.extend(other.workers);
     }
 }

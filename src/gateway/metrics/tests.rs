@@ -7,9 +7,10 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 
-use super::families::{FAMILIES, Kind};
+use super::families::{FAMILIES, Kind, WORKER_FAMILIES};
 use super::*;
 use crate::engine::{Checksums, Engine, Options};
+use crate::gateway::errands::Errands;
 use crate::gateway::packet_loop::PacketLoop;
 use crate::gateway::port::Port;
 use crate::gateway::records::Records;
@@ -75,7 +76,11 @@ impl Gateway {
         let looping = thread::spawn(move || {
             let _ = packet_loop.run(heard, || Ok(()));
         });
-        let metrics = Metrics::new(errands.clone(), Arc::new(Life::new(clock, None)), clock);
+        let metrics = Metrics::new(
+            errands.clone().into(),
+            Arc::new(Life::new(clock, None)),
+            clock,
+        );
         let mut server = MetricsServer::open("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = server.local_address();
         let (stop_serving, stopped) = tokio::sync::oneshot::channel();
@@ -201,7 +206,7 @@ fn the_page_lists_all_metrics_and_no_other() {
     let listed: BTreeSet<_> = rows
         .map(|row| row.split(['`', '{']).nth(1).unwrap().to_owned())
         .collect();
-    let all = FAMILIES.iter();
+    let all = FAMILIES.iter().chain(WORKER_FAMILIES);
     let all = all.map(|family| exposed(family.name, family.kind));
     assert_eq!(listed, all.collect());
 }

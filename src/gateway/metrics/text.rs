@@ -7,7 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::families::{FAMILIES, Kind, Sample};
+use super::families::{FAMILIES, Kind, Sample, WORKER_FAMILIES};
 use super::snapshot::Snapshot;
 
 /// The media type of the text.
@@ -25,7 +25,12 @@ pub(super) fn text(snapshot: Snapshot) -> String {
 
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for family in FAMILIES {
+        // One that does everything has nothing to tell besides.
+        let of_workers = match self.workers.is_empty() {
+            true => &[],
+            false => WORKER_FAMILIES,
+        };
+        for family in FAMILIES.iter().chain(of_workers) {
             let kind = match family.kind {
                 Kind::Counter => MetricType::Counter,
                 Kind::Gauge => MetricType::Gauge,

@@ -35,7 +35,7 @@ pub(in crate::gateway) struct Counts {
 }
 
 /// Which packets are caught, and where they go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::gateway) struct Packets {
     pub(in crate::gateway) filter: PacketFilter,
     /// A bounded queue.

@@ -128,7 +128,10 @@ impl Tap {
                     log.dropped(waiting, judgement, &policy);
                 }
             }
-            if let (Some(packets), Some(came)) = (capture.as_ref(), copies.next()) {
+            if let (Some(packets), Some(came)) = (capture.as_ref(), copies.next())
+                // Whoever judges it catches it.
+                && !matches!(judgement.verdict, Verdict::Elsewhere(_))
+            {
                 packets.look_at((waiting.at, waiting.arrival), came, judgement, &policy);
             }
             done(waiting, judgement, out);

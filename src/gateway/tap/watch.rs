@@ -68,7 +68,7 @@ impl<'a> HappeningObject<'a> {
 }
 
 /// Somebody who hears of sessions.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::gateway) struct Watcher {
     /// A bounded queue.
     pub(in crate::gateway) queue: Sender<Happening>,
