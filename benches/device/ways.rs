@@ -99,7 +99,11 @@ impl Way {
             }
             Self::Copier | Self::Uring => {
                 let mut command = lab.gateway.command(&this_program());
-                let way = if self == Self::Uring { "copy-uring" } else { "copy" };
+                let way = if self == Self::Uring {
+                    "copy-uring"
+                } else {
+                    "copy"
+                };
                 command.args([way, "lan0", "wan0"]);
                 let mut process = lab.dir.start(&mut command, "copier");
                 process.wait_for_word("ready");

@@ -29,6 +29,7 @@ use super::counters::{DeviceCounters, Summary};
 use super::errands::{Basket, Inside};
 use super::events::Listener;
 use super::handover::{Handover, INBOX};
+use super::merging;
 use super::offload::{self, Offload};
 use super::pinning::Core;
 use super::port::{Egress, Port};
@@ -282,11 +283,22 @@ impl Forwarder {
         ports: &[Port<F>],
     ) -> Result<(), GatewayError> {
         let read = self.read_from(port);
-        self.work_on(read.packets, ports);
+        let packets = self.put_together(read.packets);
+        self.work_on(packets, ports);
         match read.device {
             Device::Stays => Ok(()),
             Device::IsGone => Err(gone(port)),
         }
+    }
+
+    /// Makes one super-segment of segments that go on from each other; says how many packets
+    /// are left.
+    fn put_together(&mut self, packets: usize) -> usize {
+        let read = self
+            .batch
+            .get_mut(..packets)
+            .zip(self.offloads.get_mut(..packets));
+        read.map_or(0, |(batch, offloads)| merging::merge(batch, offloads))
     }
 
     /// Has the engine judge the first packets of the batch, and does what it says.
