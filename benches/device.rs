@@ -2,7 +2,7 @@
 //! hosts: the kernel alone with the exported rules, a program that only copies between
 //! two TUN devices, spigate, and where they are installed pasta and slirp4netns.
 //!
-//! Needs root, iperf3, nft and iproute2; makes network namespaces and removes them.
+//! Needs root, iperf3, ethtool, nft and iproute2; makes network namespaces and removes them.
 //! What counts are the ratios within one run.
 //!
 //! `cargo bench --bench device` (`-- --rounds 3 --seconds 2` for less)

@@ -11,6 +11,8 @@ pub(crate) enum Load {
     OneStream,
     /// iperf3, four TCP streams.
     FourStreams,
+    /// iperf3, one TCP stream of a host that cuts it into segments itself.
+    Segments,
     /// Datagrams of 18 octets, as fast as one program can send them.
     Datagrams,
 }
@@ -50,19 +52,25 @@ pub(crate) fn this_program() -> String {
 }
 
 impl Load {
-    pub(crate) const ALL: [Self; 3] = [Self::OneStream, Self::FourStreams, Self::Datagrams];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::OneStream,
+        Self::FourStreams,
+        Self::Segments,
+        Self::Datagrams,
+    ];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::OneStream => "TCP, one stream",
             Self::FourStreams => "TCP, four streams",
+            Self::Segments => "TCP, one stream, in segments of 1500 octets",
             Self::Datagrams => "UDP, 18 octets of payload",
         }
     }
 
     pub(crate) fn unit(self) -> &'static str {
         match self {
-            Self::OneStream | Self::FourStreams => "Gbit/s",
+            Self::OneStream | Self::FourStreams | Self::Segments => "Gbit/s",
             Self::Datagrams => "k/s   ",
         }
     }
@@ -82,6 +90,12 @@ impl Load {
         let (all, amount) = match self {
             Self::OneStream => gbit("1"),
             Self::FourStreams => gbit("4"),
+            Self::Segments => {
+                offloads(client, "off");
+                let result = gbit("1");
+                offloads(client, "on");
+                result
+            }
             Self::Datagrams => {
                 client.run(
                     &this_program(),
@@ -96,6 +110,12 @@ impl Load {
             seconds_each: (busy_seconds() - busy) / all,
         }
     }
+}
+
+/// Whether a host leaves cutting to others.
+fn offloads(client: &Namespace, word: &str) {
+    let all = ["-K", "eth0", "tso", word, "gso", word];
+    client.run("ethtool", &all);
 }
 
 /// Packets that have arrived at the server.
