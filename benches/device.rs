@@ -25,6 +25,8 @@ mod copier;
 #[allow(dead_code, reason = "the live tests use all of it")]
 #[path = "../tests/live/lab.rs"]
 mod lab;
+#[path = "device/uring.rs"]
+mod uring;
 #[path = "device/ways.rs"]
 mod ways;
 #[path = "device/work.rs"]
@@ -42,6 +44,7 @@ fn main() {
     match words.as_slice() {
         // The same program, in a namespace.
         ["copy", from, to] => return copier::copy(from, to),
+        ["copy-uring", from, to] => return uring::copy(from, to),
         ["blast", to, seconds] => return blaster::blast(to, seconds.parse().unwrap()),
         ["sink", at] => return blaster::sink(at),
         _ => {}

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{read, write};
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
-fn open(name: &str) -> SyncDevice {
+pub(crate) fn open(name: &str) -> SyncDevice {
     let builder = DeviceBuilder::new().name(name).layer(Layer::L3);
     let device = builder.offload(true).build_sync().expect("a TUN device");
     device.set_nonblocking(true).expect("it does not block");

@@ -12,6 +12,8 @@ pub(crate) enum Way {
     Kernel,
     /// A program that copies between two TUN devices.
     Copier,
+    /// The same by io_uring.
+    Uring,
     /// spigate with so many workers: tracking, rules, masquerade.
     Spigate(u8),
     /// passt's pasta, where it is installed.
@@ -50,7 +52,7 @@ impl Way {
     /// All ways; spigate with each of these numbers of workers.
     pub(crate) fn all(workers: &[u8]) -> Vec<Self> {
         let own = workers.iter().copied().map(Self::Spigate);
-        let before = [Self::Kernel, Self::Copier].into_iter();
+        let before = [Self::Kernel, Self::Copier, Self::Uring].into_iter();
         before
             .chain(own)
             .chain([Self::Pasta, Self::Slirp])
@@ -61,6 +63,7 @@ impl Way {
         match self {
             Self::Kernel => "kernel",
             Self::Copier => "copier",
+            Self::Uring => "uring",
             Self::Spigate(_) => "spigate",
             Self::Pasta => "pasta",
             Self::Slirp => "slirp",
@@ -71,6 +74,7 @@ impl Way {
         match self {
             Self::Kernel => "kernel, nftables".to_owned(),
             Self::Copier => "copying between two TUN".to_owned(),
+            Self::Uring => "copying by io_uring".to_owned(),
             Self::Spigate(1) => "spigate".to_owned(),
             Self::Spigate(workers) => format!("spigate, {workers} workers"),
             Self::Pasta => "pasta".to_owned(),
@@ -95,9 +99,14 @@ impl Way {
                     .run("nft", &["-f", &exported.display().to_string()]);
                 What::Kernel
             }
-            Self::Copier => {
+            Self::Copier | Self::Uring => {
                 let mut command = lab.gateway.command(&this_program());
-                command.args(["copy", "lan0", "wan0"]);
+                let way = if self == Self::Uring {
+                    "copy-uring"
+                } else {
+                    "copy"
+                };
+                command.args([way, "lan0", "wan0"]);
                 let mut process = lab.dir.start(&mut command, "copier");
                 process.wait_for_word("ready");
                 for (device, interface, table) in

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use spigate::config;
 use spigate::engine::{
-    Arrival, Checksums, Engine, Handed, Judgement, Options, Output, Silent, Verdict, Waiting,
+    Arrival, Checksums, Engine, Handed, Judgement, Options, Output, Policy, Silent, Verdict,
+    Waiting,
 };
-use spigate::net::{Timestamp, ZoneId};
+use spigate::net::{Timestamp, Workers, ZoneId};
 use spigate::packet::Checksum;
+use spigate::session::Crew;
 
 use super::play::Program;
 
@@ -40,8 +42,11 @@ pub(crate) struct Gate {
     pub(crate) checksum: Checksum,
 }
 
+/// When it begins.
+const START: Timestamp = Timestamp::from_secs(1_000);
+
 /// How time goes by: a million packets a second.
-const A_PACKET: Duration = Duration::from_micros(1);
+pub(crate) const A_PACKET: Duration = Duration::from_micros(1);
 
 impl Gate {
     /// A gateway that lets the inside out, translated over IPv4, and nobody in.
@@ -51,6 +56,28 @@ impl Gate {
 
     /// The same with another seed of its hashes.
     pub(crate) fn with_seed(limits: &str, seed: u64) -> Self {
+        let (policy, options) = Self::policy(limits, seed);
+        Self::of(Engine::new(policy, options, START))
+    }
+
+    /// Several workers of one gateway.
+    pub(crate) fn crew(limits: &str, workers: Workers) -> Vec<Self> {
+        let (policy, options) = Self::policy(limits, 1);
+        let crew = Crew::new(workers, options.seed);
+        let engine = |post| Engine::at_post(Arc::clone(&policy), options, START, post);
+        crew.posts().map(engine).map(Self::of).collect()
+    }
+
+    fn of(engine: Engine) -> Self {
+        Self {
+            engine,
+            now: START,
+            out: Output::default(),
+            checksum: Checksum::Complete,
+        }
+    }
+
+    fn policy(limits: &str, seed: u64) -> (Arc<Policy>, Options) {
         let rules = format!(
             r#"
 version = 1
@@ -72,13 +99,7 @@ source = [{{ id = "masq", from = "lan", to = "wan", src = "10.0.0.0/8", as = "ma
             seed,
             checksums: Checksums::Verify,
         };
-        let now = Timestamp::from_secs(1_000);
-        Self {
-            engine: Engine::new(Arc::new(compiled.policy), options, now),
-            now,
-            out: Output::default(),
-            checksum: Checksum::Complete,
-        }
+        (Arc::new(compiled.policy), options)
     }
 
     /// One packet; what becomes of it.

@@ -184,6 +184,21 @@ impl Traffic {
         }
     }
 
+    /// Packets of the clients alone, each of the session that `which` names.
+    pub(crate) fn fill_by(
+        &mut self,
+        stream: &mut Stream,
+        count: usize,
+        mut which: impl FnMut(&mut Random) -> u32,
+    ) {
+        stream.clear();
+        for _ in 0..count {
+            let n = which(&mut self.random);
+            self.write(n, Side::Inside, PSH | ACK);
+            stream.push(Side::Inside, &self.frame);
+        }
+    }
+
     /// Packets of one session and no other.
     pub(crate) fn fill_from_one(&mut self, stream: &mut Stream, count: usize) {
         stream.clear();

@@ -88,11 +88,8 @@ impl Engine {
     #[inline]
     pub(super) fn owner_at_a_glance(&self, waiting: &Waiting, glance: &Glance) -> Option<WorkerId> {
         self.sessions.post()?;
-        let is_nobodys = glance.hash.is_some() && glance.owner == Owner::Nobody;
-        match is_nobodys && waiting.handed.may_go_on() {
-            true => self
-                .sessions
-                .plain_elsewhere(&glance.plain, waiting.packet()),
+        match glance.owner == Owner::Nobody && waiting.handed.may_go_on() {
+            true => self.sessions.hash_elsewhere(glance.hash?),
             false => None,
         }
     }

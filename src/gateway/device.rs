@@ -134,9 +134,8 @@ impl AsFd for TunDevice {
 /// Whether an interface of this name is up, and somebody is at its other end.
 fn is_running(name: &str) -> bool {
     let mut interfaces = getifaddrs().into_iter().flatten();
-    interfaces.any(|one| {
-        one.interface_name == name && one.flags.contains(InterfaceFlags::IFF_RUNNING)
-    })
+    interfaces
+        .any(|one| one.interface_name == name && one.flags.contains(InterfaceFlags::IFF_RUNNING))
 }
 
 /// The number that the kernel knows an interface by.

@@ -29,6 +29,7 @@ mod events;
 mod far;
 mod handover;
 mod life;
+mod merging;
 mod metrics;
 mod offload;
 mod options;

@@ -9,8 +9,8 @@
 use std::num::NonZeroU16;
 
 use crate::engine::Arrival;
-use crate::net::ZoneId;
-use crate::packet::{Checksum, Headers, SegmentSize};
+use crate::net::{Family, ZoneId};
+use crate::packet::{Checksum, Headers, Mergeable, SegmentSize};
 
 /// How many octets stand before each packet.
 pub(super) const LENGTH: usize = 10;
@@ -19,6 +19,11 @@ pub(super) const LENGTH: usize = 10;
 const NEEDS_CSUM: u8 = 1;
 /// It is no super-segment.
 const GSO_NONE: u8 = 0;
+/// It is one of TCP.
+const GSO_TCPV4: u8 = 1;
+const GSO_TCPV6: u8 = 4;
+/// Where in TCP's header its checksum is.
+const TCP_CHECKSUM_AT: usize = 16;
 
 /// The header as it stands before a packet.
 pub(super) type Octets = [u8; LENGTH];
@@ -48,6 +53,26 @@ impl Offload {
             octets: *octets,
             length: packet.len(),
         })
+    }
+
+    /// That of a packet which was put together of several segments, its checksum to be
+    /// finished.
+    pub(super) fn merged(packet: &[u8], merged: &Mergeable) -> Self {
+        let (transport_at, header) = merged.layout();
+        // Headers of IP and TCP are no longer than a hundred octets.
+        let number = |at: usize| u16::try_from(at).unwrap_or(0).to_ne_bytes();
+        let gso_type = match merged.family() {
+            Family::V4 => GSO_TCPV4,
+            Family::V6 => GSO_TCPV6,
+        };
+        let [h0, h1] = number(header);
+        let [s0, s1] = merged.size().0.get().to_ne_bytes();
+        let [c0, c1] = number(transport_at);
+        let [o0, o1] = number(TCP_CHECKSUM_AT);
+        Self {
+            octets: [NEEDS_CSUM, gso_type, h0, h1, s0, s1, c0, c1, o0, o1],
+            length: packet.len(),
+        }
     }
 
     /// How a packet arrives of which this was said.

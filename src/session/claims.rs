@@ -6,11 +6,9 @@
 
 use super::crew::{Entered, Post};
 use super::expectation::ExpectedTuple;
-use super::key::Key;
 use super::record::Origin;
 use super::table::Sessions;
 use crate::net::{Direction, Tuple, WorkerId};
-use crate::packet::Plain;
 
 /// Whether all that was wanted could be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +26,7 @@ impl Sessions {
             return Granted::All;
         };
         let mut tuples = Direction::BOTH.into_iter().map(|d| origin.tuples[d]);
-        let is_had = tuples.all(|tuple| post.enter_tuple(tuple) == Entered::Had)
+        let is_had = tuples.all(|tuple| post.enter_tuple(&tuple) == Entered::Had)
             && self.mappings().claim(origin) == Granted::All;
         if !is_had {
             self.give_back(origin);
@@ -73,9 +71,11 @@ impl Sessions {
         post.owner_of(tuple).filter(|owner| *owner != post.worker)
     }
 
-    /// The same of a packet that was looked at.
-    pub(crate) fn plain_elsewhere(&self, plain: &Plain, frame: &[u8]) -> Option<WorkerId> {
-        self.owner_elsewhere(&Key::of_plain(plain, frame)?.tuple())
+    /// The same of a packet that was looked at, by the hash of its tuple.
+    pub(crate) fn hash_elsewhere(&self, hash: u64) -> Option<WorkerId> {
+        let post = self.post()?;
+        let owner = post.owner_of_hash(hash)?;
+        (owner != post.worker).then_some(owner)
     }
 
     /// Whether packets of this tuple are another worker's, by a session or as a data

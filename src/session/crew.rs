@@ -9,7 +9,7 @@
 //! same moment may each find the last place free: a limit may be passed by as many as
 //! there are workers.
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +22,7 @@ use super::blocks::Lease;
 use super::census::Standing;
 use super::expectation::ExpectedTuple;
 use super::hash::TupleHash;
+use super::key::{Key, KeyHash};
 use super::mappings::{Mapping, Socket};
 use crate::net::{Endpoint, Far, RowId, Tuple, WorkerId, Workers};
 
@@ -30,8 +31,11 @@ use crate::net::{Endpoint, Far, RowId, Tuple, WorkerId, Workers};
 pub struct Crew {
     workers: Workers,
     hash: TupleHash,
-    /// Whose packets are those of a tuple that a session has.
-    tuples: DashMap<Tuple, WorkerId, TupleHash>,
+    /// Whose packets are those of a tuple that a session has, by the tuple's keyed hash: of 64
+    /// bits, so that among ten million sessions not one in a hundred thousand gateways
+    /// has two of the same. Whoever meets such a one finds its tuple taken.
+    tuples: DashMap<u64, WorkerId, AsItIs>,
+    key: KeyHash,
     /// Who expects a data session.
     expected: DashMap<ExpectedTuple, WorkerId, TupleHash>,
     /// Who has each public endpoint.
@@ -51,6 +55,39 @@ pub struct Crew {
     half_open: AtomicUsize,
     /// How many sessions each rule has let in.
     rules: DashMap<u16, usize, TupleHash>,
+}
+
+/// What is a keyed hash already.
+#[derive(Debug, Clone, Copy, Default)]
+struct AsItIs;
+
+/// The same, with what it has taken.
+#[derive(Debug, Clone, Copy, Default)]
+struct Taken(u64);
+
+impl BuildHasher for AsItIs {
+    type Hasher = Taken;
+
+    fn build_hasher(&self) -> Taken {
+        Taken(0)
+    }
+}
+
+impl Hasher for Taken {
+    fn write(&mut self, bytes: &[u8]) {
+        // Not asked for: hashes are numbers.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// A block of ports of a row, at a public address.
@@ -138,7 +175,8 @@ impl Crew {
         Arc::new(Self {
             workers,
             hash,
-            tuples: DashMap::with_hasher(hash),
+            tuples: DashMap::with_hasher(AsItIs),
+            key: KeyHash::from_seed(seed),
             expected: DashMap::with_hasher(hash),
             endpoints: DashMap::with_hasher(hash),
             sockets: DashMap::with_hasher(hash),
@@ -182,8 +220,8 @@ impl Crew {
 }
 
 /// Enters a worker as the one who has something.
-fn enter<K: Eq + Hash>(
-    directory: &DashMap<K, WorkerId, TupleHash>,
+fn enter<K: Eq + Hash, S: BuildHasher + Clone>(
+    directory: &DashMap<K, WorkerId, S>,
     key: K,
     worker: WorkerId,
 ) -> Entered {
@@ -198,7 +236,11 @@ fn enter<K: Eq + Hash>(
 }
 
 /// A worker has something no longer.
-fn leave<K: Eq + Hash>(directory: &DashMap<K, WorkerId, TupleHash>, key: &K, worker: WorkerId) {
+fn leave<K: Eq + Hash, S: BuildHasher + Clone>(
+    directory: &DashMap<K, WorkerId, S>,
+    key: &K,
+    worker: WorkerId,
+) {
     directory.remove_if(key, |_, owner| *owner == worker);
 }
 
@@ -215,7 +257,16 @@ impl Post {
 
     /// Whose packets are those of this tuple.
     pub(crate) fn owner_of(&self, tuple: &Tuple) -> Option<WorkerId> {
-        self.crew.tuples.get(tuple).map(|owner| *owner)
+        self.owner_of_hash(self.hash_of(tuple))
+    }
+
+    /// The same by its hash.
+    pub(crate) fn owner_of_hash(&self, hash: u64) -> Option<WorkerId> {
+        self.crew.tuples.get(&hash).map(|owner| *owner)
+    }
+
+    fn hash_of(&self, tuple: &Tuple) -> u64 {
+        self.crew.key.of(&Key::of(tuple))
     }
 
     /// Whether they are another worker's.
@@ -224,12 +275,12 @@ impl Post {
             .is_some_and(|owner| owner != self.worker)
     }
 
-    pub(super) fn enter_tuple(&self, tuple: Tuple) -> Entered {
-        enter(&self.crew.tuples, tuple, self.worker)
+    pub(super) fn enter_tuple(&self, tuple: &Tuple) -> Entered {
+        enter(&self.crew.tuples, self.hash_of(tuple), self.worker)
     }
 
     pub(super) fn leave_tuple(&self, tuple: &Tuple) {
-        leave(&self.crew.tuples, tuple, self.worker);
+        leave(&self.crew.tuples, &self.hash_of(tuple), self.worker);
     }
 
     /// Who expects this data session.

@@ -3,6 +3,7 @@
 //! in the end nobody has anything.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use spigate::net::{Family, PerDirection, Timestamp, Tuple, WorkerId, Workers, Zo
 use spigate::packet::{Cuts, Headers};
 use spigate::session::{Counter, Crew, Session, State};
 
+use super::packets::{Packet, tcp, udp};
 use super::{any_sequence, any_translation};
 
 /// A packet as it comes to a gateway.
@@ -288,4 +290,67 @@ proptest! {
 fn is_hairpin((_, zone, frame): &Came) -> bool {
     let headers = Headers::read(frame, false).unwrap();
     *zone != ZoneId(2) && headers.destination.to_string().starts_with("203.0.113.")
+}
+
+/// Where there is a limit, it is one of all workers together.
+#[test]
+fn limits_are_those_of_all_workers_together() {
+    const RULES: &str = r#"
+version = 1
+[zones]
+lan = { tun = "lan0", net = "10.0.0.0/24", address = "10.0.0.1" }
+wan = { tun = "wan0", net = "0.0.0.0/0", address = "203.0.113.2" }
+[services]
+calls = { udp = 5004 }
+[limits]
+sessions = 9
+half-open = 4
+when-full = "refuse"
+[policy]
+default = "drop"
+rules = [
+  { id = "calls", from = "lan", service = "calls", action = "allow", max-sessions = 3 },
+  { id = "out", from = "lan", action = "allow" },
+]
+[nat]
+source = [{ id = "masq", from = "lan", to = "wan", as = "masquerade" }]
+"#;
+    let policy = spigate::config::compile(Path::new("limits.toml"), RULES)
+        .unwrap()
+        .policy;
+    let start = Timestamp::from_secs(1_772_355_600);
+    let workers = Workers::new(3).unwrap();
+    let mut shop = Workshop::new(&Arc::new(policy), workers, (1, start));
+    let mut sent = 0;
+    let mut reasons = |packets: &[Packet]| {
+        let one = |packet: &Packet| {
+            sent += 1;
+            let came = (start, ZoneId(0), packet.bytes());
+            shop.send(WorkerId(sent % 3), &came).reason
+        };
+        packets.iter().map(one).collect::<Vec<_>>()
+    };
+    let from = |port: u16| format!("10.0.0.7:{port}");
+    let calls: Vec<_> = (1..=5)
+        .map(|port| udp(&from(port), "198.51.100.9:5004"))
+        .collect();
+    let passed = [Reason::Rule; 4];
+    assert_eq!(reasons(&calls)[..3], passed[..3]);
+    assert_eq!(reasons(&calls[3..]), [Reason::RuleLimit; 2]);
+    let syns: Vec<_> = (1..=5)
+        .map(|port| tcp(&from(port), "198.51.100.9:80").syn())
+        .collect();
+    assert_eq!(reasons(&syns[..4]), passed);
+    assert_eq!(reasons(&syns[4..]), [Reason::HalfOpenLimit]);
+    let others: Vec<_> = (1..=3)
+        .map(|port| udp(&from(port), "198.51.100.9:53"))
+        .collect();
+    assert_eq!(
+        reasons(&others),
+        [Reason::Rule, Reason::Rule, Reason::SessionLimit]
+    );
+    // What time ends makes room, whoever had it.
+    let end = start.after(Duration::from_secs(10 * 24 * 3600));
+    let _ = shop.expire(end);
+    assert!(shop.crew.is_idle());
 }

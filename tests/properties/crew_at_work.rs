@@ -130,7 +130,7 @@ fn converse(more: &str, one_client: bool) {
         false => format!("10.0.{}.{}:51000", 1 + client / 200, 1 + client % 200),
     };
     let mut random = 1_u64;
-    let mut steps = vec![0; CLIENTS];
+    let mut steps = vec![0_usize; CLIENTS];
     let mut send = |client: usize, (zone, packet): (ZoneId, Packet)| {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -160,7 +160,7 @@ fn converse(more: &str, one_client: bool) {
         } = outcomes.recv_timeout(Duration::from_secs(60)).unwrap();
         left -= 1;
         let step = steps[client];
-        let out = if step % 2 == 0 { WAN } else { LAN };
+        let out = if step.is_multiple_of(2) { WAN } else { LAN };
         assert_eq!(
             verdict,
             Verdict::Forward(out),
