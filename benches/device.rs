@@ -5,7 +5,8 @@
 //! Needs root, iperf3, ethtool, nft and iproute2; makes network namespaces and removes them.
 //! What counts are the ratios within one run.
 //!
-//! `cargo bench --bench device` (`-- --rounds 3 --seconds 2` for less)
+//! `cargo bench --bench device` (`-- --rounds 3 --seconds 2` for less; `--workers 1,2,4`:
+//! with how many workers spigate runs, one after the other)
 
 #![allow(
     clippy::disallowed_methods,
@@ -53,8 +54,14 @@ fn main() {
         place.map_or(usual, |place| words[place + 1].parse().unwrap())
     };
     let (rounds, seconds) = (number("--rounds", 5), number("--seconds", 3));
-    let only = words.iter().position(|word| *word == "--only");
-    let only = only.map(|place| words[place + 1]);
+    let word = |name: &str| {
+        let place = words.iter().position(|word| *word == name);
+        place.map(|place| words[place + 1])
+    };
+    let only = word("--only");
+    let workers = word("--workers").unwrap_or("1,2").split(',');
+    let workers: Vec<u8> = workers.map(|count| count.parse().unwrap()).collect();
+    let ways = Way::all(&workers);
     if !rustix::process::geteuid().is_root() {
         println!("device: needs root, to make network namespaces");
         return;
@@ -63,7 +70,7 @@ fn main() {
     let _sinks = work::listen(&lab);
     let mut results: BTreeMap<(Load, Way), Vec<Result>> = BTreeMap::new();
     for _ in 0..rounds {
-        for way in Way::ALL {
+        for way in ways.iter().copied() {
             if only.is_some_and(|only| !only.split(',').any(|name| name == way.key())) {
                 continue;
             }
@@ -77,10 +84,10 @@ fn main() {
             open.close();
         }
     }
-    report(&results);
+    report(&results, &ways);
 }
 
-fn report(results: &BTreeMap<(Load, Way), Vec<Result>>) {
+fn report(results: &BTreeMap<(Load, Way), Vec<Result>>, ways: &[Way]) {
     for load in Load::ALL {
         println!("{}", load.title());
         let median_of = |way: Way| {
@@ -92,8 +99,8 @@ fn report(results: &BTreeMap<(Load, Way), Vec<Result>>) {
             };
             Some((middle(&|it| it.amount), middle(&|it| it.seconds_each)))
         };
-        let gateway = median_of(Way::Spigate);
-        for way in Way::ALL {
+        let gateway = median_of(Way::Spigate(1));
+        for way in ways.iter().copied() {
             let Some((amount, seconds_each)) = median_of(way) else {
                 continue;
             };

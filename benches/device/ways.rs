@@ -14,8 +14,8 @@ pub(crate) enum Way {
     Copier,
     /// The same by io_uring.
     Uring,
-    /// spigate: tracking, rules, masquerade.
-    Spigate,
+    /// spigate with so many workers: tracking, rules, masquerade.
+    Spigate(u8),
     /// passt's pasta, where it is installed.
     Pasta,
     /// slirp4netns, where it is installed.
@@ -49,34 +49,36 @@ enum What {
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Kernel,
-        Self::Copier,
-        Self::Uring,
-        Self::Spigate,
-        Self::Pasta,
-        Self::Slirp,
-    ];
+    /// All ways; spigate with each of these numbers of workers.
+    pub(crate) fn all(workers: &[u8]) -> Vec<Self> {
+        let own = workers.iter().copied().map(Self::Spigate);
+        let before = [Self::Kernel, Self::Copier, Self::Uring].into_iter();
+        before
+            .chain(own)
+            .chain([Self::Pasta, Self::Slirp])
+            .collect()
+    }
 
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Kernel => "kernel",
             Self::Copier => "copier",
             Self::Uring => "uring",
-            Self::Spigate => "spigate",
+            Self::Spigate(_) => "spigate",
             Self::Pasta => "pasta",
             Self::Slirp => "slirp",
         }
     }
 
-    pub(crate) fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> String {
         match self {
-            Self::Kernel => "kernel, nftables",
-            Self::Copier => "copying between two TUN",
-            Self::Uring => "copying by io_uring",
-            Self::Spigate => "spigate",
-            Self::Pasta => "pasta",
-            Self::Slirp => "slirp4netns",
+            Self::Kernel => "kernel, nftables".to_owned(),
+            Self::Copier => "copying between two TUN".to_owned(),
+            Self::Uring => "copying by io_uring".to_owned(),
+            Self::Spigate(1) => "spigate".to_owned(),
+            Self::Spigate(workers) => format!("spigate, {workers} workers"),
+            Self::Pasta => "pasta".to_owned(),
+            Self::Slirp => "slirp4netns".to_owned(),
         }
     }
 
@@ -119,7 +121,11 @@ impl Way {
                 }
                 What::Copier(process)
             }
-            Self::Spigate => What::Spigate(lab.start_gateway(&rules)),
+            Self::Spigate(workers) => {
+                let options = ["--workers", &workers.to_string()];
+                let file = ("spigate", rules.as_str());
+                What::Spigate(lab.start_gateway_with(&lab.gateway, file, &options))
+            }
             Self::Pasta => helper(lab, "pasta", |client| {
                 let mut arguments = words("-f --runas 0 --config-net --no-map-gw --netns");
                 arguments.push(client.path().display().to_string());

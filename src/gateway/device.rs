@@ -15,6 +15,8 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, netdevice};
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
@@ -71,6 +73,8 @@ impl TunDevice {
     }
 
     fn try_open(name: &str, origin: Origin, workers: Workers) -> io::Result<Vec<Self>> {
+        // The kernel gives one with several queues to whoever comes.
+        let is_in_use = workers != Workers::ONE && is_running(name);
         let builder = DeviceBuilder::new().name(name).layer(Layer::L3);
         let builder = builder.offload(true).multi_queue(workers != Workers::ONE);
         // It goes up when its settings are made.
@@ -78,6 +82,9 @@ impl TunDevice {
         // The kernel fills in a pattern such as `tun%d`; rules name one device.
         if device.name()? != name {
             return Err(Errno::INVAL.into());
+        }
+        if is_in_use {
+            return Err(Errno::BUSY.into());
         }
         let index = interface_index(name)?;
         let mut devices = Vec::new();
@@ -122,6 +129,13 @@ impl AsFd for TunDevice {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.device.as_fd()
     }
+}
+
+/// Whether an interface of this name is up, and somebody is at its other end.
+fn is_running(name: &str) -> bool {
+    let mut interfaces = getifaddrs().into_iter().flatten();
+    interfaces
+        .any(|one| one.interface_name == name && one.flags.contains(InterfaceFlags::IFF_RUNNING))
 }
 
 /// The number that the kernel knows an interface by.

@@ -462,6 +462,10 @@ fn a_device_with_one_queue_is_not_taken_over_by_several_workers() {
         lab.gateway
             .run("ip", &[&add[..], &["multi_queue"]].concat());
         let mut gateway = start(&lab, &office(), "2", &[]);
+        // It is nobody else's while it runs.
+        let refused = lab.gateway.try_run(spigate, &words);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(said.contains("another program has it open"), "{said}");
         gateway.terminate();
         let stays = lab.gateway.run("ip", &["-d", "link", "show", "lan0"]);
         assert!(stays.contains(" multi_queue "), "{stays}");
