@@ -42,6 +42,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use self::stream::Follow;
 use crate::net::{AlgKind, Direction, Endpoint, Port, Protocol, SeqNumber};
 
@@ -161,7 +163,7 @@ pub enum Whose {
 }
 
 /// A hole that was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hole {
     /// The direction in which the end sends that has announced it.
     pub by: Direction,

@@ -4,6 +4,8 @@
 //! committed packet stores the copy, with the holes that it asked for and the
 //! changes to the stream.
 
+use serde::{Deserialize, Serialize};
+
 use super::Reason;
 use super::desk::{Circumstances, EngineDesk, HoleChange};
 use super::observer::{Observer, Step, Unread};
@@ -33,7 +35,7 @@ pub(super) struct Control {
 }
 
 /// What a segment says besides its payload, as it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Said {
     ack: SeqNumber,
     window: u16,

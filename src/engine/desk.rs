@@ -11,6 +11,8 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
+
 use super::Policy;
 use super::decide::is_a_hosts;
 use crate::alg::{Admits, Announcement, Desk, Fixed, Hole, NoHole, Settings, Whose};
@@ -33,7 +35,7 @@ pub(super) enum HoleChange {
 }
 
 /// An [`Expectation`] of a control session that may not be in the table yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Expected {
     tuple: ExpectedTuple,
     source_port: Option<Port>,

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use serde::{Deserialize, Serialize};
 
 use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
@@ -16,7 +17,7 @@ use super::port_map::PortMap;
 use crate::net::{BlockLayout, Family, RowId};
 
 /// A block that a client has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Its public address.
     pub address: IpAddr,

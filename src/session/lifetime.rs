@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::state::{FlowState, State, TcpState};
 use super::tcp::Life;
 use super::timeouts::Timeouts;
@@ -29,7 +31,7 @@ pub struct Lifetime {
 }
 
 /// Where in the rule file a lifetime is written.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LifetimeName {
     /// `[timeouts]`.
     Timeouts,

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU16;
 
+use serde::{Deserialize, Serialize};
+
 use super::census::Standing;
 use super::mappings::Claim;
 use super::probing::Probing;
@@ -13,7 +15,7 @@ use crate::net::{
 };
 
 /// Packets and octets of one direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 pub struct Counter {
     /// Packets that passed.
     pub packets: u64,
@@ -22,7 +24,7 @@ pub struct Counter {
 }
 
 /// What is fixed when a session begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The tuples of arriving packets: the first packet's, and that of the
     /// answers. What a packet becomes on its way out is the reverse of the

@@ -53,6 +53,8 @@
 //! find a port. The kernel does the same), or the line is too long and the
 //! operator has such blocked.
 
+use serde::{Deserialize, Serialize};
+
 mod announce;
 mod client;
 mod command;
@@ -94,7 +96,7 @@ const CLIENT: Direction = Direction::Original;
 const SERVER: Direction = Direction::Reply;
 
 /// The reader of one FTP control session.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ftp {
     lines: PerDirection<LineReader>,
     replies: ReplyReader,
@@ -107,7 +109,7 @@ pub struct Ftp {
 }
 
 /// How far the server has let the client come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Stage {
     /// It has not greeted.
     Connected,
@@ -118,14 +120,14 @@ enum Stage {
 }
 
 /// Whether the client has said anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum FirstLine {
     Awaited,
     Heard,
 }
 
 /// Whether the client has bound itself to EPSV (RFC 2428 section 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum EpsvAll {
     No,
     /// It said so, and has no answer yet.
@@ -134,7 +136,7 @@ enum EpsvAll {
 }
 
 /// Where a data session goes (RFC 959 section 3.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum DataPort {
     /// Where the client's control session comes from.
     Default,
@@ -143,7 +145,7 @@ enum DataPort {
 }
 
 /// Whether the stream can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Reading {
     /// It is clear text.
     Clear,

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::kept::Kept;
 use super::rewrites::Rewrites;
 use crate::alg::Edit;
@@ -19,7 +21,7 @@ pub const MAX_BEYOND: u8 = 16;
 
 /// One direction of a TCP stream: how far its reader has come, what it has not
 /// let go, what the receiver has not acknowledged, and what was changed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Follower {
     /// The stream's first octet.
     first: Option<SeqNumber>,

@@ -18,6 +18,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::net::SeqNumber;
 
 /// How many changes a direction remembers.
@@ -32,7 +34,7 @@ pub const MAX_CHANGES: usize = 32;
 const MAX_WINDOW: i32 = 1 << 30;
 
 /// One replaced range of a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Change {
     /// Where the range begins, as the sender counts.
     at: SeqNumber,
@@ -108,7 +110,7 @@ pub enum Unrecordable {
 ///
 /// "Sender's" numbers count the stream as it was sent, "receiver's" as it was
 /// rewritten.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rewrites {
     /// The growth by all changes that are no longer remembered.
     base: i32,

@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
+
 use self::public_address::Place;
 use self::public_addresses::PublicAddresses;
 use self::resting::Rest;
@@ -35,7 +37,7 @@ use crate::net::{
 
 /// What a session holds of the public endpoint of one of its ends, and by which
 /// row of source translation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Claim {
     /// The endpoint towards its far end only.
     Shared(Option<RowId>),
@@ -55,7 +57,7 @@ impl Claim {
 }
 
 /// How a mapping behaves (RFC 4787).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Behaviour {
     /// For which far ends the socket keeps its public endpoint.
     pub mapping: Dependence,
@@ -64,7 +66,7 @@ pub struct Behaviour {
 }
 
 /// A client socket's public endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
     /// The transport protocol.
     pub protocol: Protocol,
@@ -88,7 +90,7 @@ pub struct Mapping {
 }
 
 /// What a mapping's first session was made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permission {
     /// The zone that the client is in.
     pub home: ZoneId,
