@@ -34,9 +34,11 @@ pub mod tftp;
 
 mod excerpt;
 mod not_opened;
+mod saved;
 
 pub use excerpt::Excerpt;
 pub use not_opened::{NoHole, NotOpened};
+pub use saved::SavedAlg;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -92,6 +94,9 @@ pub trait Alg: fmt::Debug + Send + Sync {
     /// Octets of this direction went by unread: what came before them and
     /// what comes after do not belong together.
     fn skipped(&mut self, direction: Direction);
+
+    /// What it knows, to be written down.
+    fn saved(&self) -> SavedAlg;
 
     /// A copy to decide on.
     fn boxed_clone(&self) -> Box<dyn Alg>;

@@ -32,6 +32,7 @@ mod rates;
 mod reason;
 mod reload;
 mod shortage;
+mod snapshot;
 mod successor;
 mod swing;
 mod unsolicited;
@@ -51,6 +52,7 @@ pub use policy::{OnReload, Passage, Policy, RouteOptions};
 pub use rates::{AnswerKind, AnswerRates};
 pub use reason::Reason;
 pub use shortage::Shortage;
+pub use snapshot::{Bookmark, Gap, Meanwhile, Part, Restored, Snapshot, Unsound};
 pub use successor::{Overtaken, Successor, Unfit};
 pub use unsolicited::{Holding, Unanswered, UnsolicitedSyn};
 

@@ -248,6 +248,21 @@ impl Lifetimes {
         self.paces.get(usize::from(id.0)).unwrap_or(&self.pace)
     }
 
+    /// The longest time that any session lives without traffic.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        let of_one = |lifetime: &Lifetime| {
+            lifetime
+                .timeouts
+                .longest()
+                .max(lifetime.idle.unwrap_or_default())
+        };
+        self.iter()
+            .map(|(_, own)| of_one(own))
+            .max()
+            .unwrap_or_default()
+    }
+
     /// All with their numbers; that of `[timeouts]` is the first.
     pub fn iter(&self) -> impl Iterator<Item = (LifetimeId, &Lifetime)> {
         let all = std::iter::once(&self.general).chain(&self.others);

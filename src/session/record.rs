@@ -61,7 +61,7 @@ impl Origin {
 
 /// One tracked conversation, as it stood when it was asked for: the table keeps it
 /// in fewer octets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// Its number.
     pub id: SessionId,
@@ -79,7 +79,8 @@ pub struct Session {
     pub probing: Option<Probing>,
     /// What passed in each direction.
     pub counters: PerDirection<Counter>,
-    /// As what the census counts it.
+    /// As what the census counts it; its state says so.
+    #[serde(skip)]
     pub(super) standing: Standing,
 }
 
@@ -88,6 +89,14 @@ impl Session {
     #[must_use]
     pub fn state(&self) -> State {
         self.tracked.state()
+    }
+
+    /// More of it may have passed than is known.
+    pub(crate) fn left_behind(&mut self) {
+        if let Tracked::Tcp(connection) = &mut self.tracked {
+            *connection = connection.left_behind();
+        }
+        self.probing = None;
     }
 
     /// What it is worth when there is no room.

@@ -30,13 +30,13 @@ pub struct Sessions {
     pub(super) hash: KeyHash,
     pub(super) wheel: Wheel<SessionId>,
     pub(super) census: Census,
-    mappings: Mappings,
+    pub(super) mappings: Mappings,
     /// How the session came that began last.
     pub(super) latest: Latest,
     expectations: Expectations,
     /// How often each source has begun sessions lately.
     source_rates: Buckets<IpAddr>,
-    last_id: u64,
+    pub(super) last_id: u64,
     /// The moment that time has come to: whose deadline is not after it is over.
     now: Timestamp,
     /// Those whose TCP sessions may live on after their deadline, to speak to their ends.
@@ -156,7 +156,7 @@ impl Sessions {
         self.is_due(handle).then_some(handle)
     }
 
-    fn entry(&self, tuple: &Tuple) -> Option<(Handle, Direction)> {
+    pub(super) fn entry(&self, tuple: &Tuple) -> Option<(Handle, Direction)> {
         let key = Key::of(tuple);
         self.find_key(&key, self.hash.of(&key))
     }
@@ -343,7 +343,7 @@ impl Sessions {
         Handle { id, slot }
     }
 
-    fn enter_index(&mut self, key: &Key, entry: Entry) {
+    pub(super) fn enter_index(&mut self, key: &Key, entry: Entry) {
         let Self {
             store, index, hash, ..
         } = self;

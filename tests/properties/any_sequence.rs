@@ -51,7 +51,7 @@ strict = false
 
 const ZONES: [&str; 3] = ["lan", "dmz", "wan"];
 
-fn policy() -> Arc<Policy> {
+pub(super) fn policy() -> Arc<Policy> {
     static POLICY: OnceLock<Arc<Policy>> = OnceLock::new();
     let compile = || {
         let compiled = spigate::config::compile(Path::new("any.toml"), RULES);
@@ -64,7 +64,7 @@ fn policy() -> Arc<Policy> {
 
 /// One thing that happens.
 #[derive(Debug, Clone)]
-enum Event {
+pub(super) enum Event {
     /// Time passes, or (captures have it) goes back.
     Clock(i32),
     Sent(usize, Fresh),
@@ -85,7 +85,7 @@ enum Event {
 
 /// A packet out of nothing.
 #[derive(Debug, Clone)]
-enum Fresh {
+pub(super) enum Fresh {
     Tcp(&'static str, &'static str, u8, &'static str),
     Udp(&'static str, &'static str),
     Echo(&'static str, &'static str, u16),
@@ -147,7 +147,7 @@ fn fresh() -> impl Strategy<Value = Fresh> {
     ]
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub(super) fn event() -> impl Strategy<Value = Event> {
     let line = || select(&LINES[..]);
     let flags = || select(&FLAGS[1..]);
     prop_oneof![
@@ -287,18 +287,18 @@ impl Passed {
 }
 
 /// An engine with the world around it.
-struct World {
-    engine: Engine,
-    now: Timestamp,
+pub(super) struct World {
+    pub(super) engine: Engine,
+    pub(super) now: Timestamp,
     latest: Timestamp,
     last: Option<Passed>,
     packets: usize,
     /// All that left, in order.
-    record: Vec<Vec<u8>>,
+    pub(super) record: Vec<Vec<u8>>,
 }
 
 impl World {
-    fn new(policy: Arc<Policy>, seed: u64) -> Self {
+    pub(super) fn new(policy: Arc<Policy>, seed: u64) -> Self {
         let start = Timestamp::from_secs(1_772_355_600);
         let options = Options {
             seed,
@@ -314,7 +314,7 @@ impl World {
         }
     }
 
-    fn happen(&mut self, event: &Event) {
+    pub(super) fn happen(&mut self, event: &Event) {
         match event {
             Event::Clock(millis) => {
                 let nanos = i64::from(*millis) * 1_000_000;
@@ -370,7 +370,7 @@ impl World {
         }
     }
 
-    fn expire(&mut self) {
+    pub(super) fn expire(&mut self) {
         let mut out = Output::default();
         while self.engine.expire(self.now, &mut out).is_left() {}
         let counted: usize = out.events.iter().map(spigate::engine::Event::packets).sum();
@@ -604,7 +604,7 @@ proptest! {
 }
 
 /// A policy with so little room that everything in it is fought for.
-fn narrow(when_full: WhenFull) -> Arc<Policy> {
+pub(super) fn narrow(when_full: WhenFull) -> Arc<Policy> {
     let mut policy = Policy::clone(&policy());
     policy.limits = Limits {
         sessions: 4,

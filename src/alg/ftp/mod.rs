@@ -82,7 +82,7 @@ use tls::Records;
 use super::stream::Follow;
 use super::{
     Admits, Alg, AlgVerdict, Announcement, Chunk, Desk, Fixed, Hole, Inspection, NotOpened, Note,
-    Start,
+    SavedAlg, Start,
 };
 use crate::net::{AlgKind, Direction, PerDirection, Port, Protocol};
 
@@ -178,6 +178,17 @@ impl Ftp {
     }
 }
 
+impl Ftp {
+    /// Whether a reader can know this: what was written down may have been changed.
+    pub(super) fn is_sound(&self) -> bool {
+        let follows = match &self.reading {
+            Reading::Tls(records) => Direction::BOTH.iter().all(|way| records[*way].is_sound()),
+            Reading::Clear | Reading::AuthAsked | Reading::Never => true,
+        };
+        follows && self.outstanding.is_sound()
+    }
+}
+
 impl Alg for Ftp {
     fn kind(&self) -> AlgKind {
         AlgKind::Ftp
@@ -226,6 +237,10 @@ impl Alg for Ftp {
                 self.stage = Stage::LoggedIn;
             }
         }
+    }
+
+    fn saved(&self) -> SavedAlg {
+        SavedAlg::Ftp(Box::new(self.clone()))
     }
 
     fn boxed_clone(&self) -> Box<dyn Alg> {

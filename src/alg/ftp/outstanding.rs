@@ -108,6 +108,11 @@ impl Outstanding {
         self.pop()
     }
 
+    /// Whether they can be those of a dialogue.
+    pub(super) fn is_sound(&self) -> bool {
+        self.0.len() <= MOST_RUNS && self.0.iter().all(|(_, count)| *count > 0)
+    }
+
     /// Forgets all.
     pub(super) fn clear(&mut self) {
         self.0.clear();

@@ -107,6 +107,11 @@ impl Records {
         }
     }
 
+    /// Whether it can have come to this.
+    pub(super) fn is_sound(&self) -> bool {
+        !matches!(self.place, Place::Header(_, HEADER..))
+    }
+
     /// Octets are missing: where a record ends can no longer be known.
     pub(super) fn lose_place(&mut self) {
         self.place = Place::Lost;

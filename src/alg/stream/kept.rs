@@ -29,6 +29,12 @@ impl Kept {
         self.octets.len()
     }
 
+    /// The number behind the last.
+    pub(super) fn end(&self) -> SeqNumber {
+        let length = u32::try_from(self.octets.len()).unwrap_or(u32::MAX);
+        self.at.advance(length)
+    }
+
     /// Takes the octets that follow.
     pub(super) fn push(&mut self, octets: &[u8]) {
         self.octets.extend(octets);

@@ -130,6 +130,29 @@ impl Rewrites {
         self.base == 0 && self.changes.is_empty()
     }
 
+    /// Whether changes can have come to this.
+    #[must_use]
+    pub(super) fn is_sound(&self) -> bool {
+        let most = u32::from(u16::MAX);
+        let is_one = |change: &Change| {
+            (1..=most).contains(&change.old_len)
+                && change.silent <= change.old_len
+                && change.new_len() <= most
+        };
+        let is_before =
+            |(one, next): (&Change, &Change)| !one.is_open() && !next.at.is_before(one.end());
+        let growth = self.changes.iter().map(Change::growth);
+        let total = growth.fold(self.base, i32::wrapping_add);
+        self.changes.len() <= MAX_CHANGES
+            && self.changes.iter().all(is_one)
+            && self
+                .changes
+                .iter()
+                .zip(self.changes.iter().skip(1))
+                .all(is_before)
+            && total == self.total
+    }
+
     /// Whether another `changes` can be remembered.
     #[must_use]
     pub fn has_room(&self, changes: usize) -> bool {

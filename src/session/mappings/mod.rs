@@ -12,6 +12,7 @@ mod notes;
 mod public_address;
 mod public_addresses;
 mod resting;
+mod revival;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -22,6 +23,8 @@ use serde::{Deserialize, Serialize};
 use self::public_address::Place;
 use self::public_addresses::PublicAddresses;
 use self::resting::Rest;
+pub(crate) use self::revival::AtRest;
+pub(super) use self::revival::Leased;
 use super::accounts::{Accounts, Public, Tally};
 use super::blocks::{Blocks, Lease};
 use super::growing_map::GrowingMap;
@@ -176,12 +179,14 @@ pub(super) enum On {
     Session,
     /// One that is about to be: nothing is said of it yet.
     Reservation,
+    /// One that comes back: what it holds it has taken long ago.
+    Revival,
 }
 
 /// One end of a session that is known by a public endpoint.
-struct Held {
-    public: Public,
-    inside: Endpoint,
+pub(super) struct Held {
+    pub(super) public: Public,
+    pub(super) inside: Endpoint,
     far: Endpoint,
     home: ZoneId,
 }
@@ -192,7 +197,7 @@ impl Held {
     ///
     /// Two that reach each other by their public endpoints know each other by
     /// these.
-    fn of(origin: &Origin, end: Direction) -> Self {
+    pub(super) fn of(origin: &Origin, end: Direction) -> Self {
         let (arrives, answers) = (&origin.tuples[end], &origin.tuples[!end]);
         let far = match origin.claims[!end] {
             Some(_) => arrives.destination,

@@ -11,7 +11,7 @@ use crate::net::{Dependence, Protocol, Rests, RowId, Timestamp};
 const AT_A_TIME: usize = 256;
 
 /// What somebody has let go of, and nobody may have yet.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Rest {
     Port(Public),
     Block(Lease),

@@ -169,6 +169,31 @@ impl Connection {
         self.ends.reply.max_window == 0
     }
 
+    /// What is known of a connection of which more segments may have passed: neither end is
+    /// held to what it has said, but for how it scales its windows, and what it has
+    /// acknowledged. A connection that nobody has agreed to yet stays as it is.
+    pub(in crate::session) fn left_behind(&self) -> Self {
+        if self.is_unanswered() {
+            return *self;
+        }
+        let unseen = |end: &End| End {
+            max_ack: end.max_ack,
+            scale: end.scale,
+            shift: end.shift,
+            sack: end.sack,
+            closing: end.closing,
+            ..End::unseen_of_middle()
+        };
+        Self {
+            ends: PerDirection {
+                original: unseen(&self.ends.original),
+                reply: unseen(&self.ends.reply),
+            },
+            repeated: 0,
+            ..*self
+        }
+    }
+
     /// What this segment does to the connection.
     pub(in crate::session) fn segment(
         &self,
