@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use spigate::engine::{Checksums, Engine, Gap, Meanwhile, Options, Policy, Restored};
+use spigate::engine::{AnswerRates, Checksums, Engine, Gap, Meanwhile, Options, Policy, Restored};
 use spigate::net::{Direction, Timestamp};
-use spigate::session::WhenFull;
 use spigate::state::{self, Encoder, Standing, Written};
 
 use super::any_reload;
+use super::any_segments;
 use super::any_sequence;
 use super::any_translation::{self, compiled, event, everything_ends, family};
 
@@ -40,6 +40,14 @@ pub(super) fn restarted(
         meanwhile: Meanwhile::Nothing,
     };
     Engine::restore(policy, options, now, (state.snapshot, gap)).unwrap()
+}
+
+/// The same file without a limit of sessions: in which order they make room for others is
+/// not written down.
+fn with_room(file: &str) -> String {
+    let is_limit = |line: &&str| line.starts_with("[limits]") || line.starts_with("sessions = ");
+    let lines = file.lines().filter(|line| !is_limit(line));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Both know the same.
@@ -76,7 +84,7 @@ proptest! {
         events in prop::collection::vec(event(), 1..60),
         every in 1..20usize,
     ) {
-        let policy = compiled(family, &file);
+        let policy = compiled(family, &with_room(&file));
         let mut plain = any_translation::World::new(Arc::clone(&policy), family, seed);
         let mut restarting = any_translation::World::new(Arc::clone(&policy), family, seed);
         for (n, event) in events.iter().enumerate() {
@@ -106,7 +114,14 @@ proptest! {
         events in prop::collection::vec(any_sequence::event(), 1..80),
         every in 1..20usize,
     ) {
-        let policy = any_sequence::policy();
+        // What is left of rates is not written down.
+        let mut policy = Policy::clone(&any_sequence::policy());
+        policy.answers = AnswerRates {
+            errors: None,
+            per_target: None,
+            resets: None,
+        };
+        let policy = Arc::new(policy);
         let mut plain = any_sequence::World::new(Arc::clone(&policy), seed);
         let mut restarting = any_sequence::World::new(Arc::clone(&policy), seed);
         for (n, event) in events.iter().enumerate() {
@@ -121,5 +136,14 @@ proptest! {
         }
         prop_assert_eq!(&plain.record, &restarting.record);
         agree(&plain.engine, &restarting.engine);
+    }
+
+    /// What a control session has withheld, and changed, goes on to be so.
+    #[test]
+    fn a_dialogue_is_heard_the_same_after_any_restarts(
+        input in any_segments::input(),
+        every in 1..40usize,
+    ) {
+        any_segments::segments::run_restarting(&input, every);
     }
 }
