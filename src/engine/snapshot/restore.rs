@@ -8,6 +8,7 @@ use super::unsound::Unsound;
 use super::{Frame, SavedControl, SavedSession, Snapshot};
 use crate::alg::Alg;
 use crate::engine::control::Control;
+use crate::engine::successor::{rivals, terms_of};
 use crate::engine::{Engine, Options, Policy};
 use crate::net::{Direction, Family, Protocol, Timestamp, Tuple};
 use crate::session::{
@@ -92,6 +93,8 @@ impl Engine {
         aftermath.mappings.dedup_by_key(|mapping| public(mapping));
 
         let mut engine = Self::new(policy, options, now);
+        let rivals = rivals(&engine.policy.nat.source);
+        engine.sessions.set_terms(terms_of(&engine.policy), rivals);
         engine.sessions.keep_up(now);
         engine.sessions.count_from(frame.last);
         engine.sessions.revive_mappings(&aftermath.mappings);
