@@ -16,7 +16,7 @@ use spigate::alg::stream::MAX_BEYOND;
 use spigate::config;
 use spigate::engine::{
     Arrival, Checksums, Engine, Extent, Gap, Meanwhile, Options, Output, Policy, Reason, Silent,
-    Verdict,
+    Snapshot, Verdict,
 };
 use spigate::net::{SeqNumber, TcpFlags, Timestamp, ZoneId};
 use spigate::packet::{Checksum, Headers, repair_checksums};
@@ -324,7 +324,9 @@ impl<'a> World<'a> {
                 time: Duration::ZERO,
                 meanwhile: Meanwhile::Nothing,
             };
-            let (now, known) = (self.engine.now(), (self.engine.snapshot(), gap));
+            let now = self.engine.now();
+            let snapshot = Snapshot::new(self.engine.snapshot_parts(now));
+            let known = (snapshot.expect("an engine has said so"), gap);
             let restored = Engine::restore(&OFFICE, OPTIONS, now, known);
             self.engine = restored.expect("an engine has said so").0;
         }

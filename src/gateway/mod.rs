@@ -37,6 +37,7 @@ mod reload;
 mod routing;
 pub mod sandbox;
 mod service;
+mod state;
 mod steps;
 mod stop;
 mod sysctl;
@@ -51,6 +52,7 @@ pub use error::GatewayError;
 pub use events::{EventOptions, EventPlace, EventRate};
 pub use metrics::MetricsAddress;
 pub use reload::RuleFile;
+pub use state::StatePlace;
 pub use stop::on_stop;
 
 use std::os::fd::OwnedFd;
@@ -76,6 +78,7 @@ use self::reload::Reloader;
 use self::routing::HostNetwork;
 use self::sandbox::{Confinement, User};
 use self::service::Service;
+use self::state::Keeper;
 use self::watch::Watch;
 use crate::config::Device;
 use crate::engine::{self, Checksums, Engine};
@@ -102,6 +105,8 @@ pub struct Options {
     pub metrics: Option<MetricsAddress>,
     /// Where it writes what happens; `None`: nowhere.
     pub events: Option<EventOptions>,
+    /// Where it keeps what it knows of sessions; `None`: nowhere.
+    pub state: Option<StatePlace>,
     /// Changes what it says of its life; `None`: that stays as it is.
     pub log: Option<LogFilter>,
 }
@@ -144,6 +149,7 @@ impl Default for Options {
             control: None,
             metrics: None,
             events: None,
+            state: None,
             log: None,
         }
     }
@@ -189,7 +195,7 @@ async fn serve_with(
     host: &mut HostNetwork,
     signals: &mut Signals,
     devices: Vec<TunDevice>,
-    file: RuleFile,
+    mut file: RuleFile,
     options: Options,
 ) -> Result<Summary, GatewayError> {
     let records = match &options.mapping_log {
@@ -224,10 +230,26 @@ async fn serve_with(
         seed: seed(&options)?,
         checksums: options.checksums,
     };
-    let engine = Engine::new(Arc::clone(&file.policy), engine_options, clock.now());
     let (errands, basket) = Errands::new()?;
     let queue = events.as_ref().map(events::Opened::queue);
     let life = Arc::new(Life::new(clock, queue));
+    let (kept, engine) = match &options.state {
+        Some(place) => {
+            let (kept, engine) =
+                state::resume(place, &file.policy, engine_options, (clock, &life))?;
+            (Some(kept), engine)
+        }
+        None => {
+            let policy = Arc::clone(&file.policy);
+            (None, Engine::new(policy, engine_options, clock.now()))
+        }
+    };
+    // Rows that are gone, and that sessions still know, are in it.
+    file.policy = Arc::clone(engine.policy());
+    let keeper = kept.map(|kept| {
+        let life = Arc::clone(&life);
+        Arc::new(Keeper::new(kept, errands.clone(), life, clock))
+    });
     let reloader = Arc::new(Reloader::new(file, errands.clone(), Arc::clone(&life)));
     let metrics = Metrics::new(errands.clone(), life, clock);
     if let Sandbox::Confined(user) = options.sandbox {
@@ -241,6 +263,7 @@ async fn serve_with(
                 .into_iter()
                 .chain(options.capture_dir)
                 .chain(events.iter().flat_map(events::Opened::directories))
+                .chain(keeper.iter().map(|keeper| keeper.directory()))
                 .collect(),
         })?;
     }
@@ -252,6 +275,10 @@ async fn serve_with(
         packet_loop.log(listener);
         event_log = Some(log);
     }
+    let (leave, mut left) = oneshot::channel();
+    if keeper.is_some() {
+        packet_loop.leave_to(leave);
+    }
     let mut running = Running::start(packet_loop, options.sandbox)?;
     let served = match &mut http {
         Some(http) => http.serve(metrics.clone()),
@@ -260,12 +287,16 @@ async fn serve_with(
     let served = served.and_then(|()| match &mut control {
         Some(control) => {
             let reloader = Some(Arc::clone(&reloader));
-            control.serve(errands.clone(), (options.log, reloader, metrics), clock)
+            let rest = (options.log, reloader, keeper.clone());
+            control.serve(errands.clone(), rest, metrics, clock)
         }
         None => Ok(()),
     });
     if served.is_ok() {
         info!("gateway ready");
+        let every = options.state.and_then(|place| place.every);
+        let saving = keeper.as_ref().zip(every);
+        let saving = saving.map(|(keeper, every)| keeper.keep_saving(every));
         let service = Service::ready(errands);
         loop {
             tokio::select! {
@@ -281,8 +312,15 @@ async fn serve_with(
             }
         }
         service.stopping();
+        if let Some(saving) = saving {
+            saving.abort();
+        }
     }
     let stopped = running.stop();
+    if let (Some(keeper), Ok(engine)) = (&keeper, left.try_recv()) {
+        // Whatever came of it was said.
+        let _ = keeper.save_at_rest(&engine);
+    }
     if let Some(http) = http {
         http.close().await;
     }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read, write, writev};
+use tokio::sync::oneshot;
 use tracing::debug;
 
 use super::GatewayError;
@@ -47,6 +48,8 @@ pub(super) struct PacketLoop<F> {
     ports: Vec<Port<F>>,
     forwarder: Forwarder,
     basket: Basket,
+    /// Who gets the engine at the end.
+    heir: Option<oneshot::Sender<Engine>>,
 }
 
 /// All but the devices, so that these can be borrowed while it works.
@@ -106,7 +109,13 @@ impl<F: AsFd> PacketLoop<F> {
             },
             ports,
             basket,
+            heir: None,
         }
+    }
+
+    /// Has the engine go to somebody at the end.
+    pub(super) fn leave_to(&mut self, heir: oneshot::Sender<Engine>) {
+        self.heir = Some(heir);
     }
 
     /// Has all that happens written down by the event log.
@@ -131,6 +140,10 @@ impl<F: AsFd> PacketLoop<F> {
             devices: self.forwarder.ways.counters,
             engine: self.forwarder.engine.counters().clone(),
         };
+        if let Some(heir) = self.heir {
+            // Who does not wait for it does without.
+            let _ = heir.send(self.forwarder.engine);
+        }
         (summary, ended)
     }
 }

@@ -40,13 +40,15 @@ const LENGTH_AT: usize = 20;
 const BODY_AT: usize = 28;
 const CHECKSUM: usize = 4;
 
-/// When a state was written down, by clocks that nobody sets.
+/// When a state was written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Written {
     /// Which run of the kernel it was, if it says so.
     pub boot: Option<[u8; 16]>,
     /// How long that had run by then, in nanoseconds.
     pub since_boot: u64,
+    /// What the clock on the wall said, in nanoseconds since 1970.
+    pub wall: u64,
 }
 
 /// Parts of a snapshot, as they become a file.

@@ -22,7 +22,7 @@ pub(super) fn restarted(
     (now, time): (Timestamp, Duration),
 ) -> (Engine, Restored) {
     let mut encoder = Encoder::new();
-    for part in engine.snapshot_parts() {
+    for part in engine.snapshot_parts(engine.now()) {
         encoder.push(&part).unwrap();
     }
     let octets = encoder

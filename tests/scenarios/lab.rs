@@ -84,14 +84,14 @@ impl Lab {
     /// The gateway ends, and another begins at once, by the same rules, where packets may
     /// have passed since or have not.
     pub(crate) fn restart(&mut self, seconds: f64, meanwhile: Meanwhile) -> Restored {
-        let parts: Vec<_> = self.engine.snapshot_parts().collect();
+        let parts: Vec<_> = self.engine.snapshot_parts(self.engine.now()).collect();
         let policy = Arc::clone(self.engine.policy());
         self.restart_with(seconds, &policy, (parts, meanwhile))
     }
 
     /// Another begins by other rules.
     pub(crate) fn restart_by(&mut self, seconds: f64, rules: &str) -> Restored {
-        let parts: Vec<_> = self.engine.snapshot_parts().collect();
+        let parts: Vec<_> = self.engine.snapshot_parts(self.engine.now()).collect();
         let policy = Arc::new(compile(rules));
         self.restart_with(seconds, &policy, (parts, Meanwhile::Nothing))
     }

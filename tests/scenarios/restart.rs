@@ -311,7 +311,7 @@ fn connections_of_which_more_has_passed_are_learnt_anew() {
     let mut lab = Lab::new(OFFICE);
     let mut out = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), WEB);
     let policy = Arc::clone(lab.engine.policy());
-    let parts: Vec<_> = lab.engine.snapshot_parts().collect();
+    let parts: Vec<_> = lab.engine.snapshot_parts(lab.engine.now()).collect();
     for _ in 0..200 {
         out.client_says(&mut lab, 1.0, &"x".repeat(1000));
         out.server_says(&mut lab, 1.0, &"y".repeat(1400));
@@ -339,7 +339,7 @@ fn connections_of_which_more_has_passed_are_learnt_anew() {
 fn a_dialogue_of_which_more_has_passed_is_read_on() {
     let (mut lab, mut ftp) = masqueraded();
     let policy = Arc::clone(lab.engine.policy());
-    let parts: Vec<_> = lab.engine.snapshot_parts().collect();
+    let parts: Vec<_> = lab.engine.snapshot_parts(lab.engine.now()).collect();
     let _ = lab.restart_with(1.0, &policy, (parts.clone(), Meanwhile::Packets));
     // Nothing has passed after all.
     let heard = ftp.announces(&mut lab, 1.0, "PORT 10,0,0,7,200,10\r\n");
@@ -368,14 +368,14 @@ fn of_two_that_cannot_be_together_the_later_one_is_there() {
         .at(0.0)
         .from(LAN)
         .send(udp("10.0.0.7:5000", "198.51.100.1:53"));
-    let early: Vec<_> = lab.engine.snapshot_parts().collect();
+    let early: Vec<_> = lab.engine.snapshot_parts(lab.engine.now()).collect();
     // It ends, and another one has its tuple before the last part is written down.
     let _ = lab.wait_until(40.0);
     let _ = lab
         .at(40.0)
         .from(LAN)
         .send(udp("10.0.0.7:5000", "198.51.100.1:53"));
-    let late: Vec<_> = lab.engine.snapshot_parts().collect();
+    let late: Vec<_> = lab.engine.snapshot_parts(lab.engine.now()).collect();
     let mut parts: Vec<_> = early
         .into_iter()
         .filter(|part| part.sessions() > 0)

@@ -1,10 +1,11 @@
 //! A snapshot is taken, part by part: each costs little, however many sessions there are.
 
 use super::names::Names;
-use super::{Content, Frame, Page, Part, SavedControl, SavedSession, Snapshot};
+use super::{Content, Frame, Page, Part, SavedControl, SavedSession};
 use crate::engine::Engine;
 use crate::engine::control::Control;
 use crate::engine::desk::Expected;
+use crate::net::Timestamp;
 use crate::session::{PageStart, Session};
 
 /// How many places of the table are in a part.
@@ -29,9 +30,9 @@ impl Default for Bookmark {
 }
 
 impl Engine {
-    /// A part of a snapshot, and where the next begins; `None`: this is the last.
+    /// A part of a snapshot at `now`, and where the next begins; `None`: this is the last.
     #[must_use]
-    pub fn snapshot_part(&self, at: Bookmark) -> (Part, Option<Bookmark>) {
+    pub fn snapshot_part(&self, now: Timestamp, at: Bookmark) -> (Part, Option<Bookmark>) {
         match at.0 {
             Place::Sessions(from) => {
                 let (sessions, rest) = self.sessions.page(from, PLACES);
@@ -51,7 +52,7 @@ impl Engine {
                 }
                 None => {
                     let frame = Frame {
-                        at: self.now,
+                        at: self.now.max(now),
                         last: self.sessions.last_id(),
                         names: Names::of(&self.policy),
                     };
@@ -61,44 +62,14 @@ impl Engine {
         }
     }
 
-    /// All parts of a snapshot, of one moment.
-    pub fn snapshot_parts(&self) -> impl Iterator<Item = Part> + '_ {
+    /// All parts of a snapshot of this moment.
+    pub fn snapshot_parts(&self, now: Timestamp) -> impl Iterator<Item = Part> + '_ {
         let mut next = Some(Bookmark::default());
         std::iter::from_fn(move || {
-            let (part, rest) = self.snapshot_part(next?);
+            let (part, rest) = self.snapshot_part(now, next?);
             next = rest;
             Some(part)
         })
-    }
-
-    /// A snapshot of this moment.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        let (mut sessions, mut aftermath, mut resting) = (Vec::new(), Vec::new(), Vec::new());
-        let mut frame = None;
-        for Part(content) in self.snapshot_parts() {
-            match content {
-                Content::Sessions(page) => {
-                    sessions.extend(page.sessions);
-                    aftermath.push(page.aftermath);
-                }
-                Content::Resting(some) => resting.extend(some),
-                Content::Frame(last) => frame = Some(last),
-            }
-        }
-        let names = || Names::of(&self.policy);
-        Snapshot {
-            sessions,
-            aftermath,
-            resting,
-            frame: frame.unwrap_or_else(|| {
-                Box::new(Frame {
-                    at: self.now,
-                    last: self.sessions.last_id(),
-                    names: names(),
-                })
-            }),
-        }
     }
 
     fn saved(&self, session: Session) -> SavedSession {

@@ -80,8 +80,8 @@ impl Gateway {
                 });
                 let metrics =
                     Metrics::new(errands.clone(), Arc::new(Life::new(clock, None)), clock);
-                let rest = (Some(log), None, metrics);
-                control.serve(errands, rest, clock).unwrap();
+                let rest = (Some(log), None, None);
+                control.serve(errands, rest, metrics, clock).unwrap();
                 let _ = stopped.await;
                 control.close().await;
             });

@@ -74,10 +74,11 @@ impl Metrics {
     /// The packet loop does not say what it has.
     pub(super) async fn text(&self) -> Result<String, Unwell> {
         let (reloads, events) = (self.life.reloads(), self.life.events());
+        let states = self.life.states();
         let started = self.started;
         let asked = self
             .errands
-            .ask(move |inside| Snapshot::of(inside, (reloads, events), started));
+            .ask(move |inside| Snapshot::of(inside, (reloads, events, states), started));
         Ok(text::text(in_time(asked).await?))
     }
 

@@ -6,6 +6,7 @@ use crate::engine::{Counters, Intake, Policy};
 use crate::gateway::DeviceCounters;
 use crate::gateway::errands::Inside;
 use crate::gateway::life::Reloads;
+use crate::gateway::state::States;
 use crate::net::Timestamp;
 use crate::session::Standing;
 
@@ -28,13 +29,14 @@ pub(super) struct Snapshot {
     pub(super) reloads: Reloads,
     /// Lines in the event log, and events that it lost.
     pub(super) events: Option<(u64, u64)>,
+    pub(super) states: States,
     pub(super) started: Timestamp,
 }
 
 impl Snapshot {
     pub(super) fn of(
         inside: &Inside<'_>,
-        (reloads, events): (Reloads, Option<(u64, u64)>),
+        (reloads, events, states): (Reloads, Option<(u64, u64)>, States),
         started: Timestamp,
     ) -> Self {
         let engine = &*inside.engine;
@@ -55,6 +57,7 @@ impl Snapshot {
             intake: engine.intake(),
             reloads,
             events,
+            states,
             started,
             policy,
         }
