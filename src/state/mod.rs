@@ -103,12 +103,7 @@ impl Encoder {
         written: &Written,
     ) -> Result<Vec<u8>, postcard::Error> {
         self.append(written)?;
-        let length = (self.octets.len() - BODY_AT) as u64;
-        put(&mut self.octets, STANDING_AT, standing.word());
-        put(&mut self.octets, LENGTH_AT, length.to_le_bytes());
-        let checksum = checksum(&self.octets);
-        self.octets.extend(checksum.to_le_bytes());
-        Ok(self.octets)
+        Ok(sealed(self.octets, standing))
     }
 
     fn append(&mut self, what: &impl Serialize) -> Result<(), postcard::Error> {
@@ -116,6 +111,30 @@ impl Encoder {
         self.octets = postcard::to_extend(what, octets)?;
         Ok(())
     }
+}
+
+/// The file of this body, whatever it says.
+#[must_use]
+pub fn seal(body: &[u8], standing: Standing) -> Vec<u8> {
+    let mut octets = Encoder::new().octets;
+    octets.extend(body);
+    sealed(octets, standing)
+}
+
+fn sealed(mut octets: Vec<u8>, standing: Standing) -> Vec<u8> {
+    let length = octets.len().saturating_sub(BODY_AT) as u64;
+    put(&mut octets, STANDING_AT, standing.word());
+    put(&mut octets, LENGTH_AT, length.to_le_bytes());
+    let checksum = checksum(&octets);
+    octets.extend(checksum.to_le_bytes());
+    octets
+}
+
+/// What [`seal`] was given.
+#[must_use]
+pub fn body(file: &[u8]) -> &[u8] {
+    let end = file.len().saturating_sub(CHECKSUM);
+    file.get(BODY_AT..end).unwrap_or_default()
 }
 
 fn put<const N: usize>(octets: &mut [u8], at: usize, what: [u8; N]) {
