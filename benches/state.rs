@@ -68,7 +68,11 @@ fn measure(sessions: u32) {
         encoding += timed(|| encoder.push(&part).unwrap()).1;
         next = rest;
     }
-    let (file, took) = timed(|| encoder.finish(Standing::AtRest, &Written::default()).unwrap());
+    let (file, took) = timed(|| {
+        encoder
+            .finish(Standing::AtRest, &Written::default())
+            .unwrap()
+    });
     encoding += took;
 
     forget_peak();

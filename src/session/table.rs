@@ -376,6 +376,11 @@ impl Sessions {
         self.mappings.fetch_notes()
     }
 
+    /// Whether there is anything to be written down.
+    pub(crate) fn has_notes(&self) -> bool {
+        self.mappings.has_notes()
+    }
+
     /// Time has come to `now`: what has rested long enough may be had again.
     pub fn keep_up(&mut self, now: Timestamp) {
         self.now = self.now.max(now);

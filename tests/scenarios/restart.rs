@@ -165,7 +165,7 @@ source = [{ id = "masq", from = "lan", to = "wan", as = "masquerade", port-order
 "#;
 
 #[test]
-fn a_client_keeps_its_public_endpoint_and_who_may_come_in_by_it() {
+fn t_6888_req_8_loss__a_client_keeps_its_public_endpoint_and_who_may_come_in_by_it() {
     let mut lab = Lab::new(OPEN);
     let client = "10.0.0.7:5000";
     let leaves = |lab: &mut Lab, at: f64, server: &str| {
@@ -191,7 +191,7 @@ fn a_client_keeps_its_public_endpoint_and_who_may_come_in_by_it() {
 }
 
 #[test]
-fn what_rests_goes_on_to_rest() {
+fn t_6888_req_8_loss__what_rests_goes_on_to_rest() {
     let rules = OPEN.replace("filtering =", "hold-down = \"40s\", filtering =");
     let mut lab = Lab::new(&rules);
     let _ = lab
@@ -404,7 +404,7 @@ fn a_clock_that_was_set_ends_nothing_and_keeps_nothing_alive() {
         (moment(0.0), moment(30.0))
     );
     // Deadlines beyond all that this file allows are cut.
-    let short = format!("{OFFICE}\n[timeouts]\n{}", SHORT);
+    let short = format!("{OFFICE}\n[timeouts]\n{SHORT}");
     let mut lab = Lab::new(OFFICE);
     let _ = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), WEB);
     let _ = lab.restart_by(1.0, &short);

@@ -221,11 +221,8 @@ fn ready(
         ready.push(Ready { session, control });
     }
     ready.sort_by_key(|ready| ready.session.id);
-    let ids = |ready: &Ready| ready.session.id;
-    let pairs = ready.iter().zip(ready.iter().skip(1));
-    let is_twice = pairs
-        .map(|(one, next)| ids(one) == ids(next))
-        .any(|same| same);
+    let mut pairs = ready.iter().zip(ready.iter().skip(1));
+    let is_twice = pairs.any(|(one, next)| one.session.id == next.session.id);
     let is_given = |id: SessionId| id.0 > 0 && id <= frame.last;
     let last_fits = frame.last.0 < u64::MAX;
     match !is_twice && last_fits && ready.iter().all(|ready| is_given(ready.session.id)) {
