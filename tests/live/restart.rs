@@ -1,14 +1,23 @@
 //! A gateway ends, and begins again by what it has kept: connections go on.
 
 use std::fs;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
 use crate::enter::in_own_namespaces;
-use crate::lab::{Gateway, Lab, SERVER, checksum, office, wait_until};
+use crate::lab::{Gateway, Lab, SERVER, checked, checksum, office, wait_until};
 use crate::servers::vsftpd_with;
 
-const PROGRAMS: &[&str] = &["python3", "ss", "vsftpd", "ip", "kill", "sha256sum"];
+const PROGRAMS: &[&str] = &[
+    "python3",
+    "ss",
+    "vsftpd",
+    "ip",
+    "kill",
+    "mount",
+    "sha256sum",
+];
 
 /// One control connection: a slow transfer, during which the gateway begins anew, then more,
 /// in both modes.
@@ -183,6 +192,48 @@ fn connections_go_on_after_a_gateway_was_killed_under_load() {
         drop(transfer);
         gateway.stop(&lab);
         assert_eq!(lab.gateway.network(), network);
+    });
+}
+
+#[test]
+fn on_a_full_disk_what_was_saved_before_is_still_there() {
+    let test = "restart::on_a_full_disk_what_was_saved_before_is_still_there";
+    in_own_namespaces(test, PROGRAMS, || {
+        let lab = guarded_lab();
+        let small = lab.dir.path("state");
+        fs::create_dir(&small).unwrap();
+        let mount = ["-t", "tmpfs", "-o", "size=64k", "tmpfs"];
+        checked(Command::new("mount").args(mount).arg(&small));
+        let mut gateway = start(&lab, &[]);
+        save(&lab);
+        let file = small.join("spigate");
+        let before = fs::read(&file).unwrap();
+        // As much as there is room for.
+        let _ = fs::write(small.join("filler"), vec![b'x'; 64 << 10]);
+        let send = format!(
+            "import socket
+for _ in range(200):
+    end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    end.sendto(b'x', ('{SERVER}', 53))"
+        );
+        lab.client.run("python3", &["-c", &send]);
+        let asked = Gateway::ctl(&lab).arg("save").output().unwrap();
+        let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+        assert_eq!(asked.status.code(), Some(1), "{said}");
+        assert!(said.contains("No space left"), "{said}");
+        assert!(said.contains("is still there"), "{said}");
+        gateway.terminate();
+        let log = gateway.log();
+        assert_eq!(log.matches("state not saved").count(), 2, "{log}");
+        assert_eq!(fs::read(&file).unwrap(), before);
+        assert_eq!(fs::read_dir(&small).unwrap().count(), 2);
+        drop(gateway);
+        let gateway = start(&lab, &[]);
+        let log = gateway.log();
+        assert!(log.contains("state restored: 0 sessions"), "{log}");
+        fs::remove_file(small.join("filler")).unwrap();
+        gateway.stop(&lab);
+        checked(Command::new("umount").arg(&small));
     });
 }
 

@@ -20,7 +20,16 @@ const MODE: u32 = 0o600;
 pub(super) struct StateFile {
     path: PathBuf,
     /// One write at a time: the last of all waits for the one before.
-    writing: Mutex<()>,
+    writing: Mutex<Writes>,
+}
+
+/// Whether more is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writes {
+    /// It may be.
+    GoOn,
+    /// The last was.
+    AreOver,
 }
 
 impl StateFile {
@@ -33,7 +42,7 @@ impl StateFile {
         match fs::metadata(watch::directory(&path))?.is_dir() {
             true => Ok(Self {
                 path,
-                writing: Mutex::new(()),
+                writing: Mutex::new(Writes::GoOn),
             }),
             false => Err(ErrorKind::NotADirectory.into()),
         }
@@ -67,12 +76,19 @@ impl StateFile {
     }
 
     /// Puts these octets in its place. They are on the disk then, and those before are
-    /// gone; or those before are still there.
+    /// gone; or those before are still there. What is written at rest is the last: who
+    /// comes late with something older changes nothing.
     ///
     /// # Errors
     /// Those before are still there.
-    pub(super) fn write(&self, octets: &[u8]) -> io::Result<()> {
-        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn write(&self, octets: &[u8], standing: Standing) -> io::Result<()> {
+        let mut turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if *turn == Writes::AreOver {
+            return Err(io::Error::other("the gateway has ended"));
+        }
+        if standing == Standing::AtRest {
+            *turn = Writes::AreOver;
+        }
         let beside = self.beside(".new");
         let written = write_new(&beside, octets)
             .and_then(|()| fs::rename(&beside, &self.path))
@@ -139,14 +155,14 @@ mod tests {
         let file = StateFile::at(&directory.join("state")).unwrap();
         assert!(file.read().unwrap().is_none());
         for octets in [&[1; 10_000][..], &[2; 10]] {
-            file.write(octets).unwrap();
+            file.write(octets, Standing::Passing).unwrap();
             assert_eq!(file.read().unwrap().unwrap(), octets);
         }
         let mode = fs::metadata(file.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         // What a crash has left is in nobody's way.
         fs::write(directory.join("state.new"), "half").unwrap();
-        file.write(b"all").unwrap();
+        file.write(b"all", Standing::Passing).unwrap();
         let names = || fs::read_dir(&directory).unwrap().count();
         assert_eq!(names(), 1);
         let aside = file.set_aside().unwrap();
@@ -156,16 +172,26 @@ mod tests {
     }
 
     #[test]
+    fn nothing_comes_after_the_last() {
+        let directory = tempfile("last");
+        let file = StateFile::at(&directory.join("state")).unwrap();
+        file.write(b"last", Standing::AtRest).unwrap();
+        assert!(file.write(b"late", Standing::Passing).is_err());
+        assert_eq!(file.read().unwrap().unwrap(), b"last");
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
     fn what_cannot_be_written_leaves_what_was_there() {
         let directory = tempfile("full");
         let file = StateFile::at(&directory.join("state")).unwrap();
-        file.write(b"before").unwrap();
+        file.write(b"before", Standing::Passing).unwrap();
         // A directory of this name is in the way, as a disk without room would be.
         fs::create_dir_all(directory.join("state.new/x")).unwrap();
-        assert!(file.write(b"after").is_err());
+        assert!(file.write(b"after", Standing::Passing).is_err());
         assert_eq!(file.read().unwrap().unwrap(), b"before");
         fs::remove_dir_all(&directory).unwrap();
-        assert!(file.write(b"after").is_err());
+        assert!(file.write(b"after", Standing::Passing).is_err());
         assert!(StateFile::at(&directory.join("state")).is_err());
     }
 

@@ -152,7 +152,7 @@ fn write(
     let sessions = encoder.sessions();
     let octets = encoder.finish(standing, &boot.now());
     let octets = octets.map_err(|_| NotSaved::Unwritable)?;
-    let written = file.write(&octets);
+    let written = file.write(&octets, standing);
     written.map_err(|cause| NotSaved::File(file.path().to_owned(), cause))?;
     Ok(Saved {
         at: clock.now(),
