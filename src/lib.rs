@@ -19,3 +19,4 @@ pub mod objects;
 pub mod packet;
 pub mod rules;
 pub mod session;
+pub mod state;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Each room, and the rooms that it may use. Whoever adds a line here draws it
 /// in `docs/architecture.md` too.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("net", &[]),
     ("packet", &["net"]),
     ("session", &["packet", "net"]),
@@ -35,6 +35,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
         &["config", "engine", "rules", "nat", "session", "alg", "net"],
     ),
     ("capture", &["engine", "session", "packet", "net"]),
+    ("state", &["engine"]),
     ("journal", &["engine", "nat", "session", "net"]),
     (
         "objects",
@@ -47,8 +48,8 @@ const ROOMS: [(&str, &[&str]); 16] = [
     (
         "gateway",
         &[
-            "control", "capture", "objects", "engine", "config", "journal", "session", "packet",
-            "net",
+            "control", "capture", "objects", "engine", "config", "journal", "state", "session",
+            "packet", "net",
         ],
     ),
     (

@@ -10,6 +10,7 @@
 )]
 
 #[path = "../fuzz/src/lib.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
 mod bodies;
 
 use std::collections::BTreeSet;

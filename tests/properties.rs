@@ -33,6 +33,8 @@ mod any_cutting;
 mod any_packet;
 #[path = "properties/any_reload.rs"]
 mod any_reload;
+#[path = "properties/any_restart.rs"]
+mod any_restart;
 #[path = "properties/any_segments.rs"]
 mod any_segments;
 #[path = "properties/any_sequence.rs"]

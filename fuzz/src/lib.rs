@@ -13,12 +13,13 @@ pub mod ftp;
 pub mod packet;
 pub mod rules;
 pub mod segments;
+pub mod state;
 
 /// What a target does with one input.
 pub type Body = fn(&[u8]);
 
 /// Every target by name.
-pub const TARGETS: [(&str, Body); 8] = [
+pub const TARGETS: [(&str, Body); 9] = [
     ("capture", capture::run),
     ("control", control::run),
     ("engine", engine::run),
@@ -27,4 +28,5 @@ pub const TARGETS: [(&str, Body); 8] = [
     ("packet", packet::run),
     ("rules", rules::run),
     ("segments", segments::run),
+    ("state", state::run),
 ];

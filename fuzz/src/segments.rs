@@ -15,7 +15,8 @@ use std::time::Duration;
 use spigate::alg::stream::MAX_BEYOND;
 use spigate::config;
 use spigate::engine::{
-    Arrival, Checksums, Engine, Extent, Options, Output, Policy, Reason, Silent, Verdict,
+    Arrival, Checksums, Engine, Extent, Gap, Meanwhile, Options, Output, Policy, Reason, Silent,
+    Snapshot, Verdict,
 };
 use spigate::net::{SeqNumber, TcpFlags, Timestamp, ZoneId};
 use spigate::packet::{Checksum, Headers, repair_checksums};
@@ -25,6 +26,11 @@ static OFFICE: LazyLock<Arc<Policy>> = LazyLock::new(|| {
     let compiled = config::compile(Path::new("office.toml"), text);
     Arc::new(compiled.expect("the rule file compiles").policy)
 });
+
+const OPTIONS: Options = Options {
+    seed: 1,
+    checksums: Checksums::Verify,
+};
 
 /// What a client says, and what its server answers.
 const LINES: [(&[u8], &str); 12] = [
@@ -64,11 +70,22 @@ const LOGIN: [(&[u8], &str); 3] = [
 /// Whatever happens to the segments, both ends hear what they would have heard
 /// without, and the same data sessions are expected.
 pub fn run(data: &[u8]) {
+    live(data, 0);
+}
+
+/// The same where the gateway ends before every so many packets, and goes on by what it wrote
+/// down.
+pub fn run_restarting(data: &[u8], every: usize) {
+    live(data, every);
+}
+
+fn live(data: &[u8], restarts_every: usize) {
     let (setting, rounds, choices) = Setting::read(data);
     let mut quiet = World::new(&setting, &rounds, &[]);
     quiet.is_whole = true;
     quiet.live();
     let mut world = World::new(&setting, &rounds, choices);
+    world.restarts_every = restarts_every;
     world.live();
     let [heard, expected] = [&world, &quiet].map(|world| (world.heard(), world.holes()));
     assert_eq!(heard, expected);
@@ -225,6 +242,10 @@ struct World<'a> {
     /// How far the gateway has taken what each end sends, and how many segments
     /// have come from behind that.
     taken: [(usize, u8); 2],
+    /// How many packets came.
+    packets: usize,
+    /// Before every so many of them the gateway ends, and begins again; nought: never.
+    restarts_every: usize,
 }
 
 impl<'a> World<'a> {
@@ -254,13 +275,9 @@ impl<'a> World<'a> {
             heard: BTreeMap::new(),
             awaits: 0,
         };
-        let options = Options {
-            seed: 1,
-            checksums: Checksums::Verify,
-        };
         let now = Timestamp::from_secs(1);
         let mut world = Self {
-            engine: Engine::new(Arc::clone(&OFFICE), options, now),
+            engine: Engine::new(Arc::clone(&OFFICE), OPTIONS, now),
             now,
             ends: [
                 end(client, [a, b], setting.nagle[CLIENT]),
@@ -273,6 +290,8 @@ impl<'a> World<'a> {
             choices,
             is_whole: false,
             taken: [(0, 0); 2],
+            packets: 0,
+            restarts_every: 0,
         };
         // The numbers of both SYNs are one before those of the first octets.
         let mut syn = world.ends[CLIENT].segment(TcpFlags::SYN, 0, &[]);
@@ -299,6 +318,18 @@ impl<'a> World<'a> {
     /// A packet arrives at the gateway.
     fn passes(&mut self, from: usize, packet: Vec<u8>) {
         self.now = self.now.after(Duration::from_millis(1));
+        self.packets += 1;
+        if self.restarts_every > 0 && self.packets.is_multiple_of(self.restarts_every) {
+            let gap = Gap {
+                time: Duration::ZERO,
+                meanwhile: Meanwhile::Nothing,
+            };
+            let now = self.engine.now();
+            let snapshot = Snapshot::new(self.engine.snapshot_parts(now));
+            let known = (snapshot.expect("an engine has said so"), gap);
+            let restored = Engine::restore(&OFFICE, OPTIONS, now, known);
+            self.engine = restored.expect("an engine has said so").0;
+        }
         let arrival = Arrival {
             zone: self.ends[from].zone,
             extent: Extent::Whole,

@@ -34,13 +34,17 @@ pub mod tftp;
 
 mod excerpt;
 mod not_opened;
+mod saved;
 
 pub use excerpt::Excerpt;
 pub use not_opened::{NoHole, NotOpened};
+pub use saved::SavedAlg;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
 
 use self::stream::Follow;
 use crate::net::{AlgKind, Direction, Endpoint, Port, Protocol, SeqNumber};
@@ -90,6 +94,9 @@ pub trait Alg: fmt::Debug + Send + Sync {
     /// Octets of this direction went by unread: what came before them and
     /// what comes after do not belong together.
     fn skipped(&mut self, direction: Direction);
+
+    /// What it knows, to be written down.
+    fn saved(&self) -> SavedAlg;
 
     /// A copy to decide on.
     fn boxed_clone(&self) -> Box<dyn Alg>;
@@ -161,7 +168,7 @@ pub enum Whose {
 }
 
 /// A hole that was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hole {
     /// The direction in which the end sends that has announced it.
     pub by: Direction,

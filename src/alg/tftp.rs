@@ -8,7 +8,9 @@
 //! A session of datagrams has no order to keep, and the transfer is a session of
 //! its own: what else goes to port 69 announces nothing.
 
-use super::{Admits, Alg, Announcement, Chunk, Desk, Excerpt, Fixed, Inspection, NotOpened, Note};
+use super::{
+    Admits, Alg, Announcement, Chunk, Desk, Excerpt, Fixed, Inspection, NotOpened, Note, SavedAlg,
+};
 use crate::net::{AlgKind, Direction, Protocol};
 
 /// The longest request that is one: RFC 1350 section 5 knows no longer packet
@@ -57,6 +59,10 @@ impl Alg for Tftp {
     }
 
     fn skipped(&mut self, _: Direction) {}
+
+    fn saved(&self) -> SavedAlg {
+        SavedAlg::Tftp
+    }
 
     fn boxed_clone(&self) -> Box<dyn Alg> {
         Box::new(*self)

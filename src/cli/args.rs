@@ -8,7 +8,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 pub(super) use super::ctl::args::Ctl;
 use crate::gateway::{
-    EventPlace, EventRate, MetricsAddress, SocketMode, SocketPlace, Wanted, WorkersWanted,
+    EventPlace, EventRate, MetricsAddress, SocketMode, SocketPlace, StatePlace, Wanted,
+    WorkersWanted,
 };
 
 /// A stateful firewall and NAT gateway that you can replay.
@@ -233,9 +234,32 @@ pub(super) struct Run {
     /// How many events a second are written at most.
     #[arg(long, value_name = "NUMBER", default_value_t, requires = "events")]
     pub(super) event_rate: EventRate,
+    /// Keep what is known of sessions in STATE: written when the gateway ends and
+    /// by `spigate ctl save`, read when it begins, so that connections go on.
+    #[arg(long, value_name = "STATE")]
+    pub(super) state: Option<PathBuf>,
+    /// Write it again and again too, so often, for the day on which the gateway
+    /// does not end by itself.
+    #[arg(long, value_name = "TIME", requires = "state", value_parser = time)]
+    pub(super) save_every: Option<Duration>,
+}
+
+/// A length of time, as rule files write it.
+fn time(text: &str) -> Result<Duration, String> {
+    let read = crate::config::parse_duration(text);
+    read.map_err(|why| format!("{why}: expected a time such as 30s or 5m"))
 }
 
 impl Run {
+    /// Where the state is kept.
+    pub(super) fn state(&self) -> Option<StatePlace> {
+        let file = self.state.clone()?;
+        Some(StatePlace {
+            file,
+            every: self.save_every,
+        })
+    }
+
     /// The control socket that is wanted.
     pub(super) fn socket(&self) -> Option<SocketPlace> {
         let (path, wanted) = match &self.control {

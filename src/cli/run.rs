@@ -51,6 +51,7 @@ pub(super) fn run(args: &Run, out: &mut impl Write, err: &mut impl Write) -> Exi
             place,
             rate: args.event_rate,
         }),
+        state: args.state(),
         log,
         ..Options::default()
     };

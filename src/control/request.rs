@@ -79,6 +79,8 @@ pub enum Request {
     CaptureStatus {},
     /// That it ends.
     CaptureStop {},
+    /// That the state is saved.
+    Save {},
     /// That the rule file is read anew.
     Reload {},
     /// Versions, and since when the gateway runs.
@@ -200,6 +202,7 @@ impl Request {
             | Self::Drain {}
             | Self::Undrain {}
             | Self::Log { .. }
+            | Self::Save {}
             | Self::Reload {} => Access::Change,
             Self::CaptureStart { .. } | Self::CaptureStop {} => Access::Own,
         }

@@ -4,6 +4,8 @@
 //! committed packet stores the copy, with the holes that it asked for and the
 //! changes to the stream.
 
+use serde::{Deserialize, Serialize};
+
 use super::Reason;
 use super::desk::{Circumstances, EngineDesk, HoleChange};
 use super::observer::{Observer, Step, Unread};
@@ -16,13 +18,13 @@ use crate::session::{ExpectedTuple, Handle, Origin, Session, State, TcpState};
 /// What the engine keeps of one control session.
 #[derive(Debug, Clone)]
 pub(super) struct Control {
-    alg: Box<dyn Alg>,
-    streams: PerDirection<Follower>,
+    pub(super) alg: Box<dyn Alg>,
+    pub(super) streams: PerDirection<Follower>,
     /// What the segments of each direction last acknowledged and offered.
-    said: PerDirection<Option<Said>>,
+    pub(super) said: PerDirection<Option<Said>>,
     /// The longest segment that the sender of each direction takes, if its SYN
     /// has said so.
-    mss: PerDirection<Option<u16>>,
+    pub(super) mss: PerDirection<Option<u16>>,
     /// The data sessions that it announced and that have not come, the oldest
     /// first: as many as the settings let it have.
     pub(super) holes: Vec<ExpectedTuple>,
@@ -33,7 +35,7 @@ pub(super) struct Control {
 }
 
 /// What a segment says besides its payload, as it came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Said {
     ack: SeqNumber,
     window: u16,

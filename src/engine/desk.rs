@@ -11,11 +11,15 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
+
 use super::Policy;
 use super::decide::is_a_hosts;
 use crate::alg::{Admits, Announcement, Desk, Fixed, Hole, NoHole, Settings, Whose};
 use crate::nat::ports_from;
-use crate::net::{Asking, Direction, Endpoint, Place, Port, Protocol, Timestamp, Tuple, ZoneId};
+use crate::net::{
+    Asking, Direction, Endpoint, Family, Place, Port, Protocol, Timestamp, Tuple, ZoneId,
+};
 use crate::rules::RuleId;
 use crate::session::{
     Expectation, ExpectedTuple, Handle, Mappings, Origin, Readiness, Sessions, TupleHash, Usage,
@@ -33,22 +37,59 @@ pub(super) enum HoleChange {
 }
 
 /// An [`Expectation`] of a control session that may not be in the table yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Expected {
-    tuple: ExpectedTuple,
+    pub(super) tuple: ExpectedTuple,
     source_port: Option<Port>,
     readiness: Readiness,
     direction: Direction,
     to: Endpoint,
     source: IpAddr,
-    egress: ZoneId,
-    deadline: Timestamp,
+    pub(super) egress: ZoneId,
+    pub(super) deadline: Timestamp,
+}
+
+impl From<&Expectation> for Expected {
+    fn from(expectation: &Expectation) -> Self {
+        let Expectation {
+            tuple,
+            source_port,
+            readiness,
+            parent: _,
+            direction,
+            to,
+            source,
+            egress,
+            deadline,
+        } = *expectation;
+        Self {
+            tuple,
+            source_port,
+            readiness,
+            direction,
+            to,
+            source,
+            egress,
+            deadline,
+        }
+    }
 }
 
 impl Expected {
     /// What its first packet looks like.
     pub(super) fn tuple(&self) -> ExpectedTuple {
         self.tuple
+    }
+
+    /// Whether all its addresses are of this family.
+    pub(super) fn is_of(&self, family: Family) -> bool {
+        let own = [
+            self.tuple.source,
+            self.tuple.destination.address,
+            self.to.address,
+            self.source,
+        ];
+        own.iter().all(|address| Family::of(*address) == family)
     }
 
     /// That of this control session.

@@ -67,6 +67,8 @@ impl Engine {
     pub(super) fn work_off(&mut self, budget: &mut Budget, out: &mut Output) -> Backlog {
         self.sessions.keep_up(self.now);
         self.tell_parameters(out);
+        // What came back with a restart.
+        self.write_notes(self.now, out);
         self.go_round(budget, out);
         loop {
             if budget.left() < Budget::AN_END {
@@ -143,6 +145,7 @@ impl Engine {
             self.held_syns.next_deadline(),
             self.parameters_due,
             self.round.map(|_| self.now),
+            self.sessions.has_notes().then_some(self.now),
         ];
         deadlines.into_iter().flatten().min()
     }

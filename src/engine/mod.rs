@@ -34,6 +34,7 @@ mod rates;
 mod reason;
 mod reload;
 mod shortage;
+mod snapshot;
 mod successor;
 mod swing;
 mod unsolicited;
@@ -54,6 +55,7 @@ pub use policy::{OnReload, Passage, Policy, RouteOptions};
 pub use rates::{AnswerKind, AnswerRates};
 pub use reason::Reason;
 pub use shortage::Shortage;
+pub use snapshot::{Bookmark, Gap, Meanwhile, Part, Restored, Snapshot, Unsound};
 pub use successor::{Overtaken, Successor, Unfit};
 pub use unsolicited::{Holding, Unanswered, UnsolicitedSyn};
 

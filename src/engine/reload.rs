@@ -85,6 +85,16 @@ impl Engine {
         Ok(predecessor)
     }
 
+    /// Has all sessions looked at that are there, as after a reload.
+    pub(super) fn look_at_all(&mut self) {
+        let task = Task {
+            judgement: self.policy.on_reload,
+            ..Task::NOTHING
+        };
+        self.round = (task != Task::NOTHING).then_some(Round { task, slot: 0 });
+        self.look_ahead();
+    }
+
     /// Goes on with the walk over the sessions, if there is one, for half of the budget
     /// at most.
     pub(super) fn go_round(&mut self, budget: &mut Budget, out: &mut Output) {

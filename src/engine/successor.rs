@@ -186,7 +186,7 @@ pub(super) fn terms_of(policy: &Policy) -> Box<[Terms]> {
 
 /// The rows whose blocks may be of the same ports: all that have blocks, where one of them is
 /// gone.
-fn rivals(rows: &Rows<SourceNat>) -> Vec<RowId> {
+pub(super) fn rivals(rows: &Rows<SourceNat>) -> Vec<RowId> {
     let all = rows.by_number().iter().enumerate();
     let with_blocks = all.filter(|(_, row)| row.terms.blocks.is_some());
     let numbers: Vec<_> = with_blocks.map(|(number, _)| number).collect();

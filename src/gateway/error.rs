@@ -59,6 +59,13 @@ pub enum GatewayError {
         /// What the kernel said.
         cause: io::Error,
     },
+    /// There can be no state file at that place.
+    State {
+        /// Where.
+        path: PathBuf,
+        /// What the kernel said.
+        cause: io::Error,
+    },
     /// The packet loop died of a bug of ours.
     LoopPanicked,
 }
@@ -118,6 +125,14 @@ impl fmt::Display for GatewayError {
             Self::Metrics { address, cause } => {
                 write!(f, "cannot serve metrics at {address}: {}", plain(cause))
             }
+            Self::State { path, cause } => {
+                write!(
+                    f,
+                    "cannot have the state in {}: {}",
+                    path.display(),
+                    plain(cause)
+                )
+            }
             Self::LoopPanicked => f.write_str("the packet loop died of a bug; please report it"),
         }
     }
@@ -130,6 +145,7 @@ impl std::error::Error for GatewayError {
             | Self::Routing { cause, .. }
             | Self::Process { cause, .. }
             | Self::Metrics { cause, .. }
+            | Self::State { cause, .. }
             | Self::Control {
                 trouble: ControlTrouble::Step(_, cause),
                 ..

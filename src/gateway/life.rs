@@ -1,11 +1,14 @@
 //! What happens to the gateway as a whole: counted, and told to the event log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::clock::Clock;
 use super::events::{Entry, Queue, ReloadObject};
 use super::reload::{Refusal, Reloaded};
+use super::state::{NotSaved, Saved, StateObject, States};
 use crate::engine::Intake;
+use crate::net::Timestamp;
 
 /// Counts what happens to the gateway as a whole, for whoever asks.
 #[derive(Debug)]
@@ -13,6 +16,7 @@ pub(super) struct Life {
     clock: Clock,
     reloaded: AtomicU64,
     refused: AtomicU64,
+    states: Mutex<States>,
     /// `None`: there is no event log.
     events: Option<Queue>,
 }
@@ -33,6 +37,7 @@ impl Life {
             clock,
             reloaded: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            states: Mutex::default(),
             events,
         }
     }
@@ -56,6 +61,38 @@ impl Life {
         if let Some(events) = &self.events {
             events.put(Entry::Intake(self.clock.now(), intake));
         }
+    }
+
+    /// The state was saved, or not.
+    pub(super) fn saved(&self, at: Timestamp, saved: &Result<Saved, NotSaved>) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        match saved {
+            Ok(saved) => {
+                states.last = Some(*saved);
+                states.saved += 1;
+            }
+            Err(_) => states.failed += 1,
+        }
+        drop(states);
+        self.state(StateObject::saved(at, saved));
+    }
+
+    /// So many sessions went on when the gateway began.
+    pub(super) fn restored(&self, sessions: usize) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.restored = sessions as u64;
+    }
+
+    /// Something about the state is told.
+    pub(super) fn state(&self, object: StateObject) {
+        if let Some(events) = &self.events {
+            events.put(Entry::State(object));
+        }
+    }
+
+    /// What there is to tell of the state.
+    pub(super) fn states(&self) -> States {
+        *self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many lines the event log has, and how many events it lost.

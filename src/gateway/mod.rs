@@ -43,6 +43,7 @@ mod routing;
 pub mod sandbox;
 mod service;
 mod signals;
+mod state;
 mod steps;
 mod stop;
 mod sysctl;
@@ -62,6 +63,7 @@ pub use metrics::MetricsAddress;
 pub use options::{Options, Sandbox, WorkersWanted};
 pub use pinning::Pinning;
 pub use reload::RuleFile;
+pub use state::StatePlace;
 pub use stop::on_stop;
 
 use std::path::Path;
@@ -80,6 +82,7 @@ use self::routing::HostNetwork;
 use self::sandbox::Confinement;
 use self::service::Service;
 use self::signals::{Signals, Told};
+use self::state::Keeper;
 use self::watch::Watch;
 use self::workers::{Gathered, Running};
 use crate::engine;
@@ -124,7 +127,7 @@ async fn serve_with(
     host: &mut HostNetwork,
     signals: &mut Signals,
     devices: Vec<Vec<TunDevice>>,
-    file: RuleFile,
+    mut file: RuleFile,
     options: Options,
 ) -> Result<Summary, GatewayError> {
     let (mut parts, records) = Parts::open(&options)?;
@@ -134,9 +137,31 @@ async fn serve_with(
         seed: seed(&options)?,
         checksums: options.checksums,
     };
-    let engines = workers::engines(&file.policy, engine_options, options.workers, clock);
-    let (mut gathered, workforce) = Gathered::gather(engines, (clock, &options), ports, records)?;
     let life = Arc::new(Life::new(clock, parts.event_queue()));
+    let crew = workers::crew(options.workers, engine_options);
+    let wanted = (engine_options, crew.as_ref());
+    let (kept, engines) = match &options.state {
+        Some(place) => {
+            let (kept, engines) = state::resume(place, &file.policy, wanted, (clock, &life))?;
+            (Some(kept), engines)
+        }
+        None => {
+            let (options, crew) = wanted;
+            (
+                None,
+                workers::engines(&file.policy, options, crew, clock.now()),
+            )
+        }
+    };
+    if let Some(engine) = engines.first() {
+        // Rows that are gone, and that sessions still know, are in it.
+        file.policy = Arc::clone(engine.policy());
+    }
+    let (mut gathered, workforce) = Gathered::gather(engines, (clock, &options), ports, records)?;
+    let keeper = kept.map(|kept| {
+        let life = Arc::clone(&life);
+        Arc::new(Keeper::new(kept, workforce.clone(), life, clock))
+    });
     let reloader = Arc::new(Reloader::new(file, workforce.clone(), Arc::clone(&life)));
     let metrics = Metrics::new(workforce.clone(), life, clock);
     if let Sandbox::Confined(user) = options.sandbox {
@@ -149,6 +174,7 @@ async fn serve_with(
                 .writes()
                 .into_iter()
                 .chain(options.capture_dir)
+                .chain(keeper.iter().map(|keeper| keeper.directory()))
                 .collect(),
         })?;
     }
@@ -157,15 +183,27 @@ async fn serve_with(
         gathered.log(&listener);
     }
     let running = gathered.start(options.sandbox)?;
-    let asked = (options.log, Arc::clone(&reloader), metrics);
-    let served = parts.serve(workforce.clone(), asked, clock);
+    let asked = (options.log, Arc::clone(&reloader), keeper.clone());
+    let served = parts.serve(workforce.clone(), asked, metrics, clock);
     if served.is_ok() {
         info!("gateway ready");
+        let every = options.state.and_then(|place| place.every);
+        let saving = keeper.as_ref().zip(every);
+        let saving = saving.map(|(keeper, every)| keeper.keep_saving(every));
         let service = Service::ready(workforce);
         until_stopped(signals, &running, (watch.as_ref(), &reloader), &service).await;
         service.stopping();
+        if let Some(saving) = saving {
+            saving.abort();
+        }
     }
-    let stopped = running.stop();
+    let (stopped, engines) = running.stop();
+    if let Some(keeper) = &keeper
+        && !engines.is_empty()
+    {
+        // Whatever came of it was said.
+        let _ = keeper.save_at_rest(&engines);
+    }
     parts.close().await;
     served.and(stopped)
 }

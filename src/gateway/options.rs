@@ -11,6 +11,7 @@ use super::events::EventOptions;
 use super::metrics::MetricsAddress;
 use super::pinning::Pinning;
 use super::sandbox::{self, User};
+use super::state::StatePlace;
 use crate::engine::Checksums;
 use crate::net::Workers;
 
@@ -39,6 +40,8 @@ pub struct Options {
     pub metrics: Option<MetricsAddress>,
     /// Where it writes what happens; `None`: nowhere.
     pub events: Option<EventOptions>,
+    /// Where it keeps what it knows of sessions; `None`: nowhere.
+    pub state: Option<StatePlace>,
     /// Changes what it says of its life; `None`: that stays as it is.
     pub log: Option<LogFilter>,
 }
@@ -56,6 +59,7 @@ impl Default for Options {
             control: None,
             metrics: None,
             events: None,
+            state: None,
             log: None,
         }
     }

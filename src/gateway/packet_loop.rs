@@ -144,12 +144,12 @@ impl<F: AsFd> PacketLoop<F> {
     ///
     /// # Errors
     /// A device is gone, or the kernel refuses to wait. The counters are
-    /// complete in either case.
+    /// complete in either case, and the engine is given back.
     pub(super) fn run(
         mut self,
         stop: impl AsFd,
         first: impl FnOnce() -> Result<(), GatewayError>,
-    ) -> (Summary, Result<(), GatewayError>) {
+    ) -> (Summary, Engine, Result<(), GatewayError>) {
         let ended = self
             .forwarder
             .keep_to_core()
@@ -161,7 +161,7 @@ impl<F: AsFd> PacketLoop<F> {
             handovers: ways.handover.as_ref().map(Handover::counters),
             engine: engine.counters().clone(),
         };
-        (summary, ended)
+        (summary, self.forwarder.engine, ended)
     }
 }
 

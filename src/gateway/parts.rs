@@ -14,6 +14,7 @@ use super::metrics::{Metrics, MetricsServer};
 use super::options::{Options, Sandbox};
 use super::records::Records;
 use super::reload::Reloader;
+use super::state::Keeper;
 use super::workforce::Workforce;
 use super::{GatewayError, LogFilter};
 
@@ -86,14 +87,18 @@ impl Parts {
     pub(super) fn serve(
         &mut self,
         workforce: Workforce,
-        (log, reloader, metrics): (Option<LogFilter>, Arc<Reloader>, Metrics),
+        (log, reloader, keeper): (Option<LogFilter>, Arc<Reloader>, Option<Arc<Keeper>>),
+        metrics: Metrics,
         clock: Clock,
     ) -> Result<(), GatewayError> {
         if let Some(http) = &mut self.http {
             http.serve(metrics.clone())?;
         }
         match &mut self.control {
-            Some(control) => control.serve(workforce, (log, Some(reloader), metrics), clock),
+            Some(control) => {
+                let rest = (log, Some(reloader), keeper);
+                control.serve(workforce, rest, metrics, clock)
+            }
             None => Ok(()),
         }
     }

@@ -23,7 +23,7 @@ use super::port::Port;
 use super::records::Records;
 use super::workforce::Workforce;
 use crate::engine::{self, Engine, Policy};
-use crate::net::Workers;
+use crate::net::{Timestamp, Workers};
 use crate::session::Crew;
 
 /// Packet loops that have not started yet.
@@ -31,19 +31,21 @@ pub(super) struct Gathered<F> {
     loops: Vec<PacketLoop<F>>,
 }
 
+/// The crew of so many workers; `None`: one works alone, as in a replay, and asks nobody.
+pub(super) fn crew(workers: Workers, options: engine::Options) -> Option<Arc<Crew>> {
+    (workers != Workers::ONE).then(|| Crew::new(workers, options.seed))
+}
+
 /// The engines of all workers, in their order.
 pub(super) fn engines(
     policy: &Arc<Policy>,
     options: engine::Options,
-    workers: Workers,
-    clock: Clock,
+    crew: Option<&Arc<Crew>>,
+    now: Timestamp,
 ) -> Vec<Engine> {
-    let now = clock.now();
-    if workers == Workers::ONE {
-        // As in a replay: alone, it asks nobody.
+    let Some(crew) = crew else {
         return vec![Engine::new(Arc::clone(policy), options, now)];
-    }
-    let crew = Crew::new(workers, options.seed);
+    };
     let posts = crew.posts();
     posts
         .map(|post| Engine::at_post(Arc::clone(policy), options, now, post))
@@ -121,7 +123,7 @@ impl<F: AsFd + Send + 'static> Gathered<F> {
     }
 }
 
-type Ended = (Summary, Result<(), GatewayError>);
+type Ended = (Summary, Engine, Result<(), GatewayError>);
 
 /// The packet loops in their threads.
 pub(super) struct Running {
@@ -165,21 +167,27 @@ impl Running {
         self.done.notified().await;
     }
 
-    /// Ends all that have not ended yet, and tells what they counted.
+    /// Ends all that have not ended yet, and tells what they counted; with the engines of
+    /// those that can give them back.
     ///
     /// # Errors
     /// Why the first of them has ended that was not told to.
-    pub(super) fn stop(self) -> Result<Summary, GatewayError> {
-        rustix::io::write(&*self.stop, &1_u64.to_ne_bytes())
-            .map_err(|errno| GatewayError::process("stop the packet loop")(errno.into()))?;
+    pub(super) fn stop(self) -> (Result<Summary, GatewayError>, Vec<Engine>) {
+        let told = rustix::io::write(&*self.stop, &1_u64.to_ne_bytes());
+        if let Err(errno) = told {
+            let error = GatewayError::process("stop the packet loop")(errno.into());
+            return (Err(error), Vec::new());
+        }
         let (mut sum, mut came): (Option<Summary>, _) = (None, Ok(()));
+        let mut engines = Vec::new();
         for thread in self.threads {
             let ended = match thread.join() {
-                Ok((summary, ended)) => {
+                Ok((summary, engine, ended)) => {
                     match &mut sum {
                         Some(sum) => sum.add(&summary),
                         None => sum = Some(summary),
                     }
+                    engines.push(engine);
                     ended
                 }
                 Err(_) => Err(GatewayError::LoopPanicked),
@@ -189,7 +197,7 @@ impl Running {
         if let Some(sum) = &sum {
             sum.log();
         }
-        came.and(sum.ok_or(GatewayError::LoopPanicked))
+        (came.and(sum.ok_or(GatewayError::LoopPanicked)), engines)
     }
 }
 

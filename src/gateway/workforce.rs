@@ -34,6 +34,11 @@ impl Workforce {
         }
     }
 
+    /// The way to each, in their order.
+    pub(super) fn each(&self) -> impl Iterator<Item = &Errands> {
+        std::iter::once(&self.first).chain(self.others.iter())
+    }
+
     /// The way to the one at this place.
     pub(super) fn at(&self, place: usize) -> Option<&Errands> {
         match place.checked_sub(1) {

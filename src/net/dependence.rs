@@ -2,11 +2,15 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::Endpoint;
 
 /// On what of the far end a mapping or a filter depends (RFC 4787 sections 4.1
 /// and 5, in its words).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 pub enum Dependence {
     /// On nothing: one for all.
     EndpointIndependent,
@@ -18,7 +22,7 @@ pub enum Dependence {
 }
 
 /// What counts of a far end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Far {
     /// Nothing: it may be anyone.
     Anyone,

@@ -2,11 +2,13 @@
 
 use std::ops::Not;
 
+use serde::{Deserialize, Serialize};
+
 /// The way a packet travels within its session: never "in" or "out", which
 /// depend on where one stands.
 ///
 /// Follows `IP_CT_DIR_ORIGINAL` and `IP_CT_DIR_REPLY` of Linux conntrack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Direction {
     /// As the first packet of the session went.
     Original,
@@ -31,7 +33,7 @@ impl Not for Direction {
 }
 
 /// One value for each direction of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 pub struct PerDirection<T> {
     /// The value of [`Direction::Original`].
     pub original: T,

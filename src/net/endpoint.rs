@@ -51,7 +51,7 @@ impl fmt::Display for Family {
 }
 
 /// An address with a port: one end of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The host.
     pub address: IpAddr,

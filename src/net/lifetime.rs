@@ -1,9 +1,13 @@
 //! Which table of lifetimes a session lives by, and which of two traditions
 //! fills in what the operator did not say.
 
+use serde::{Deserialize, Serialize};
+
 /// A table of lifetimes of the policy in force, by its place: what rules,
 /// services and sessions keep in place of the table itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 pub struct LifetimeId(pub u16);
 
 /// Where the RFCs and Linux disagree: whose word is the default.

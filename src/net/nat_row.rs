@@ -1,7 +1,9 @@
 //! The rows of the translation lists by their numbers.
 
+use serde::{Deserialize, Serialize};
+
 /// A row of a translation list, by its number there (see [`Rows`](super::Rows)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum NatRow {
     /// Of `nat.source`.
     Source(u16),
@@ -13,7 +15,7 @@ pub enum NatRow {
 
 /// The rows that say what becomes of a session's first packet; its answers
 /// undo it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct NatRows {
     /// What says where it leads; for what comes in by a mapping, the row that
     /// made the mapping.

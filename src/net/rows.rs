@@ -35,6 +35,15 @@ impl<T> Rows<T> {
         }
     }
 
+    /// Gives a number to a row that is in force no more. `None`: there are more than can be
+    /// numbered.
+    pub fn put_aside(&mut self, row: T) -> Option<u16> {
+        // The last number is none of a `RowId`.
+        let number = u16::try_from(self.all.len() + 1).ok()? - 1;
+        self.all.push(row);
+        Some(number)
+    }
+
     /// Those in force, in order.
     #[must_use]
     pub fn iter(&self) -> Iter<'_, T> {

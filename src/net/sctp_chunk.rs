@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// What tells packets of one SCTP association from those of a stranger with
 /// the same ports (RFC 9260 section 8.5): chosen by the receiver in its INIT or
 /// INIT ACK, and written into every packet that it is to accept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct VerificationTag(pub u32);
 
 impl VerificationTag {

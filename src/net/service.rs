@@ -3,10 +3,12 @@
 
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
+
 use super::{IcmpQuery, LifetimeId, Port, Protocol, Rows, Tuple};
 
 /// A service of the policy in force, by its number (see [`Rows`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ServiceId(pub u16);
 
 /// A service as the operator wrote it.
@@ -70,7 +72,7 @@ impl Traffic {
 }
 
 /// An application-layer gateway by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AlgKind {
     /// FTP (RFC 959, RFC 2428).
     Ftp,

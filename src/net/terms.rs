@@ -5,11 +5,13 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Port, Rate};
 
 /// A row of source translation, by its number (see [`Rows`](super::Rows)): its place in
 /// the file that was read first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RowId(NonZeroU16);
 
 impl RowId {
@@ -150,7 +152,7 @@ impl BlockLayout {
 }
 
 /// How long what was let go of rests before somebody else gets it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldDown {
     /// So long.
     pub time: Duration,
@@ -161,7 +163,7 @@ pub struct HoldDown {
 }
 
 /// What rests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Rests {
     /// Every port by itself.
     Ports,
@@ -170,7 +172,9 @@ pub enum Rests {
 }
 
 /// What is written down of public endpoints; each holds what stands before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 pub enum Logged {
     /// Nothing.
     #[default]

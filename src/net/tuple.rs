@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Endpoint, Port, Protocol};
 
 /// Protocol and both endpoints of a packet: the key of the session table.
@@ -13,7 +15,7 @@ use super::{Endpoint, Port, Protocol};
 /// echo reply are different tuples, and each is the other's
 /// [`reversed`](Self::reversed).
 /// For protocols without ports both ports are zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Tuple {
     /// The transport protocol.
     pub protocol: Protocol,

@@ -3,12 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use super::Family;
 
 /// A zone of the policy in force: a named set of devices or prefixes that
 /// rules speak of. The number is the zone's place in [`Zones`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ZoneId(pub u16);
 
 /// Which source addresses a zone's packets may have (RFC 2827, RFC 3704).

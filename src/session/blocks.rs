@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use serde::{Deserialize, Serialize};
 
 use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
@@ -16,7 +17,7 @@ use super::port_map::PortMap;
 use crate::net::{BlockLayout, RowId};
 
 /// A block that a client has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Its public address.
     pub address: IpAddr,
@@ -96,10 +97,7 @@ impl Blocks {
     /// A session of this client enters a block; whether nobody had it.
     pub(super) fn enter(&mut self, row: RowId, client: IpAddr, lease: Lease) -> bool {
         let hash = self.hash;
-        let make = || Address {
-            taken: PortMap::new(),
-            owners: HashMap::with_hasher(hash),
-        };
+        let make = || Address::new(hash);
         let place = (row, lease.address);
         let enter = |address: &mut Address| address.enter(lease.block, client);
         let is_new = self.addresses.change(place, make, enter);
@@ -130,6 +128,22 @@ impl Blocks {
         Some(client)
     }
 
+    /// Puts what a client has in this order, as far as it has it.
+    pub(super) fn put_in_order(&mut self, row: RowId, client: IpAddr, order: &[Lease]) {
+        if let Some(leases) = self.leases.get_mut(&(row, client)) {
+            let place = |lease: &Lease| order.iter().position(|own| own == lease);
+            leases.sort_by_key(|lease| place(lease).unwrap_or(usize::MAX));
+        }
+    }
+
+    /// Nobody is to get a block that nobody has.
+    pub(super) fn withhold(&mut self, row: RowId, lease: Lease) {
+        let hash = self.hash;
+        let make = || Address::new(hash);
+        let withhold = |address: &mut Address| address.taken.take(lease.block);
+        self.addresses.change((row, lease.address), make, withhold);
+    }
+
     /// Somebody may get the block again. One that has an owner by now stays
     /// taken.
     pub(super) fn free(&mut self, row: RowId, lease: Lease) {
@@ -143,6 +157,13 @@ impl Blocks {
 }
 
 impl Address {
+    fn new(hash: TupleHash) -> Self {
+        Self {
+            taken: PortMap::new(),
+            owners: HashMap::with_hasher(hash),
+        }
+    }
+
     /// A session of this client enters a block; whether nobody had it.
     fn enter(&mut self, block: u16, client: IpAddr) -> bool {
         match self.owners.entry(block) {

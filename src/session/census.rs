@@ -16,13 +16,14 @@ use super::tallies::Tallies;
 use super::tcp::Heard;
 
 /// What a session is worth when there is no room: the first goes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Standing {
     /// A connection that was reset, or in which both ends have said goodbye.
     Over,
     /// A TCP connection whose handshake is not complete.
     HalfOpen,
     /// Anything else that only one end has been heard of.
+    #[default]
     Unreplied,
     /// Both ends have been heard, and no more than that.
     Replied,

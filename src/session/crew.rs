@@ -203,6 +203,11 @@ impl Crew {
         })
     }
 
+    /// The worker to whom somebody falls.
+    pub(crate) fn drawn(&self, who: &impl Hash) -> WorkerId {
+        self.workers.drawn(self.hash.of(who))
+    }
+
     /// Whether nobody has anything.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -252,7 +257,7 @@ impl Post {
 
     /// The worker to whom a client, or the two ends of a datagram in pieces, fall.
     pub(crate) fn drawn(&self, who: &impl Hash) -> WorkerId {
-        self.crew.workers.drawn(self.crew.hash.of(who))
+        self.crew.drawn(who)
     }
 
     /// Whose packets are those of this tuple.
@@ -325,6 +330,29 @@ impl Post {
         let mut leases = self.crew.leases.entry((row, client)).or_default();
         leases.push(lease);
         Entered::Had
+    }
+
+    /// It rests again as it did before this worker was there, unless somebody has it.
+    pub(super) fn lay_down_block(&self, row: RowId, lease: Lease) -> Entered {
+        let block = (row, lease.address, lease.block);
+        match self.crew.blocks.entry(block) {
+            Entry::Occupied(_) => Entered::Refused,
+            Entry::Vacant(free) => {
+                free.insert(Leased {
+                    client: None,
+                    workers: Together::only(self.worker),
+                });
+                Entered::Had
+            }
+        }
+    }
+
+    /// A client got its blocks in this order.
+    pub(super) fn put_in_order(&self, row: RowId, client: IpAddr, order: &[Lease]) {
+        if let Some(mut leases) = self.crew.leases.get_mut(&(row, client)) {
+            let place = |lease: &Lease| order.iter().position(|own| own == lease);
+            leases.sort_by_key(|lease| place(lease).unwrap_or(usize::MAX));
+        }
     }
 
     /// Nobody has it any more, and nobody may have it yet.
@@ -478,6 +506,11 @@ impl Post {
                 count.remove();
             }
         }
+    }
+
+    /// It rests again as it did before this worker was there, unless somebody has it.
+    pub(super) fn lay_down(&self, public: Public) -> Entered {
+        self.hold(public, Usage::Resting)
     }
 
     /// Nobody has it any more, and nobody may have it yet.

@@ -9,13 +9,14 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
 use super::hash::TupleHash;
 use super::state::Handle;
 use crate::net::{Direction, Endpoint, Port, Protocol, Timestamp, Tuple, ZoneId};
 
 /// What the first packet of an expected data session looks like on arrival.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ExpectedTuple {
     /// Its protocol.
     pub protocol: Protocol,
@@ -61,7 +62,7 @@ pub struct Expectation {
 }
 
 /// Whether an expected data session may come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Readiness {
     /// It may.
     Ready,

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::state::{FlowState, State, TcpState};
 use super::tcp::Life;
 use super::timeouts::Timeouts;
@@ -29,7 +31,7 @@ pub struct Lifetime {
 }
 
 /// Where in the rule file a lifetime is written.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LifetimeName {
     /// `[timeouts]`.
     Timeouts,
@@ -244,6 +246,21 @@ impl Lifetimes {
     #[inline]
     pub(super) fn pace(&self, id: LifetimeId) -> &Pace {
         self.paces.get(usize::from(id.0)).unwrap_or(&self.pace)
+    }
+
+    /// The longest time that any session lives without traffic.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        let of_one = |lifetime: &Lifetime| {
+            lifetime
+                .timeouts
+                .longest()
+                .max(lifetime.idle.unwrap_or_default())
+        };
+        self.iter()
+            .map(|(_, own)| of_one(own))
+            .max()
+            .unwrap_or_default()
     }
 
     /// All with their numbers; that of `[timeouts]` is the first.

@@ -1,10 +1,12 @@
 //! An idle connection whose ends are being asked whether they are still there, or
 //! wait for their turn to be asked or told.
 
+use serde::{Deserialize, Serialize};
+
 use crate::net::Direction;
 
 /// How far the asking has come. It ends with any other packet of the session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Probing {
     /// How often the ends were asked.
     pub rounds: u8,
@@ -17,7 +19,7 @@ pub struct Probing {
 
 /// Whether what the ends of a session are sent next has its place in the rate of
 /// what is sent so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Turn {
     /// It has yet to take one.
     Open,

@@ -33,6 +33,12 @@ impl<T> Queue<T> {
         self.boards.front()?.front()
     }
 
+    /// Some of them, from a place on.
+    pub(super) fn some_from(&self, place: usize, most: usize) -> impl Iterator<Item = &T> {
+        let boards = self.boards.iter();
+        boards.flatten().skip(place).take(most)
+    }
+
     /// Appends one.
     pub(super) fn push_back(&mut self, value: T) {
         self.length += 1;

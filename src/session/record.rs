@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU16;
 
+use serde::{Deserialize, Serialize};
+
 use super::census::Standing;
 use super::mappings::Claim;
 use super::probing::Probing;
@@ -13,7 +15,7 @@ use crate::net::{
 };
 
 /// Packets and octets of one direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 pub struct Counter {
     /// Packets that passed.
     pub packets: u64,
@@ -22,7 +24,7 @@ pub struct Counter {
 }
 
 /// What is fixed when a session begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// The tuples of arriving packets: the first packet's, and that of the
     /// answers. What a packet becomes on its way out is the reverse of the
@@ -59,7 +61,7 @@ impl Origin {
 
 /// One tracked conversation, as it stood when it was asked for: the table keeps it
 /// in fewer octets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// Its number.
     pub id: SessionId,
@@ -77,7 +79,8 @@ pub struct Session {
     pub probing: Option<Probing>,
     /// What passed in each direction.
     pub counters: PerDirection<Counter>,
-    /// As what the census counts it.
+    /// As what the census counts it; its state says so.
+    #[serde(skip)]
     pub(super) standing: Standing,
 }
 
@@ -86,6 +89,14 @@ impl Session {
     #[must_use]
     pub fn state(&self) -> State {
         self.tracked.state()
+    }
+
+    /// More of it may have passed than is known.
+    pub(crate) fn left_behind(&mut self) {
+        if let Tracked::Tcp(connection) = &mut self.tracked {
+            *connection = connection.left_behind();
+        }
+        self.probing = None;
     }
 
     /// What it is worth when there is no room.

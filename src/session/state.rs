@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A session by number: counted from 1 in the order in which they began, never
 /// used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SessionId(pub u64);
 
 impl fmt::Display for SessionId {
@@ -30,7 +32,7 @@ impl Handle {
 }
 
 /// The state of a TCP session: the names of Linux conntrack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TcpState {
     /// A SYN was seen.
     SynSent,
@@ -53,7 +55,7 @@ pub enum TcpState {
 }
 
 /// The state of an SCTP session: the names of Linux conntrack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum SctpState {
     /// Nothing but an INIT was seen yet; or it is over.
     Closed,
@@ -74,7 +76,7 @@ pub enum SctpState {
 }
 
 /// The state of a session without handshake: UDP, ICMP and all others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FlowState {
     /// No answer was seen yet.
     Unreplied,

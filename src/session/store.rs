@@ -285,6 +285,34 @@ impl Store {
         slot
     }
 
+    /// Has a session that was put into this slot as if it began be what it was.
+    pub(super) fn put_back(&mut self, slot: u32, session: &Session) {
+        let place = slot as usize;
+        let (Some(line), Some(aside)) = (self.lines.get_mut(place), self.asides.get_mut(place))
+        else {
+            return;
+        };
+        // Their low halves in the line.
+        let counted = |counter: &Counter| {
+            let [octets, packets] = [counter.bytes, counter.packets];
+            let low = (octets as u32, packets as u16);
+            (low, ((octets >> 32) as u32, (packets >> 16) as u32))
+        };
+        for direction in Direction::BOTH {
+            let (low, high) = counted(&session.counters[direction]);
+            (line.octets[direction], line.packets[direction]) = low;
+            (aside.octets[direction], aside.packets[direction]) = high;
+        }
+        aside.began = session.began;
+        let (_, passed_syn) = tracking(&session.tracked);
+        let rare = Rare {
+            parent: session.origin.parent,
+            probing: session.probing,
+            passed_syn,
+        };
+        self.set_rare(slot, rare);
+    }
+
     /// Where there is no session.
     #[inline]
     fn room(&mut self) -> u32 {

@@ -31,14 +31,14 @@ pub struct Sessions {
     pub(super) hash: KeyHash,
     pub(super) wheel: Wheel<SessionId>,
     pub(super) census: Census,
-    mappings: Mappings,
+    pub(super) mappings: Mappings,
     /// How the session came that began last.
     pub(super) latest: Latest,
     expectations: Expectations,
     /// How often each source has begun sessions lately.
     source_rates: Buckets<IpAddr>,
     /// The number of the session that begins next.
-    next: u64,
+    pub(super) next: u64,
     /// Its worker's place among others; `None`: there are none.
     post: Option<Post>,
     /// The tuples of a session that is about to begin while others go: they stay this
@@ -179,7 +179,7 @@ impl Sessions {
         self.is_due(handle).then_some(handle)
     }
 
-    fn entry(&self, tuple: &Tuple) -> Option<(Handle, Direction)> {
+    pub(super) fn entry(&self, tuple: &Tuple) -> Option<(Handle, Direction)> {
         let key = Key::of(tuple);
         self.find_key(&key, self.hash.of(&key))
     }
@@ -325,6 +325,12 @@ impl Sessions {
         (used.collect(), (!is_last).then_some(PageStart(last)))
     }
 
+    /// How far numbers of sessions are apart: the workers of a crew count in turns.
+    pub(super) fn step(&self) -> u64 {
+        let workers = self.post.as_ref().map(|post| post.workers().count());
+        workers.map_or(1, u64::from)
+    }
+
     /// The number that the next session gets.
     #[must_use]
     pub fn next_id(&self) -> SessionId {
@@ -342,9 +348,7 @@ impl Sessions {
             "a tuple belongs to one session"
         );
         let id = self.next_id();
-        // The workers of a crew count in turns.
-        let step = self.post.as_ref().map_or(1, |post| post.workers().count());
-        self.next += u64::from(step);
+        self.next += self.step();
         let standing = Standing::of(first.tracked.state(), first.heard);
         let keys = PerDirection {
             original: Key::of(&origin.tuples.original),
@@ -371,7 +375,7 @@ impl Sessions {
         Handle { id, slot }
     }
 
-    fn enter_index(&mut self, key: &Key, entry: Entry) {
+    pub(super) fn enter_index(&mut self, key: &Key, entry: Entry) {
         let Self {
             store, index, hash, ..
         } = self;
@@ -406,6 +410,11 @@ impl Sessions {
     /// What is to be written down of public endpoints since this was asked last.
     pub fn notes(&mut self) -> impl Iterator<Item = Note> {
         self.mappings.fetch_notes()
+    }
+
+    /// Whether there is anything to be written down.
+    pub(crate) fn has_notes(&self) -> bool {
+        self.mappings.has_notes()
     }
 
     /// Time has come to `now`: what has rested long enough may be had again.

@@ -70,6 +70,72 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
+    /// The longest of them.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        let Self {
+            tcp_syn_sent,
+            tcp_syn_recv,
+            tcp_established,
+            tcp_fin_wait,
+            tcp_close_wait,
+            tcp_last_ack,
+            tcp_time_wait,
+            tcp_close,
+            tcp_unacknowledged,
+            tcp_max_retrans,
+            udp,
+            udp_stream,
+            sctp_closed,
+            sctp_cookie_wait,
+            sctp_cookie_echoed,
+            sctp_established,
+            sctp_shutdown_sent,
+            sctp_shutdown_recd,
+            sctp_shutdown_ack_sent,
+            sctp_heartbeat_sent,
+            gre,
+            gre_stream,
+            icmp,
+            icmpv6,
+            generic,
+            expectation,
+            probe,
+        } = *self;
+        [
+            tcp_syn_sent,
+            tcp_syn_recv,
+            tcp_established,
+            tcp_fin_wait,
+            tcp_close_wait,
+            tcp_last_ack,
+            tcp_time_wait,
+            tcp_close,
+            tcp_unacknowledged,
+            tcp_max_retrans,
+            udp,
+            udp_stream,
+            sctp_closed,
+            sctp_cookie_wait,
+            sctp_cookie_echoed,
+            sctp_established,
+            sctp_shutdown_sent,
+            sctp_shutdown_recd,
+            sctp_shutdown_ack_sent,
+            sctp_heartbeat_sent,
+            gre,
+            gre_stream,
+            icmp,
+            icmpv6,
+            generic,
+            expectation,
+            probe,
+        ]
+        .into_iter()
+        .max()
+        .unwrap_or_default()
+    }
+
     /// Those that hold where a rule file of this profile says nothing.
     #[must_use]
     pub fn of(profile: Profile) -> Self {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::sctp::{self, Association};
 use super::state::{FlowState, SctpState, State, TcpState};
 use super::tcp::{Connection, Heard, Life, Segment, TcpChecks, Verdict};
@@ -14,7 +16,7 @@ use crate::packet::{Headers, Transport};
 pub(super) const STREAM_AFTER: Duration = Duration::from_secs(2);
 
 /// What tracking knows of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tracked {
     /// A TCP connection.
     Tcp(Connection),

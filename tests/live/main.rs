@@ -29,6 +29,7 @@ mod mirror;
 mod privilege;
 mod recipes;
 mod reload;
+mod restart;
 mod servers;
 mod service;
 mod tour;

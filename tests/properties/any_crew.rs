@@ -10,8 +10,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use spigate::engine::{
-    AnswerRates, Arrival, Checksums, CtState, Engine, Handed, Judgement, Options, Output, Policy,
-    Reason, Silent, Verdict, Waiting,
+    AnswerRates, Arrival, Checksums, CtState, Engine, Gap, Handed, Judgement, Meanwhile, Options,
+    Output, Part, Policy, Reason, Silent, Snapshot, Verdict, Waiting,
 };
 use spigate::net::{Family, PerDirection, Timestamp, Tuple, WorkerId, Workers, ZoneId};
 use spigate::packet::{Cuts, Headers};
@@ -73,6 +73,17 @@ fn known<'a>(sessions: impl Iterator<Item = &'a Session>) -> BTreeMap<Tuple, Kno
         (session.origin.tuples.original, known)
     };
     sessions.map(known).collect()
+}
+
+/// One is stopped and goes on at the same moment.
+const NO_GAP: Gap = Gap {
+    time: Duration::ZERO,
+    meanwhile: Meanwhile::Nothing,
+};
+
+fn again(engine: &Engine, policy: &Arc<Policy>, options: Options, now: Timestamp) -> Engine {
+    let state = (Snapshot::new(engine.snapshot_parts(now)).unwrap(), NO_GAP);
+    Engine::restore(policy, options, now, state).unwrap().0
 }
 
 /// Several engines with what lies between them.
@@ -146,6 +157,31 @@ impl Workshop {
         panic!("nobody judges it");
     }
 
+    /// All of them end, and so many go on.
+    fn again(
+        &self,
+        policy: &Arc<Policy>,
+        options: Options,
+        (workers, now): (Workers, Timestamp),
+    ) -> Self {
+        let parts = self
+            .engines
+            .iter()
+            .flat_map(|engine| engine.snapshot_parts(now));
+        let (frames, mut parts): (Vec<_>, Vec<_>) = parts.partition(Part::is_last);
+        parts.extend(Part::last_of_all(frames));
+        let state = (Snapshot::new(parts).unwrap(), NO_GAP);
+        let crew = Crew::new(workers, options.seed);
+        let restored = Engine::restore_crew(policy, options, now, &crew, state);
+        let (engines, restored) = restored.unwrap();
+        assert_eq!((restored.without_zone, restored.overtaken), (0, 0));
+        Self {
+            crew,
+            engines,
+            handed: self.handed,
+        }
+    }
+
     fn sessions(&self) -> Vec<Session> {
         let all = self
             .engines
@@ -161,10 +197,12 @@ fn compare(
     seed: u64,
     came: &[Came],
     (workers, places): (u8, &[Index]),
+    restart: Option<(Index, u8)>,
 ) -> Result<usize, TestCaseError> {
     let Some(start) = came.first().map(|(at, ..)| *at) else {
         return Ok(0);
     };
+    let count = usize::from(workers.min(restart.map_or(workers, |(_, others)| others)));
     let workers = Workers::new(workers).unwrap();
     let mut latest = start;
     let options = Options {
@@ -174,6 +212,12 @@ fn compare(
     let mut alone = Engine::new(Arc::clone(policy), options, start);
     let mut shop = Workshop::new(policy, workers, (seed, start));
     for (n, packet) in came.iter().enumerate() {
+        if let Some((at, others)) = restart
+            && n == at.index(came.len())
+        {
+            alone = again(&alone, policy, options, latest);
+            shop = shop.again(policy, options, (Workers::new(others).unwrap(), latest));
+        }
         // Time goes back in captures, for all workers alike: that is not what this is about.
         latest = latest.max(packet.0);
         let packet = &(latest, packet.1, packet.2.clone());
@@ -190,7 +234,7 @@ fn compare(
         out.clear();
         let judgement = alone.packet(*at, Arrival::whole(*zone), &mut left, &mut out, &mut Silent);
         let single = Outcome::of(&judgement, &left, &out);
-        let place = places[n % places.len()].index(usize::from(workers.count()));
+        let place = places[n % places.len()].index(count);
         let several = shop.send(WorkerId(u8::try_from(place).unwrap()), packet);
         prop_assert_eq!(several, single, "packet {}", n);
         let all = shop.sessions();
@@ -210,7 +254,9 @@ fn compare(
         .verdicts()
         .map(|(verdict, reason, count)| ((verdict, reason), count))
         .collect();
-    prop_assert_eq!(counted, single);
+    if restart.is_none() {
+        prop_assert_eq!(counted, single);
+    }
     let end = came.last().map_or(start, |(at, ..)| *at);
     let end = end
         .max(alone.now())
@@ -261,7 +307,7 @@ proptest! {
         let policy = Arc::new(policy);
         let world = any_sequence::run_under(Arc::clone(&policy), seed, &events);
         let came = in_pieces(world.came, &cut);
-        compare(&policy, seed, &came, (workers, &places))?;
+        compare(&policy, seed, &came, (workers, &places), None)?;
     }
 
     #[test]
@@ -282,7 +328,43 @@ proptest! {
         let are_drawn = rules.contains("blocks") || rules.contains("deterministic");
         let came = world.came.into_iter().filter(|came| !are_drawn || !is_hairpin(came));
         let came: Vec<_> = came.collect();
-        compare(&policy, seed, &came, (workers, &places))?;
+        compare(&policy, seed, &came, (workers, &places), None)?;
+    }
+}
+
+proptest! {
+    /// Pieces that wait, and what the counters say, do not outlive an engine.
+    #[test]
+    fn a_restart_by_another_number_of_workers_changes_nothing(
+        seed: u64,
+        events in prop::collection::vec(any_sequence::event(), 1..80),
+        rules in any_translation::rules().prop_filter("who goes is each worker's own choice", |rules| !rules.contains("[limits]")),
+        translated in prop::collection::vec(any_translation::event(), 1..80),
+        workers in 2..6u8,
+        others in 2..6u8,
+        places in prop::collection::vec(any::<Index>(), 1..60),
+        at: Index,
+    ) {
+        let mut policy = Policy::clone(&any_sequence::policy());
+        policy.answers = AnswerRates {
+            errors: None,
+            per_target: None,
+            resets: None,
+        };
+        let policy = Arc::new(policy);
+        let world = any_sequence::run_under(Arc::clone(&policy), seed, &events);
+        let restart = Some((at, others));
+        compare(&policy, seed, &world.came, (workers, &places), restart)?;
+
+        let policy = any_translation::compiled(Family::V4, &rules);
+        let mut world = any_translation::World::new(Arc::clone(&policy), Family::V4, seed);
+        for event in &translated {
+            world.happen(event);
+        }
+        let are_drawn = rules.contains("blocks") || rules.contains("deterministic");
+        let came = world.came.into_iter().filter(|came| !are_drawn || !is_hairpin(came));
+        let came: Vec<_> = came.collect();
+        compare(&policy, seed, &came, (workers, &places), restart)?;
     }
 }
 

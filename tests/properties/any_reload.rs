@@ -29,7 +29,7 @@ rules = [{ id = "out", from = "lan", action = "drop" }]"#,
 /// What a file says besides.
 const TIMEOUTS: [&str; 2] = ["", "[timeouts]\nudp = \"7s\"\ntcp-established = \"20s\"\n"];
 
-fn file() -> impl Strategy<Value = String> {
+pub(super) fn file() -> impl Strategy<Value = String> {
     let all = (rules(), select(&POLICIES[..]), select(&TIMEOUTS[..]));
     all.prop_map(|(rules, policy, timeouts)| {
         assert!(rules.contains(POLICIES[0]));

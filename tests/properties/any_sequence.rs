@@ -288,19 +288,19 @@ impl Passed {
 
 /// An engine with the world around it.
 pub(super) struct World {
-    engine: Engine,
-    now: Timestamp,
+    pub(super) engine: Engine,
+    pub(super) now: Timestamp,
     latest: Timestamp,
     last: Option<Passed>,
     packets: usize,
     /// All that left, in order.
-    record: Vec<Vec<u8>>,
+    pub(super) record: Vec<Vec<u8>>,
     /// All that came, in order.
     pub(super) came: Vec<(Timestamp, ZoneId, Vec<u8>)>,
 }
 
 impl World {
-    fn new(policy: Arc<Policy>, seed: u64) -> Self {
+    pub(super) fn new(policy: Arc<Policy>, seed: u64) -> Self {
         let start = Timestamp::from_secs(1_772_355_600);
         let options = Options {
             seed,
@@ -317,7 +317,7 @@ impl World {
         }
     }
 
-    fn happen(&mut self, event: &Event) {
+    pub(super) fn happen(&mut self, event: &Event) {
         match event {
             Event::Clock(millis) => {
                 let nanos = i64::from(*millis) * 1_000_000;
@@ -373,7 +373,7 @@ impl World {
         }
     }
 
-    fn expire(&mut self) {
+    pub(super) fn expire(&mut self) {
         let mut out = Output::default();
         while self.engine.expire(self.now, &mut out).is_left() {}
         let counted: usize = out.events.iter().map(spigate::engine::Event::packets).sum();
@@ -608,7 +608,7 @@ proptest! {
 }
 
 /// A policy with so little room that everything in it is fought for.
-fn narrow(when_full: WhenFull) -> Arc<Policy> {
+pub(super) fn narrow(when_full: WhenFull) -> Arc<Policy> {
     let mut policy = Policy::clone(&policy());
     policy.limits = Limits {
         sessions: 4,

@@ -1,15 +1,16 @@
 //! The bench: a firewall between zones of hosts, and its clock.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use spigate::engine::{
-    Arrival, Checksums, Engine, Event, Extent, Judgement, Observer, Options, Output, Policy,
-    Reason, Silent, Successor,
+    Arrival, Checksums, Engine, Event, Extent, Gap, Judgement, Meanwhile, Observer, Options,
+    Output, Part, Policy, Reason, Restored, Silent, Successor,
 };
 use spigate::net::{Timestamp, ZoneId};
 use spigate::session::{Expectation, Session, TcpChecks};
+use spigate::state::{Encoder, Standing, Written};
 
 use super::packets::Frame;
 use super::seen::{Seen, Sums};
@@ -31,6 +32,7 @@ pub(crate) fn moment(seconds: f64) -> Timestamp {
 #[derive(Debug)]
 pub(crate) struct Lab {
     pub(crate) engine: Engine,
+    options: Options,
     sums: Sums,
 }
 
@@ -64,6 +66,7 @@ impl Lab {
         let options = Options { seed: 7, checksums };
         Self {
             engine: Engine::new(Arc::new(policy), options, START),
+            options,
             sums: match checksums {
                 Checksums::Verify => Sums::Right,
                 Checksums::Ignore => Sums::Unread,
@@ -76,6 +79,46 @@ impl Lab {
         let successor = Successor::new(compile(rules), self.engine.policy());
         let swapped = self.engine.reload(successor.unwrap(), moment(seconds));
         drop(swapped.unwrap());
+    }
+
+    /// The gateway ends, and another begins at once, by the same rules, where packets may
+    /// have passed since or have not.
+    pub(crate) fn restart(&mut self, seconds: f64, meanwhile: Meanwhile) -> Restored {
+        let parts: Vec<_> = self.engine.snapshot_parts(self.engine.now()).collect();
+        let policy = Arc::clone(self.engine.policy());
+        self.restart_with(seconds, &policy, (parts, meanwhile))
+    }
+
+    /// Another begins by other rules.
+    pub(crate) fn restart_by(&mut self, seconds: f64, rules: &str) -> Restored {
+        let parts: Vec<_> = self.engine.snapshot_parts(self.engine.now()).collect();
+        let policy = Arc::new(compile(rules));
+        self.restart_with(seconds, &policy, (parts, Meanwhile::Nothing))
+    }
+
+    /// Another begins with what was written down before.
+    pub(crate) fn restart_with(
+        &mut self,
+        seconds: f64,
+        policy: &Arc<Policy>,
+        (parts, meanwhile): (Vec<Part>, Meanwhile),
+    ) -> Restored {
+        let mut encoder = Encoder::new();
+        for part in &parts {
+            encoder.push(part).unwrap();
+        }
+        let octets = encoder.finish(Standing::AtRest, &Written::default());
+        let state = spigate::state::decode(&octets.unwrap()).unwrap();
+        let gap = Gap {
+            time: moment(seconds).since(state.snapshot.at()),
+            meanwhile,
+        };
+        let now = moment(seconds);
+        let known = (state.snapshot, gap);
+        let restored = Engine::restore(policy, self.options, now, known);
+        let (engine, restored) = restored.unwrap();
+        self.engine = engine;
+        restored
     }
 
     /// So many seconds into the scenario.
@@ -155,6 +198,13 @@ impl Lab {
     }
 }
 
+/// Whether every gateway of all scenarios is to end before each packet, and to go on by
+/// what it wrote down: not so but for whoever wants to know what is not written down.
+fn restarts_always() -> bool {
+    static SAID: OnceLock<bool> = OnceLock::new();
+    *SAID.get_or_init(|| std::env::var_os("SPIGATE_RESTARTS").is_some())
+}
+
 fn compile(rules: &str) -> Policy {
     spigate::config::compile(Path::new("lab.toml"), rules)
         .unwrap_or_else(|report| panic!("{}", report.render(spigate::config::Colour::Plain)))
@@ -197,6 +247,10 @@ impl From<'_> {
         why: &mut impl Observer,
     ) -> Sent {
         let (lab, now) = (self.at.lab, self.at.now);
+        if restarts_always() {
+            let seconds = lab.engine.now().max(START).since(START).as_secs_f64();
+            let _ = lab.restart(seconds, Meanwhile::Nothing);
+        }
         let zone = lab.zone(self.zone);
         let arrival = Arrival {
             extent,

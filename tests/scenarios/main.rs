@@ -63,6 +63,7 @@ mod profile_rfc;
 mod reasons;
 mod refusals;
 mod reload;
+mod restart;
 mod sctp;
 mod selftests;
 mod super_segments;

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::mem;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::telnet;
 
 /// Finds the lines of one direction of a stream.
@@ -11,7 +13,7 @@ use super::telnet;
 /// A line ends with CR LF and nothing else (RFC 959 section 5.3.2, by way of
 /// RFC 854): a lone CR or LF is part of it, and CR NUL too (RFC 2640 section
 /// 3.1).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct LineReader {
     /// What earlier chunks held of the present line, up to the longest that is
     /// read.
@@ -21,7 +23,7 @@ pub(super) struct LineReader {
 }
 
 /// Where the reader stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Place {
     /// In a line whose start it knows.
     #[default]
@@ -33,7 +35,7 @@ enum Place {
 }
 
 /// The last octet of the chunk before.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum After {
     Cr,
     #[default]

@@ -53,6 +53,8 @@
 //! find a port. The kernel does the same), or the line is too long and the
 //! operator has such blocked.
 
+use serde::{Deserialize, Serialize};
+
 mod announce;
 mod client;
 mod command;
@@ -80,7 +82,7 @@ use tls::Records;
 use super::stream::Follow;
 use super::{
     Admits, Alg, AlgVerdict, Announcement, Chunk, Desk, Fixed, Hole, Inspection, NotOpened, Note,
-    Start,
+    SavedAlg, Start,
 };
 use crate::net::{AlgKind, Direction, PerDirection, Port, Protocol};
 
@@ -94,7 +96,7 @@ const CLIENT: Direction = Direction::Original;
 const SERVER: Direction = Direction::Reply;
 
 /// The reader of one FTP control session.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ftp {
     lines: PerDirection<LineReader>,
     replies: ReplyReader,
@@ -107,7 +109,7 @@ pub struct Ftp {
 }
 
 /// How far the server has let the client come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Stage {
     /// It has not greeted.
     Connected,
@@ -118,14 +120,14 @@ enum Stage {
 }
 
 /// Whether the client has said anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum FirstLine {
     Awaited,
     Heard,
 }
 
 /// Whether the client has bound itself to EPSV (RFC 2428 section 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum EpsvAll {
     No,
     /// It said so, and has no answer yet.
@@ -134,7 +136,7 @@ enum EpsvAll {
 }
 
 /// Where a data session goes (RFC 959 section 3.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum DataPort {
     /// Where the client's control session comes from.
     Default,
@@ -143,7 +145,7 @@ enum DataPort {
 }
 
 /// Whether the stream can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Reading {
     /// It is clear text.
     Clear,
@@ -173,6 +175,17 @@ impl Ftp {
             data_port: DataPort::Default,
             reading: Reading::Clear,
         }
+    }
+}
+
+impl Ftp {
+    /// Whether a reader can know this: what was written down may have been changed.
+    pub(super) fn is_sound(&self) -> bool {
+        let follows = match &self.reading {
+            Reading::Tls(records) => Direction::BOTH.iter().all(|way| records[*way].is_sound()),
+            Reading::Clear | Reading::AuthAsked | Reading::Never => true,
+        };
+        follows && self.outstanding.is_sound()
     }
 }
 
@@ -224,6 +237,10 @@ impl Alg for Ftp {
                 self.stage = Stage::LoggedIn;
             }
         }
+    }
+
+    fn saved(&self) -> SavedAlg {
+        SavedAlg::Ftp(Box::new(self.clone()))
     }
 
     fn boxed_clone(&self) -> Box<dyn Alg> {

@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::Hole;
 
 /// How many different commands behind each other are remembered: many more
@@ -13,7 +15,7 @@ use super::super::Hole;
 const MOST_RUNS: usize = 64;
 
 /// What a command's reply means for the ALG.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Awaits {
     /// PORT or EPRT; with its hole, where one was made.
     Active(Option<Hole>),
@@ -44,7 +46,7 @@ impl Awaits {
 }
 
 /// All of them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Outstanding(VecDeque<(Awaits, u32)>);
 
 /// There are more than can be remembered.
@@ -104,6 +106,11 @@ impl Outstanding {
             }
         }
         self.pop()
+    }
+
+    /// Whether they can be those of a dialogue.
+    pub(super) fn is_sound(&self) -> bool {
+        self.0.len() <= MOST_RUNS && self.0.iter().all(|(_, count)| *count > 0)
     }
 
     /// Forgets all.

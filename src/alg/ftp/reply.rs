@@ -1,10 +1,12 @@
 //! What the server's lines say: replies of one line or several, and the
 //! endpoint in a 227 or 229.
 
+use serde::{Deserialize, Serialize};
+
 use super::notation::{self, Written};
 
 /// A three-digit reply code (RFC 959 section 4.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Code([u8; 3]);
 
 impl Code {
@@ -51,7 +53,7 @@ pub(super) enum Outcome {
 }
 
 /// Tells which lines end a reply.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct ReplyReader {
     /// The code of the reply of several lines that is under way.
     within: Option<Code>,

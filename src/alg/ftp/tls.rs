@@ -5,6 +5,8 @@
 //! begins with a number from 20 to 24, a command with a letter, a reply with a
 //! digit.
 
+use serde::{Deserialize, Serialize};
+
 /// The longest record: 2^14 octets and what encryption adds (RFC 5246 section
 /// 6.2.3).
 const LONGEST: u16 = (1 << 14) + 2048;
@@ -21,14 +23,14 @@ const APPLICATION_DATA: u8 = 23;
 const ENCRYPTED_ALERT: std::ops::RangeInclusive<u16> = 11..=19;
 
 /// One direction of a stream that TLS protects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Records {
     place: Place,
     /// The last record that is complete, or under way.
     last: Option<(u8, u16)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Place {
     /// So many octets of a header are here.
     Header([u8; HEADER], usize),
@@ -103,6 +105,11 @@ impl Records {
             },
             Place::Header(..) | Place::Body(_) | Place::Lost => false,
         }
+    }
+
+    /// Whether it can have come to this.
+    pub(super) fn is_sound(&self) -> bool {
+        !matches!(self.place, Place::Header(_, HEADER..))
     }
 
     /// Octets are missing: where a record ends can no longer be known.

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::kept::Kept;
 use super::rewrites::Rewrites;
 use crate::alg::Edit;
@@ -19,7 +21,7 @@ pub const MAX_BEYOND: u8 = 16;
 
 /// One direction of a TCP stream: how far its reader has come, what it has not
 /// let go, what the receiver has not acknowledged, and what was changed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Follower {
     /// The stream's first octet.
     first: Option<SeqNumber>,
@@ -148,6 +150,24 @@ impl Follower {
                 ..Self::default()
             };
         }
+    }
+
+    /// Whether a stream can have come to this: what was written down may have been changed.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let ends_there = self.next.is_none_or(|next| self.kept.end() == next);
+        ends_there
+            && self.withheld <= self.kept.len()
+            && (self.next.is_some() || self.withheld == 0)
+            // The end of a stream is one more.
+            && self.kept.len() <= MAX_KEPT + 1
+            && self.rewrites.is_sound()
+    }
+
+    /// More may have passed since than is known: what comes next from behind a gap is not
+    /// waited for, as what is missing will not come.
+    pub fn left_behind(&mut self) {
+        self.beyond = MAX_BEYOND;
     }
 
     /// Whether the stream passes as it came: nothing is changed, nothing withheld.

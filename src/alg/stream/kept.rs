@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::net::SeqNumber;
 
 /// The last octets of one direction of a stream, as its sender sent them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Kept {
     /// The number of the first.
     at: SeqNumber,
@@ -25,6 +27,12 @@ impl Kept {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.octets.len()
+    }
+
+    /// The number behind the last.
+    pub(super) fn end(&self) -> SeqNumber {
+        let length = u32::try_from(self.octets.len()).unwrap_or(u32::MAX);
+        self.at.advance(length)
     }
 
     /// Takes the octets that follow.

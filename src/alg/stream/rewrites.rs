@@ -18,6 +18,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::net::SeqNumber;
 
 /// How many changes a direction remembers.
@@ -32,7 +34,7 @@ pub const MAX_CHANGES: usize = 32;
 const MAX_WINDOW: i32 = 1 << 30;
 
 /// One replaced range of a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Change {
     /// Where the range begins, as the sender counts.
     at: SeqNumber,
@@ -108,7 +110,7 @@ pub enum Unrecordable {
 ///
 /// "Sender's" numbers count the stream as it was sent, "receiver's" as it was
 /// rewritten.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rewrites {
     /// The growth by all changes that are no longer remembered.
     base: i32,
@@ -126,6 +128,29 @@ impl Rewrites {
     #[must_use]
     pub fn is_identity(&self) -> bool {
         self.base == 0 && self.changes.is_empty()
+    }
+
+    /// Whether changes can have come to this.
+    #[must_use]
+    pub(super) fn is_sound(&self) -> bool {
+        let most = u32::from(u16::MAX);
+        let is_one = |change: &Change| {
+            (1..=most).contains(&change.old_len)
+                && change.silent <= change.old_len
+                && change.new_len() <= most
+        };
+        let is_before =
+            |(one, next): (&Change, &Change)| !one.is_open() && !next.at.is_before(one.end());
+        let growth = self.changes.iter().map(Change::growth);
+        let total = growth.fold(self.base, i32::wrapping_add);
+        self.changes.len() <= MAX_CHANGES
+            && self.changes.iter().all(is_one)
+            && self
+                .changes
+                .iter()
+                .zip(self.changes.iter().skip(1))
+                .all(is_before)
+            && total == self.total
     }
 
     /// Whether another `changes` can be remembered.

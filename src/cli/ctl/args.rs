@@ -71,6 +71,9 @@ pub(super) enum Command {
     Undrain,
     Log(Log),
     Capture(Capture),
+    /// Have the gateway save what it knows of its sessions (`spigate run --state`).
+    #[command(after_help = "Example:\n  spigate ctl save")]
+    Save,
     /// Have the rule file read anew.
     #[command(after_help = "Example:\n  spigate ctl reload")]
     Reload,

@@ -93,6 +93,7 @@ fn request(command: &Command) -> Result<Request, FilterError> {
             CaptureCommand::Status => Request::CaptureStatus {},
             CaptureCommand::Stop => Request::CaptureStop {},
         },
+        Command::Save => Request::Save {},
         Command::Reload => Request::Reload {},
         Command::Version => Request::Version {},
     })

@@ -135,6 +135,15 @@ pub(super) fn print(to: &mut impl Write, request: &Request, objects: &[Value]) -
         Request::Metrics {} => all
             .iter()
             .try_for_each(|object| write!(to, "{}", text(object, "/text"))),
+        Request::Save {} => all.iter().try_for_each(|object| {
+            let sessions = number(object, "/sessions");
+            let sessions = crate::cli::words::count(sessions, "session", "sessions");
+            writeln!(
+                to,
+                "{sessions} saved, {}",
+                octets(number(object, "/octets"))
+            )
+        }),
         Request::Version {} => all.iter().try_for_each(|object| print_version(to, object)),
         Request::Watch { .. }
         | Request::Drain {}

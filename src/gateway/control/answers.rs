@@ -20,6 +20,7 @@ use crate::engine::{Counters, Intake, Parting, Policy};
 use crate::gateway::errands::{Ended, Inside};
 use crate::gateway::handover::Handover;
 use crate::gateway::metrics::Unwell;
+use crate::gateway::state::NotSaved;
 use crate::gateway::{DeviceCounters, HandoverCounters};
 use crate::objects::{
     DefaultObject, ExpectationObject, Leases, LifetimeObject, MappingObject, SessionObject, View,
@@ -71,6 +72,14 @@ pub(super) fn bad_filter(error: FilterError) -> Refused {
 #[derive(Serialize)]
 struct KilledObject {
     killed: u64,
+}
+
+/// The state was saved.
+#[derive(Serialize)]
+struct SavedObject {
+    saved: String,
+    sessions: usize,
+    octets: usize,
 }
 
 /// Answers a request, all but `watch`, which has a way of its own.
@@ -199,6 +208,7 @@ async fn answer_to<W: AsyncWrite + Unpin>(
             let object = capture::stop(shared).await?;
             Ok(to.say(&object).await?)
         }
+        Request::Save {} => save(shared, to).await,
         Request::Reload {} => Ok(reload::reload(shared).await?),
         Request::Version {} => {
             let look = |inside: &mut Inside<'_>| inside.engine.sessions().len();
@@ -397,6 +407,31 @@ async fn kill<W: AsyncWrite + Unpin>(
     }
     info!(%filter, killed, "sessions killed");
     Ok(to.say(&KilledObject { killed }).await?)
+}
+
+/// Saves the state.
+async fn save<W: AsyncWrite + Unpin>(
+    shared: &Shared,
+    to: &mut Replies<W>,
+) -> Result<(), Unfinished> {
+    let Some(keeper) = &shared.keeper else {
+        let message = "this gateway keeps no state (--state)";
+        return Err(Refused::new(Refusal::NotAvailable, message).into());
+    };
+    let refused = |why: NotSaved| {
+        let error = match &why {
+            NotSaved::Stopping => Refusal::Stopping,
+            NotSaved::Unwritable | NotSaved::File(..) => Refusal::Failed,
+        };
+        Refused::new(error, why.to_string())
+    };
+    let saved = keeper.save().await.map_err(refused)?;
+    let object = SavedObject {
+        saved: saved.at.to_string(),
+        sessions: saved.sessions,
+        octets: saved.octets,
+    };
+    Ok(to.say(&object).await?)
 }
 
 async fn set_intake(shared: &Shared, intake: Intake) -> Result<(), Unfinished> {

@@ -34,6 +34,7 @@ use super::GatewayError;
 use super::clock::Clock;
 use super::metrics::Metrics;
 use super::reload::Reloader;
+use super::state::Keeper;
 use super::workforce::Workforce;
 use crate::net::Timestamp;
 
@@ -69,6 +70,8 @@ struct Shared {
     /// Has the rule file take over; `None` where there is no file.
     reloader: Option<Arc<Reloader>>,
     metrics: Metrics,
+    /// Saves the state; `None` where none is kept.
+    keeper: Option<Arc<Keeper>>,
     captures: Captures,
     started: Timestamp,
     clock: Clock,
@@ -117,7 +120,12 @@ impl ControlSocket {
     pub(super) fn serve(
         &mut self,
         workforce: Workforce,
-        (log, reloader, metrics): (Option<LogFilter>, Option<Arc<Reloader>>, Metrics),
+        (log, reloader, keeper): (
+            Option<LogFilter>,
+            Option<Arc<Reloader>>,
+            Option<Arc<Keeper>>,
+        ),
+        metrics: Metrics,
         clock: Clock,
     ) -> Result<(), GatewayError> {
         let listener = self.bound.listener()?;
@@ -127,6 +135,7 @@ impl ControlSocket {
             log,
             reloader,
             metrics,
+            keeper,
             captures: Captures::default(),
             started: clock.now(),
             clock,

@@ -68,7 +68,7 @@ impl Gateway {
         let ports = vec![lan_port, wan_port];
         let packet_loop = PacketLoop::new(engine, clock, ports, Records::told(), basket);
         let (stop_loop, heard) = UnixStream::pair().unwrap();
-        let looping = thread::spawn(move || packet_loop.run(heard, || Ok(())).1.unwrap());
+        let looping = thread::spawn(move || packet_loop.run(heard, || Ok(())).2.unwrap());
         let mut control = ControlSocket::open(&place).unwrap().unwrap();
         let (stop_serving, stopped) = tokio::sync::oneshot::channel();
         let serving = thread::spawn(move || {
@@ -82,8 +82,8 @@ impl Gateway {
                 });
                 let metrics =
                     Metrics::new(workforce.clone(), Arc::new(Life::new(clock, None)), clock);
-                let rest = (Some(log), None, metrics);
-                control.serve(workforce, rest, clock).unwrap();
+                let rest = (Some(log), None, None);
+                control.serve(workforce, rest, metrics, clock).unwrap();
                 let _ = stopped.await;
                 control.close().await;
             });

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::engine::{Arrival, Intake, Judgement, Policy, Reason};
 use crate::gateway::reload::{Refusal, Reloaded};
+use crate::gateway::state::StateObject;
 use crate::gateway::tap::{Happening, HappeningObject, What};
 use crate::net::{Timestamp, Tuple};
 use crate::objects::{HoleObject, View, ends};
@@ -23,6 +24,8 @@ pub(in crate::gateway) enum Entry {
     Reload(ReloadObject),
     /// An operator lets sessions begin, or not.
     Intake(Timestamp, Intake),
+    /// The state was saved, or the gateway began by one.
+    State(StateObject),
     /// There is something else to look at.
     Look,
 }
@@ -210,6 +213,7 @@ impl Entry {
             Self::Hole(object) => put(lines, object),
             Self::Dropped(dropped) => put(lines, &dropped.object()),
             Self::Reload(object) => put(lines, object),
+            Self::State(object) => put(lines, object),
             Self::Intake(at, Intake::Drained) => put(lines, &PlainObject::plain("drain", *at)),
             Self::Intake(at, Intake::Open) => put(lines, &PlainObject::plain("undrain", *at)),
             Self::Look => 0,

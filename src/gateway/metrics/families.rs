@@ -2,6 +2,7 @@
 
 use super::snapshot::{Snapshot, Worker};
 use crate::engine::Intake;
+use crate::gateway::state::Saved;
 use crate::net::{NatRow, Timestamp};
 
 /// Whether a value only grows.
@@ -263,6 +264,36 @@ pub(super) const FAMILIES: &[Family] = &[
         "Events that the event log had no room for, where there is one",
         |all| all.events.map_or_else(Vec::new, |(_, lost)| one(lost)),
     ),
+    counter(
+        "spigate_state_saves",
+        "How often the state was saved, by what came of it",
+        |all| {
+            vec![
+                Sample::new([("outcome", "ok")], all.states.saved),
+                Sample::new([("outcome", "failed")], all.states.failed),
+            ]
+        },
+    ),
+    gauge(
+        "spigate_state_saved_time_seconds",
+        "When the state was saved last, in seconds since 1970, if it was",
+        |all| if_saved(all, |saved| saved.at.since(Timestamp::EPOCH).as_secs()),
+    ),
+    gauge(
+        "spigate_state_saved_bytes",
+        "How long the file is that was saved last, if one was",
+        |all| if_saved(all, |saved| saved.octets as u64),
+    ),
+    gauge(
+        "spigate_state_saved_sessions",
+        "How many sessions are in the file that was saved last, if one was",
+        |all| if_saved(all, |saved| saved.sessions as u64),
+    ),
+    gauge(
+        "spigate_state_restored_sessions",
+        "Sessions that went on when the gateway began",
+        |all| one(all.states.restored),
+    ),
     gauge(
         "spigate_draining",
         "1 while no session begins since an operator says so, else 0",
@@ -319,6 +350,11 @@ fn of_workers(all: &Snapshot, value: fn(&Worker) -> u64) -> Vec<Sample> {
 
 fn one(value: u64) -> Vec<Sample> {
     vec![Sample::new([], value)]
+}
+
+fn if_saved(all: &Snapshot, value: impl Fn(&Saved) -> u64) -> Vec<Sample> {
+    let last = all.states.last.as_ref();
+    last.map_or_else(Vec::new, |saved| one(value(saved)))
 }
 
 fn if_any(limit: Option<usize>) -> Vec<Sample> {

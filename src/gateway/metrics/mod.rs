@@ -75,8 +75,10 @@ impl Metrics {
     /// The packet loop does not say what it has.
     pub(super) async fn text(&self) -> Result<String, Unwell> {
         let (reloads, events) = (self.life.reloads(), self.life.events());
+        let states = self.life.states();
         let started = self.started;
-        let look = move |inside: &mut Inside<'_>| Snapshot::of(inside, (reloads, events), started);
+        let look =
+            move |inside: &mut Inside<'_>| Snapshot::of(inside, (reloads, events, states), started);
         let asked = self.workforce.sum(look, Snapshot::add);
         Ok(text::text(in_time(asked).await?))
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::engine::{Counters, Intake, Policy};
 use crate::gateway::errands::Inside;
 use crate::gateway::life::Reloads;
+use crate::gateway::state::States;
 use crate::gateway::{DeviceCounters, HandoverCounters};
 use crate::net::Timestamp;
 use crate::session::Standing;
@@ -28,6 +29,7 @@ pub(super) struct Snapshot {
     pub(super) reloads: Reloads,
     /// Lines in the event log, and events that it lost.
     pub(super) events: Option<(u64, u64)>,
+    pub(super) states: States,
     pub(super) started: Timestamp,
     /// Each worker apart, where there are several.
     pub(super) workers: Vec<Worker>,
@@ -46,7 +48,7 @@ pub(super) struct Worker {
 impl Snapshot {
     pub(super) fn of(
         inside: &Inside<'_>,
-        (reloads, events): (Reloads, Option<(u64, u64)>),
+        (reloads, events, states): (Reloads, Option<(u64, u64)>, States),
         started: Timestamp,
     ) -> Self {
         let engine = &*inside.engine;
@@ -67,6 +69,7 @@ impl Snapshot {
             intake: engine.intake(),
             reloads,
             events,
+            states,
             started,
             policy,
             workers: inside

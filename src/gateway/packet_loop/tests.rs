@@ -55,7 +55,10 @@ fn start_with_errands(
     let (errands, basket) = Errands::new().unwrap();
     let packet_loop = PacketLoop::new(engine(clock), clock, ports, Records::told(), basket);
     let (stop, heard) = UnixStream::pair().unwrap();
-    let running = thread::spawn(move || packet_loop.run(heard, || Ok(())));
+    let running = thread::spawn(move || {
+        let (summary, _, ended) = packet_loop.run(heard, || Ok(()));
+        (summary, ended)
+    });
     (running, stop, errands)
 }
 

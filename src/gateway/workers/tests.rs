@@ -56,7 +56,12 @@ fn start<F: AsFd + Send + 'static>(ports: Vec<Vec<Port<F>>>) -> (Workforce, Runn
         checksums: Checksums::Verify,
     };
     let policy = Arc::new(compiled(RULES));
-    let engines = engines(&policy, engine_options, options.workers, clock);
+    let engines = engines(
+        &policy,
+        engine_options,
+        crew(options.workers, engine_options).as_ref(),
+        clock.now(),
+    );
     let gathered = Gathered::gather(engines, (clock, &options), ports, Records::told());
     let (gathered, workforce) = gathered.unwrap();
     (workforce, gathered.start(Sandbox::Open).unwrap())
@@ -137,7 +142,7 @@ fn what_comes_to_the_wrong_worker_is_handed_to_the_one_that_has_its_session() {
     assert_eq!((first.received, first.sent), (1, 2));
     assert_eq!((second.received, second.sent), (1, 0));
     assert_eq!((own.taken_over, others.handed_over), (1, 1));
-    let summary = two.running.stop().unwrap();
+    let summary = two.running.stop().0.unwrap();
     assert_eq!(
         summary.devices,
         DeviceCounters {
@@ -181,7 +186,7 @@ fn answers_by_any_queue_reach_their_clients_in_order() {
             assert_eq!(said, round.to_be_bytes());
         }
     }
-    let summary = two.running.stop().unwrap();
+    let summary = two.running.stop().0.unwrap();
     assert_eq!(summary.handovers.unwrap().lost, 0);
     assert_eq!(
         summary.handovers.unwrap().handed_over,
@@ -207,7 +212,7 @@ fn what_is_asked_of_all_is_done_by_all() {
     let [policy, other] = two.ask(|inside| Arc::clone(inside.engine.policy()));
     assert!(Arc::ptr_eq(&policy, &other), "and the numbers are the same");
     assert_eq!(policy.rules.iter().count(), 2);
-    two.running.stop().unwrap();
+    two.running.stop().0.unwrap();
 }
 
 #[test]
@@ -223,6 +228,6 @@ fn the_end_of_one_is_the_end_of_all() {
     let started = start(vec![vec![port(gone)], vec![port(alive)]]);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(started.1.ended());
-    let ended = started.1.stop().unwrap_err();
+    let ended = started.1.stop().0.unwrap_err();
     assert!(matches!(ended, GatewayError::DeviceGone { .. }), "{ended}");
 }

@@ -92,10 +92,10 @@ impl Mappings {
             };
             if let Some(row) = claim.row() {
                 if is_new {
-                    self.began(row, claim, &held, at);
+                    self.began((row, claim), &held, at, on);
                 }
                 self.enter_block(row, &held);
-                if on == On::Session {
+                if on != On::Reservation {
                     self.note_session(row, &held, Change::Began);
                 }
             }
@@ -148,11 +148,17 @@ impl Mappings {
     }
 
     /// A client has a public endpoint that it did not have.
-    pub(super) fn began(&mut self, row: RowId, claim: Claim, held: &Held, at: Timestamp) {
+    pub(super) fn began(
+        &mut self,
+        (row, claim): (RowId, Claim),
+        held: &Held,
+        at: Timestamp,
+        on: On,
+    ) {
         let Some(terms) = self.terms.get(row.place()) else {
             return;
         };
-        if let Some(rate) = terms.rate {
+        if let Some(rate) = terms.rate.filter(|_| on != On::Revival) {
             self.accounts.spend(row, held.inside.address, rate, at);
         }
         self.note_mapping(row, claim, held, Change::Began);
@@ -250,7 +256,7 @@ impl Mappings {
     }
 
     /// Whether nobody has it any more.
-    fn let_go(&mut self, public: Public, at: Timestamp) -> bool {
+    pub(super) fn let_go(&mut self, public: Public, at: Timestamp) -> bool {
         let mapping = match self.public.get_mut(&public) {
             None => return self.let_go_of_shared(public),
             Some(Holder::Mapped(mapping)) => mapping,
@@ -307,7 +313,7 @@ impl Mappings {
         self.accounts.take_share(row, client, held.public)
     }
 
-    fn take_port(&mut self, (protocol, public): Public) {
+    pub(super) fn take_port(&mut self, (protocol, public): Public) {
         let place = Place::new(protocol, public.address);
         if let Some(address) = self.addresses.taken(place) {
             address.take(public.port.0);

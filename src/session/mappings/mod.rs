@@ -13,14 +13,19 @@ mod notes;
 mod public_address;
 mod public_addresses;
 mod resting;
+mod revival;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
+
 use self::public_address::Place;
 use self::public_addresses::PublicAddresses;
 use self::resting::Rest;
+pub(crate) use self::revival::AtRest;
+pub(super) use self::revival::Leased;
 use super::accounts::{Accounts, Public, Tally};
 use super::blocks::{Blocks, Lease};
 use super::crew::Post;
@@ -37,7 +42,7 @@ use crate::net::{
 
 /// What a session holds of the public endpoint of one of its ends, and by which
 /// row of source translation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Claim {
     /// The endpoint towards its far end only.
     Shared(Option<RowId>),
@@ -57,7 +62,7 @@ impl Claim {
 }
 
 /// How a mapping behaves (RFC 4787).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Behaviour {
     /// For which far ends the socket keeps its public endpoint.
     pub mapping: Dependence,
@@ -66,7 +71,7 @@ pub struct Behaviour {
 }
 
 /// A client socket's public endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
     /// The transport protocol.
     pub protocol: Protocol,
@@ -90,7 +95,7 @@ pub struct Mapping {
 }
 
 /// What a mapping's first session was made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Permission {
     /// The zone that the client is in.
     pub home: ZoneId,
@@ -178,12 +183,14 @@ pub(super) enum On {
     Session,
     /// One that is about to be: nothing is said of it yet.
     Reservation,
+    /// One that comes back: what it holds it has taken long ago.
+    Revival,
 }
 
 /// One end of a session that is known by a public endpoint.
-struct Held {
-    public: Public,
-    inside: Endpoint,
+pub(super) struct Held {
+    pub(super) public: Public,
+    pub(super) inside: Endpoint,
     far: Endpoint,
     home: ZoneId,
 }
@@ -194,7 +201,7 @@ impl Held {
     ///
     /// Two that reach each other by their public endpoints know each other by
     /// these.
-    fn of(origin: &Origin, end: Direction) -> Self {
+    pub(super) fn of(origin: &Origin, end: Direction) -> Self {
         let (arrives, answers) = (&origin.tuples[end], &origin.tuples[!end]);
         let far = match origin.claims[!end] {
             Some(_) => arrives.destination,

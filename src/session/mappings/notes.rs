@@ -12,6 +12,11 @@ impl Mappings {
         self.notes.drain(..)
     }
 
+    /// Whether there is any.
+    pub(in crate::session) fn has_notes(&self) -> bool {
+        !self.notes.is_empty()
+    }
+
     pub(super) fn note_mapping(&mut self, row: RowId, claim: Claim, held: &Held, change: Change) {
         if self.logged(row) != Logged::Mappings {
             return;

@@ -1,5 +1,7 @@
 //! What somebody has let go of, and nobody may have yet (RFC 6888 REQ-8).
 
+use serde::{Deserialize, Serialize};
+
 use super::super::accounts::Public;
 use super::super::blocks::Lease;
 use super::{Holder, Mapping, Mappings};
@@ -9,7 +11,7 @@ use crate::net::{Dependence, Protocol, Rests, RowId, Timestamp};
 const AT_A_TIME: usize = 256;
 
 /// What somebody has let go of, and nobody may have yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Rest {
     Port(Public),
     Block(Lease),

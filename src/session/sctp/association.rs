@@ -5,13 +5,15 @@
 //! then the state table. A packet that is refused changes nothing, whichever
 //! of its chunks was wrong.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::state::SctpState;
 use super::table::{Transition, transition};
 use crate::net::{ChunkType, Direction, PerDirection, VerificationTag};
 use crate::packet::{Chunk, ChunkTypes, Chunks, Headers, Transport};
 
 /// An association on one path: its two ends, each with one address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Association {
     /// `None` only while its first packet is looked at.
     state: Option<SctpState>,

@@ -16,10 +16,11 @@ use super::table::{SegmentKind, Transition, transition};
 use super::window::{Check, Closing, End, Fit, Sent, check, of_syn};
 use crate::net::{Direction, PerDirection, SeqNumber};
 use reset::Reset;
+use serde::{Deserialize, Serialize};
 
 /// Whether both ends have been heard, and whether their session has shown that
 /// it is real.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Heard {
     /// Only the end that began.
     OneEnd,
@@ -31,7 +32,7 @@ pub enum Heard {
 }
 
 /// What is known of a TCP connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
     pub(super) state: TcpState,
     pub(super) ends: PerDirection<End>,
@@ -46,14 +47,14 @@ pub struct Connection {
 }
 
 /// Whether both ends sent a SYN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Opened {
     ByOne,
     ByBoth,
 }
 
 /// The last segment that counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Last {
     /// `None` before the first.
     pub(super) kind: Option<SegmentKind>,
@@ -65,14 +66,14 @@ pub(super) struct Last {
 }
 
 /// What a SYN that was let by said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::session) struct PassedSyn {
     end: End,
     /// In `LastAck`, a challenge ACK (RFC 5961 section 4) may answer it.
     challenge: Challenge,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Challenge {
     No,
     Expected,
@@ -166,6 +167,31 @@ impl Connection {
     /// by a segment within a window.
     pub(in crate::session) fn is_unanswered(&self) -> bool {
         self.ends.reply.max_window == 0
+    }
+
+    /// What is known of a connection of which more segments may have passed: neither end is
+    /// held to what it has said, but for how it scales its windows, and what it has
+    /// acknowledged. A connection that nobody has agreed to yet stays as it is.
+    pub(in crate::session) fn left_behind(&self) -> Self {
+        if self.is_unanswered() {
+            return *self;
+        }
+        let unseen = |end: &End| End {
+            max_ack: end.max_ack,
+            scale: end.scale,
+            shift: end.shift,
+            sack: end.sack,
+            closing: end.closing,
+            ..End::unseen_of_middle()
+        };
+        Self {
+            ends: PerDirection {
+                original: unseen(&self.ends.original),
+                reply: unseen(&self.ends.reply),
+            },
+            repeated: 0,
+            ..*self
+        }
     }
 
     /// What this segment does to the connection.

@@ -12,11 +12,13 @@
 //!                                                           TimeWait
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 use super::super::state::TcpState;
 use crate::net::{Direction, TcpFlags};
 
 /// What a segment is to the state machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(in crate::session) enum SegmentKind {
     /// SYN alone.
     Syn,

@@ -12,6 +12,8 @@
 //!  IV  ack >= receiver.end - max(66000, sender.max_window)    nor something long past
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 use super::super::state::TcpState;
 use super::segment::Segment;
 use crate::net::{Direction, PerDirection, SeqNumber, TcpFlags};
@@ -21,7 +23,7 @@ use crate::net::{Direction, PerDirection, SeqNumber, TcpFlags};
 pub(super) const ACK_WINDOW: u32 = 66_000;
 
 /// What one end has shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct End {
     /// Behind the last number that it sent.
     pub(super) end: SeqNumber,
@@ -47,14 +49,14 @@ pub(super) struct End {
     pub(super) stamp: Option<u32>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) enum Sack {
     #[default]
     NotPermitted,
     Permitted,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) enum Sent {
     #[default]
     Acknowledged,
@@ -62,7 +64,7 @@ pub(super) enum Sent {
 }
 
 /// Whether window violations count against an end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) enum Check {
     #[default]
     Strict,
@@ -70,7 +72,7 @@ pub(super) enum Check {
     Liberal,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) enum Closing {
     #[default]
     No,
