@@ -1,10 +1,12 @@
 //! Packets together: what they will need of memory is asked for early, and so is there
 //! when each is looked at. The answers are those of one packet after the other.
 
+use std::num::NonZeroU64;
+
 use super::swing::Glance;
 use super::{Arrival, Engine, Judgement, Observer, Output};
 use crate::net::Timestamp;
-use crate::packet::Checksum;
+use crate::packet::{Checksum, Plain};
 use crate::session::Beginning;
 
 /// How many packets are looked ahead at.
@@ -103,7 +105,7 @@ impl Engine {
         let swung = match something_is_due && glance.hash.is_some() {
             true => waiting
                 .packet_mut()
-                .and_then(|packet| self.swing(now, packet, glance)),
+                .and_then(|packet| self.swing((now, &arrival), packet, glance)),
             false => None,
         };
         let judgement = match swung {
@@ -126,21 +128,27 @@ impl Engine {
         let mut beginnings: [Option<Beginning<'_>>; AHEAD] = [None; AHEAD];
         for ((glance, beginning), waiting) in glances.iter_mut().zip(&mut beginnings).zip(batch) {
             if let Some(packet) = waiting.frame.get(waiting.headroom..) {
-                self.glance(waiting.arrival, packet, glance);
+                self.glance(&waiting.arrival, packet, glance);
             }
             if let Some(hash) = glance.hash {
-                *beginning = self.sessions.fetch_beginning(hash);
+                *beginning = self.sessions.fetch_beginning(hash.get());
             }
         }
-        for ((glance, beginning), waiting) in glances.iter_mut().zip(beginnings).zip(batch) {
-            if let Some(beginning) = beginning {
-                let hash = glance.hash.unwrap_or(0);
-                glance.likely = self.sessions.fetch_likely(beginning, hash);
+        for ((glance, beginning), waiting) in glances.iter_mut().zip(&beginnings).zip(batch) {
+            if let (Some(beginning), Some(hash)) = (*beginning, glance.hash) {
+                glance.likely = self.sessions.fetch_likely(beginning, hash.get());
                 if glance.likely.is_none() {
-                    let sessions = &self.sessions;
-                    sessions.fetch_for_newcomer(&glance.plain, waiting.packet(), hash);
+                    self.fetch_for_newcomer(waiting.packet(), hash);
                 }
             }
+        }
+    }
+
+    #[inline(never)]
+    fn fetch_for_newcomer(&self, packet: &[u8], hash: NonZeroU64) {
+        if let Some(plain) = Plain::read(packet) {
+            let sessions = &self.sessions;
+            sessions.fetch_for_newcomer(&plain, packet, hash.get());
         }
     }
 }

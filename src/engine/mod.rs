@@ -66,7 +66,7 @@ use self::successor::terms_of;
 use self::swing::Glance;
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
-use crate::packet::{Checksum, SegmentSize};
+use crate::packet::{Checksum, Plain, SegmentSize};
 use crate::session::{Budget, GrowingMap, Session, SessionId, Sessions, TupleHash};
 
 /// How an engine is set up besides its policy.
@@ -241,10 +241,10 @@ impl Engine {
         let mut glance = Glance::NONE;
         // Whoever listens hears of all that is read.
         if !why.listens() {
-            self.glance_alone(arrival, frame, &mut glance);
+            self.glance_alone(&arrival, frame, &mut glance);
         }
         if glance.hash.is_some()
-            && let Some(judgement) = self.swing(now, frame, &mut glance)
+            && let Some(judgement) = self.swing((now, &arrival), frame, &mut glance)
         {
             out.checksum = arrival.checksum;
             return judgement;
@@ -284,8 +284,8 @@ impl Engine {
         self.counters.count(&judgement);
         let is_dropped = matches!(decision.plan, Plan::Nothing);
         let begins_alone = decision.plan.begins_alone();
-        let plain = known.map(|known| &known.plain);
-        self.commit(now, arrival, (frame, plain), &mut decision, out);
+        let plain = known.and_then(|_| Plain::read(frame));
+        self.commit(now, arrival, (frame, plain.as_ref()), &mut decision, out);
         if begins_alone {
             // Nothing but its deadline has come to those that were there.
             let sessions = self.sessions.next_look();

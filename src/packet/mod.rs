@@ -29,6 +29,7 @@ pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, e
 pub use icmp_error::{quoted, translate_error};
 pub use options::broken_option;
 pub use parse::{BadPacket, Checksum, Fragment, Headers, Quoted, Transport};
+pub(crate) use plain::Kind;
 pub use plain::{Plain, PlainOptions, PlainSegment};
 pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{

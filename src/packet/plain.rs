@@ -10,7 +10,7 @@
 //! turned.
 
 use super::addresses::{Addresses, Leaving, ports_of};
-use super::checksum::{added, folded, over};
+use super::checksum::{added, folded, is_right, over, total};
 use super::parse::{Checksum, Fragment, Headers, Transport};
 use super::segments::SegmentSize;
 use super::tcp::TcpHeader;
@@ -18,6 +18,10 @@ use crate::net::{Family, Protocol, SeqNumber, TcpFlags};
 
 const V4_HEADER: usize = 20;
 const V6_HEADER: usize = 40;
+/// TCP's header, without options.
+const TCP_HEADER: usize = 20;
+/// What the headers of TCP over IPv4 have at least.
+const TCP_V4_HEADERS: usize = V4_HEADER + TCP_HEADER;
 const UDP_HEADER: usize = 8;
 /// Version 4, five words of header.
 const V4: u8 = 0x45;
@@ -76,24 +80,74 @@ pub enum PlainOptions {
     Stamp(u32),
 }
 
-impl Plain {
-    /// What there is before anything is read.
-    pub(crate) const UNREAD: Self = Self {
-        family: Family::V4,
-        protocol: Protocol(0),
-        ttl: 0,
-        header: 0,
-        length: 0,
-        ports: 0,
-    };
+/// What a packet is taken for before more is read of it. Most are of one kind, which is
+/// read, tracked and written without the questions that the others have to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// TCP over IPv4, with room for the headers of both.
+    TcpV4,
+    /// Perhaps plain all the same.
+    Other,
+}
 
+impl Kind {
+    /// What kind of packet this is.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(crate) fn of(frame: &[u8]) -> Self {
+        const TCP: u8 = Protocol::TCP.0;
+        match frame.first_chunk::<TCP_V4_HEADERS>() {
+            Some([V4, _, _, _, _, _, _, _, _, TCP, ..]) => Self::TcpV4,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Plain {
     /// Reads a packet; `None` where it is not of this kind, whatever else it is.
     #[inline]
     #[must_use]
     pub fn read(frame: &[u8]) -> Option<Self> {
-        let mut plain = Self::UNREAD;
-        plain.read_as(Self::family_of(frame)?, frame)?;
-        Some(plain)
+        match *frame.first()? {
+            V4 => Self::read_v4(frame),
+            first if first & 0xf0 == V6 => Self::read_v6(frame),
+            _ => None,
+        }
+    }
+
+    /// The same of one that is [taken](Kind::of) for TCP over IPv4.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(crate) fn read_tcp_v4(frame: &[u8]) -> Option<Self> {
+        let plain = Self::tcp_v4_again(frame)?;
+        let [first, ..] = words_of_v4(frame.first_chunk::<V4_HEADER>()?);
+        let header = usize::from(plain.header);
+        let is_plain = is_whole_v4(first, frame)
+            && header >= TCP_HEADER
+            && header <= frame.len() - V4_HEADER;
+        is_plain.then_some(plain)
+    }
+
+    /// What was read of TCP over IPv4, once more: it is sooner read again than kept.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(crate) fn tcp_v4_again(frame: &[u8]) -> Option<Self> {
+        let (ip, tcp) = frame
+            .first_chunk::<TCP_V4_HEADERS>()?
+            .split_first_chunk::<V4_HEADER>()?;
+        let [_, _, _, _, _, _, _, _, ttl, ..] = *ip;
+        let [p0, p1, p2, p3, _, _, _, _, _, _, _, _, offset, ..] = *tcp else {
+            return None;
+        };
+        Some(Self {
+            family: Family::V4,
+            protocol: Protocol::TCP,
+            ttl,
+            header: (offset >> 4) * 4,
+            // It is what the header says, in 16 bits.
+            length: frame.len() as u16,
+            ports: u32::from_le_bytes([p0, p1, p2, p3]),
+        })
     }
 
     /// The length of the longest packet that it becomes on its way out, where hardware
@@ -107,55 +161,28 @@ impl Plain {
         segments.longest(ip + usize::from(self.header), usize::from(self.length))
     }
 
-    /// Which family a packet is of, if it may be of this kind.
     #[inline]
-    #[must_use]
-    pub fn family_of(frame: &[u8]) -> Option<Family> {
-        match *frame.first()? {
-            V4 => Some(Family::V4),
-            first if first & 0xf0 == V6 => Some(Family::V6),
-            _ => None,
-        }
-    }
-
-    /// Reads a packet of this family, where it is kept: whoever copies what was just
-    /// written has to wait for it. `None`: it is not of this kind.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-    pub(crate) fn read_as(&mut self, family: Family, frame: &[u8]) -> Option<()> {
-        match family {
-            Family::V4 => self.read_v4(frame),
-            Family::V6 => self.read_v6(frame),
-        }
-    }
-
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-    fn read_v4(&mut self, frame: &[u8]) -> Option<()> {
+    fn read_v4(frame: &[u8]) -> Option<Self> {
         let (ip, transport) = frame.split_first_chunk::<V4_HEADER>()?;
         let [first, second, _] = words_of_v4(ip);
-        // Octets 2 and 3 of the header.
-        let length = ((first >> 16) as u16).swap_bytes();
-        if first & SHAPE_OF_V4 != SHAPE_V4 || usize::from(length) != frame.len() {
+        if !is_whole_v4(first, frame) {
             return None;
         }
         let [ttl, protocol, ..] = second.to_le_bytes();
         let header = header_of(Protocol(protocol), transport)?;
         let ports = u32::from_le_bytes(*transport.first_chunk::<4>()?);
-        *self = Self {
+        Some(Self {
             family: Family::V4,
             ports,
-            length,
+            length: u16::try_from(frame.len()).ok()?,
             ttl,
             protocol: Protocol(protocol),
             header,
-        };
-        Some(())
+        })
     }
 
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-    fn read_v6(&mut self, frame: &[u8]) -> Option<()> {
+    #[inline]
+    fn read_v6(frame: &[u8]) -> Option<Self> {
         let (ip, transport) = frame.split_first_chunk::<V6_HEADER>()?;
         let [_, _, _, _, l0, l1, next_header, hop_limit, ..] = ip;
         if usize::from(u16::from_be_bytes([*l0, *l1])) != transport.len() {
@@ -168,15 +195,14 @@ impl Plain {
             return None;
         }
         let ports = u32::from_le_bytes(*transport.first_chunk::<4>()?);
-        *self = Self {
+        Some(Self {
             family: Family::V6,
             ports,
             length: u16::try_from(frame.len()).ok()?,
             ttl: *hop_limit,
             protocol: Protocol(*next_header),
             header,
-        };
-        Some(())
+        })
     }
 
     /// Octets of the IP header.
@@ -305,7 +331,7 @@ impl Plain {
                     return false;
                 };
                 let [first, second, addresses] = words_of_v4(ip);
-                if folded(added(added(first, second), addresses)) != u16::MAX {
+                if !is_right(total([first, second, addresses])) {
                     return false;
                 }
                 (transport, addresses)
@@ -325,7 +351,14 @@ impl Plain {
         }
         let length = self.length.wrapping_sub(u16::from(self.ip_header()));
         let pseudo = u64::from(length.swap_bytes()) + (u64::from(self.protocol.0) << 8);
-        folded(added(over(transport), added(addresses, pseudo))) == u16::MAX
+        // Of all transports the first octets are there, and are summed without asking.
+        let sum = match transport.split_first_chunk::<TCP_HEADER>() {
+            Some((header, rest)) if !self.is_udp() => {
+                total([of_tcp_header(header), over(rest), addresses, pseudo])
+            }
+            _ => total([over(transport), addresses, pseudo]),
+        };
+        is_right(sum)
     }
 
     #[inline]
@@ -445,6 +478,24 @@ fn header_of(protocol: Protocol, transport: &[u8]) -> Option<u8> {
         }
         _ => None,
     }
+}
+
+/// Whether a packet of IPv4 is whole and in one piece, without options. These are its
+/// first eight octets.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+fn is_whole_v4(first: u64, frame: &[u8]) -> bool {
+    // Octets 2 and 3 of the header.
+    let length = ((first >> 16) as u16).swap_bytes();
+    first & SHAPE_OF_V4 == SHAPE_V4 && usize::from(length) == frame.len()
+}
+
+/// The sum of a TCP header without its options.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+fn of_tcp_header(header: &[u8; TCP_HEADER]) -> u64 {
+    let [first, second, third] = words_of_v4(header);
+    total([first, second, third])
 }
 
 /// An IPv4 header: eight octets, four, and the addresses.

@@ -159,8 +159,7 @@ impl Pace {
 pub struct Lifetimes {
     general: Lifetime,
     others: Vec<Lifetime>,
-    pace: Pace,
-    /// Of each, in order.
+    /// What sessions in full swing ask of each, in order.
     paces: Vec<Pace>,
     between: Vec<Between>,
 }
@@ -170,7 +169,6 @@ impl Lifetimes {
     #[must_use]
     pub fn new(general: Lifetime) -> Self {
         Self {
-            pace: Pace::of(&general),
             paces: vec![Pace::of(&general)],
             general,
             others: Vec::new(),
@@ -242,8 +240,8 @@ impl Lifetimes {
 
     /// What a session in full swing asks the lifetime of this number.
     #[inline]
-    pub(super) fn pace(&self, id: LifetimeId) -> &Pace {
-        self.paces.get(usize::from(id.0)).unwrap_or(&self.pace)
+    pub(super) fn pace(&self, id: LifetimeId) -> Option<&Pace> {
+        self.paces.get(usize::from(id.0))
     }
 
     /// All with their numbers; that of `[timeouts]` is the first.

@@ -15,7 +15,7 @@ use super::sctp::Association;
 use super::state::{FlowState, SessionId};
 use super::tcp::{Heard, Packed};
 use super::wides::{WideId, Wides};
-use crate::net::{Direction, Family, PerDirection, Timestamp};
+use crate::net::{Direction, Family, PerDirection, Protocol, Timestamp};
 use crate::packet::{Addresses, Leaving, Plain};
 
 /// A tuple of IPv4, or the ports of one of IPv6, as its octets stand in a packet.
@@ -158,30 +158,38 @@ impl Line {
         }
     }
 
-    /// Whether packets of this direction have these addresses of IPv4, these ports and this
-    /// protocol, if there is a session, and an [IPv4](Self::swings) one.
+    /// Whether packets of this direction have these addresses of IPv4 and these ports, if
+    /// there is a session of such, which [`swings`](Self::swings) asks.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-    pub(super) fn may_have(&self, direction: Direction, addresses: u64, plain: &Plain) -> bool {
+    pub(super) fn may_have(&self, direction: Direction, addresses: u64, ports: u32) -> bool {
         let own = &self.keys[direction];
-        let differs = (u64::from_le_bytes(own.addresses) ^ addresses)
-            | u64::from(own.ports ^ plain.ports)
-            | u64::from(self.protocol ^ plain.protocol.0);
-        differs == 0
+        let differs = u64::from_le_bytes(own.addresses) ^ addresses;
+        differs | u64::from(own.ports ^ ports) == 0
     }
 
-    /// Whether there is a session of this family in which nothing but talking is going on,
-    /// and a packet of this direction has been looked at from all sides before.
-    #[inline]
-    pub(super) fn swings(&self, direction: Direction, family: Family) -> bool {
+    /// Whether there is a session of this packet's protocol and family in which nothing but
+    /// talking is going on, and a packet of this direction has been looked at from all sides
+    /// before. Of TCP both ends have been heard, and what they said fits together.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(super) fn swings(&self, direction: Direction, plain: &Plain) -> bool {
         let wide = Marks::WIDE.original | Marks::WIDE.reply;
         let known = Marks::KNOWN[direction];
         let asked = Marks::BUSY | Marks::OVER | wide | known;
-        let due = match family {
+        let due = match plain.family {
             Family::V4 => known,
             Family::V6 => known | wide,
         };
-        self.marks.0 & asked == due
+        let (asked_of_heard, heard) = match plain.protocol {
+            Protocol::TCP => (u8::MAX, Heard::Assured as u8),
+            _ => (0, 0),
+        };
+        // One question in place of three.
+        let own = [self.protocol, self.marks.0, self.heard as u8, 0];
+        let asked = [u8::MAX, asked, asked_of_heard, 0];
+        let due = [plain.protocol.0, due, heard, 0];
+        u32::from_le_bytes(own) & u32::from_le_bytes(asked) == u32::from_le_bytes(due)
     }
 
     /// With which addresses and ports a packet of this family leaves: the other
@@ -217,22 +225,30 @@ impl Line {
         &self.tracking
     }
 
-    /// Counts a packet of so many octets. Gives what has to be carried, now and then.
+    /// Counts a packet of so many octets. `carry` hears of what has to be carried, now and
+    /// then.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-    pub(super) fn count(&mut self, direction: Direction, octets: usize) -> Option<Carried> {
+    pub(super) fn count(
+        &mut self,
+        direction: Direction,
+        octets: usize,
+        mut carry: impl FnMut(Carried),
+    ) {
         // No packet is longer than 2^32 octets.
         let octets = u32::try_from(octets).unwrap_or(u32::MAX);
-        // Both looked for once: which direction it is, nobody can guess.
-        let (all_octets, all_packets) = (&mut self.octets[direction], &mut self.packets[direction]);
-        let (sum, octets) = all_octets.overflowing_add(octets);
-        *all_octets = sum;
-        let (sum, packets) = all_packets.overflowing_add(1);
-        *all_packets = sum;
-        (octets || packets).then(|| Carried {
-            octets: u32::from(octets),
-            packets: u32::from(packets),
-        })
+        let own = &mut self.octets[direction];
+        let (sum, runs_over) = own.overflowing_add(octets);
+        *own = sum;
+        if runs_over {
+            carry(Carried::Octets);
+        }
+        let own = &mut self.packets[direction];
+        let (sum, runs_over) = own.overflowing_add(1);
+        *own = sum;
+        if runs_over {
+            carry(Carried::Packets);
+        }
     }
 
     /// Its number; `None` where there is no session.
@@ -241,17 +257,22 @@ impl Line {
     }
 }
 
-/// How often the low counters of a line have run over.
-pub(super) struct Carried {
-    octets: u32,
-    packets: u32,
+/// Which of the low counters of a line has run over.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Carried {
+    Octets,
+    Packets,
 }
 
 impl Aside {
+    #[cold]
+    #[inline(never)]
     pub(super) fn carry(&mut self, direction: Direction, carried: Carried) {
-        let (octets, packets) = (self.octets[direction], self.packets[direction]);
-        self.octets[direction] = octets.wrapping_add(carried.octets);
-        self.packets[direction] = packets.wrapping_add(carried.packets);
+        let own = match carried {
+            Carried::Octets => &mut self.octets[direction],
+            Carried::Packets => &mut self.packets[direction],
+        };
+        *own = own.wrapping_add(1);
     }
 }
 

@@ -82,7 +82,9 @@ impl Packed {
             return None;
         }
         let offered = u32::from(window) << (sender.bits & SHIFT);
-        sender.max_window = sender.max_window.max(offered);
+        if offered > sender.max_window {
+            sender.max_window = offered;
+        }
         if let PlainOptions::Stamp(stamp) = options {
             sender.stamp = stamp;
             sender.bits |= HAS_STAMP;
