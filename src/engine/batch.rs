@@ -36,11 +36,12 @@ impl Waiting {
         self.frame.get(self.headroom..).unwrap_or_default()
     }
 
-    /// The same, to be rewritten; `None` where nothing stands behind the headroom.
+    /// How it came, and the packet, to be rewritten; `None` where nothing stands behind the
+    /// headroom.
     // Not an empty packet: who asks would wait for the choice between the two.
     #[inline]
-    pub(super) fn packet_mut(&mut self) -> Option<&mut [u8]> {
-        self.frame.get_mut(self.headroom..)
+    pub(super) fn come(&mut self) -> Option<(&Arrival, &mut [u8])> {
+        Some((&self.arrival, self.frame.get_mut(self.headroom..)?))
     }
 
     /// The packet, with nothing before it.
@@ -104,8 +105,8 @@ impl Engine {
         let (arrival, now) = (waiting.arrival, self.time(waiting.at, out));
         let swung = match something_is_due && glance.hash.is_some() {
             true => waiting
-                .packet_mut()
-                .and_then(|packet| self.swing((now, &arrival), packet, glance)),
+                .come()
+                .and_then(|(arrival, packet)| self.swing((now, arrival), packet, glance)),
             false => None,
         };
         let judgement = match swung {

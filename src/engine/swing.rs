@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict, Waiting};
 use crate::net::{Timestamp, ZoneId};
-use crate::packet::{Kind, Plain};
+use crate::packet::{Plain, SegmentSize};
 use crate::rules::RuleId;
 use crate::session::{Found, Lives, Passing, Place};
 
@@ -35,6 +35,15 @@ pub(super) struct Glance {
     kind: Kind,
 }
 
+/// What kind of packet it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// TCP over IPv4.
+    TcpV4,
+    /// Another, perhaps plain all the same.
+    Other,
+}
+
 impl Glance {
     /// Nothing is seen yet.
     pub(super) const NONE: Self = Self {
@@ -50,11 +59,9 @@ impl Engine {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub(super) fn glance(&self, arrival: &Arrival, frame: &[u8], glance: &mut Glance) {
-        glance.kind = Kind::of(frame);
-        glance.hash = match glance.kind {
-            Kind::TcpV4 => Plain::read_tcp_v4(frame)
-                .and_then(|plain| self.look_at(arrival, frame, &plain)),
-            Kind::Other => self.look_at_other(arrival, frame),
+        (glance.kind, glance.hash) = match Plain::read_tcp_v4(frame) {
+            Some(plain) => (Kind::TcpV4, self.look_at(arrival, frame, &plain)),
+            None => (Kind::Other, self.look_at_other(arrival, frame)),
         };
     }
 
@@ -99,16 +106,15 @@ impl Engine {
         let mut passed = 0;
         for ((waiting, glance), judgement) in batch.iter_mut().zip(glances).zip(judged) {
             let now = self.now.max(waiting.at);
-            if now >= self.quiet_until || glance.hash.is_none() {
+            if now >= self.quiet_until {
                 break;
             }
             self.now = now;
-            let arrival = waiting.arrival;
             // Judged where it is kept, as it is looked at where it is kept.
-            let Some(packet) = waiting.packet_mut() else {
+            let Some((arrival, packet)) = waiting.come() else {
                 break;
             };
-            let passes = self.swing_on((now, &arrival), packet, glance, judgement);
+            let passes = self.swing_on((now, arrival), packet, glance, judgement);
             if passes.is_none() {
                 break;
             }
@@ -166,11 +172,11 @@ impl Engine {
         judgement: &mut Judgement,
     ) -> Option<()> {
         let Glance { hash, likely, .. } = *glance;
-        let plain = Plain::read(frame)?;
+        let (hash, plain) = (hash?.get(), Plain::read(frame)?);
         let at = likely.and_then(|likely| self.sessions.at(likely, &plain, frame));
         let found = match at {
             Some(found) => Some(found),
-            None => self.sessions.elsewhere(hash?.get(), &plain, frame),
+            None => self.sessions.elsewhere(hash, &plain, frame),
         };
         let Some(found) = found else {
             glance.owner = Owner::Nobody;
@@ -200,7 +206,7 @@ impl Engine {
         let mtus = &self.mtus;
         let fits = |zone: ZoneId| {
             let mtu = mtus.get(usize::from(zone.0));
-            mtu.is_some_and(|mtu| plain.length <= *mtu || is_cut_to(*mtu, arrival, plain))
+            mtu.is_some_and(|mtu| plain.length <= *mtu || is_cut_to(*mtu, arrival.segments, *plain))
         };
         let passed = self.sessions.swing(found, &passing, fits)?;
         *judgement = Judgement {
@@ -212,7 +218,7 @@ impl Engine {
             state: Some(passed.state),
             check: None,
         };
-        plain.pass_on(frame, passed.leaving, arrival.checksum);
+        plain.pass_on_as(frame, passed.leaving, passed.changes, arrival.checksum);
         self.counters.count_in_full_swing();
         if passed.lives == Lives::Shorter {
             self.look_earlier(found);
@@ -230,9 +236,10 @@ impl Engine {
 }
 
 /// Whether a packet is cut by hardware into such as this link takes.
+// What is lent has to be kept somewhere: this is given what it asks.
 #[cold]
 #[inline(never)]
-fn is_cut_to(mtu: u16, arrival: &Arrival, plain: &Plain) -> bool {
-    let longest = arrival.segments.map(|size| plain.longest(size));
+fn is_cut_to(mtu: u16, segments: Option<SegmentSize>, plain: Plain) -> bool {
+    let longest = segments.map(|size| plain.longest(size));
     longest.is_some_and(|longest| longest <= usize::from(mtu))
 }

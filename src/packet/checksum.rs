@@ -184,7 +184,12 @@ fn word(octets: [u8; 8]) -> u64 {
 /// with its halves exchanged is both halves and their carry.
 #[inline]
 pub(super) fn folded(sum: u64) -> u16 {
-    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    folded_few((sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32)
+}
+
+/// The same of some numbers of 16 bits.
+#[inline]
+pub(super) fn folded_few(sum: u32) -> u16 {
     (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 

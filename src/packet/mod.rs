@@ -8,6 +8,7 @@
 
 mod addresses;
 mod bytes;
+mod changes;
 pub mod checksum;
 mod crc32c;
 mod fragment;
@@ -25,11 +26,11 @@ mod speech;
 mod tcp;
 
 pub use addresses::{Addresses, Leaving, ports_of};
+pub(crate) use changes::Changes;
 pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, ecn};
 pub use icmp_error::{quoted, translate_error};
 pub use options::broken_option;
 pub use parse::{BadPacket, Checksum, Fragment, Headers, Quoted, Transport};
-pub(crate) use plain::Kind;
 pub use plain::{Plain, PlainOptions, PlainSegment};
 pub use reply::{Complaint, echo_reply, icmp_error, reset};
 pub use rewrite::{

@@ -10,7 +10,8 @@
 //! turned.
 
 use super::addresses::{Addresses, Leaving, ports_of};
-use super::checksum::{added, folded, is_right, over, total};
+use super::changes::Changes;
+use super::checksum::{added, folded, folded_few, is_right, over, total};
 use super::parse::{Checksum, Fragment, Headers, Transport};
 use super::segments::SegmentSize;
 use super::tcp::TcpHeader;
@@ -34,7 +35,7 @@ const SHAPE_OF_V4: u64 = u64::from_le_bytes([0xff, 0, 0, 0, 0, 0, 0x3f, 0xff]);
 const SHAPE_V4: u64 = u64::from_le_bytes([V4, 0, 0, 0, 0, 0, 0, 0]);
 /// What one off the time to live does to a sum: it stands in the lower octet of its
 /// word, and `!n + (n - 1)` is the same for all.
-const ONE_LESS: u64 = 0xfffe;
+const ONE_LESS: u32 = 0xfffe;
 
 /// What addresses do to a sum that stay as they are: `!n + n`, the other nought.
 const NO_CHANGE: u64 = u64::MAX;
@@ -80,29 +81,6 @@ pub enum PlainOptions {
     Stamp(u32),
 }
 
-/// What a packet is taken for before more is read of it. Most are of one kind, which is
-/// read, tracked and written without the questions that the others have to be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// TCP over IPv4, with room for the headers of both.
-    TcpV4,
-    /// Perhaps plain all the same.
-    Other,
-}
-
-impl Kind {
-    /// What kind of packet this is.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-    pub(crate) fn of(frame: &[u8]) -> Self {
-        const TCP: u8 = Protocol::TCP.0;
-        match frame.first_chunk::<TCP_V4_HEADERS>() {
-            Some([V4, _, _, _, _, _, _, _, _, TCP, ..]) => Self::TcpV4,
-            _ => Self::Other,
-        }
-    }
-}
-
 impl Plain {
     /// Reads a packet; `None` where it is not of this kind, whatever else it is.
     #[inline]
@@ -115,28 +93,39 @@ impl Plain {
         }
     }
 
-    /// The same of one that is [taken](Kind::of) for TCP over IPv4.
+    /// The length of the longest packet that it becomes on its way out, where hardware
+    /// cuts it into segments of this size.
+    #[must_use]
+    pub fn longest(&self, segments: SegmentSize) -> usize {
+        let headers = self.ip_header() + self.header;
+        segments.longest(usize::from(headers), usize::from(self.length))
+    }
+
+    /// The same, if it is TCP over IPv4: the kind that most are, which is read, tracked and
+    /// written without the questions that others have to be asked.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub(crate) fn read_tcp_v4(frame: &[u8]) -> Option<Self> {
+        let head = frame.first_chunk::<TCP_V4_HEADERS>()?;
+        let [first, second, _] = words_of_v4(head.first_chunk::<V4_HEADER>()?);
+        let [_, protocol, ..] = second.to_le_bytes();
+        if !is_whole_v4(first, frame) || Protocol(protocol) != Protocol::TCP {
+            return None;
+        }
         let plain = Self::tcp_v4_again(frame)?;
-        let [first, ..] = words_of_v4(frame.first_chunk::<V4_HEADER>()?);
         let header = usize::from(plain.header);
-        let is_plain = is_whole_v4(first, frame)
-            && header >= TCP_HEADER
-            && header <= frame.len() - V4_HEADER;
-        is_plain.then_some(plain)
+        let is_there = header >= TCP_HEADER && header <= frame.len() - V4_HEADER;
+        is_there.then_some(plain)
     }
 
     /// What was read of TCP over IPv4, once more: it is sooner read again than kept.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub(crate) fn tcp_v4_again(frame: &[u8]) -> Option<Self> {
-        let (ip, tcp) = frame
-            .first_chunk::<TCP_V4_HEADERS>()?
-            .split_first_chunk::<V4_HEADER>()?;
+        let head = frame.first_chunk::<TCP_V4_HEADERS>()?;
+        let (ip, tcp) = head.split_first_chunk::<V4_HEADER>()?;
         let [_, _, _, _, _, _, _, _, ttl, ..] = *ip;
-        let [p0, p1, p2, p3, _, _, _, _, _, _, _, _, offset, ..] = *tcp else {
+        let [.., offset, _, _, _, _, _, _, _] = *tcp else {
             return None;
         };
         Some(Self {
@@ -146,19 +135,8 @@ impl Plain {
             header: (offset >> 4) * 4,
             // It is what the header says, in 16 bits.
             length: frame.len() as u16,
-            ports: u32::from_le_bytes([p0, p1, p2, p3]),
+            ports: u32::from_le_bytes(*tcp.first_chunk::<4>()?),
         })
-    }
-
-    /// The length of the longest packet that it becomes on its way out, where hardware
-    /// cuts it into segments of this size.
-    #[must_use]
-    pub fn longest(&self, segments: SegmentSize) -> usize {
-        let ip = match self.family {
-            Family::V4 => V4_HEADER,
-            Family::V6 => V6_HEADER,
-        };
-        segments.longest(ip + usize::from(self.header), usize::from(self.length))
     }
 
     #[inline]
@@ -369,27 +347,84 @@ impl Plain {
     /// Sends the packet on: with these addresses and ports, one step nearer to the
     /// end of its time. The caller has seen that it is not there yet, and that the
     /// addresses are of its family.
+    pub fn pass_on(&self, frame: &mut [u8], leaving: Leaving, checksum: Checksum) {
+        let Some(addresses) = self.addresses(frame) else {
+            return;
+        };
+        let own = Leaving {
+            addresses,
+            ports: self.ports,
+        };
+        self.pass_on_as(frame, leaving, Changes::between(&own, &leaving), checksum);
+    }
+
+    /// The same, where it is known what that does to checksums.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-    pub fn pass_on(&self, frame: &mut [u8], leaving: Leaving, checksum: Checksum) {
+    pub(crate) fn pass_on_as(
+        &self,
+        frame: &mut [u8],
+        leaving: Leaving,
+        changes: Changes,
+        checksum: Checksum,
+    ) {
+        let ports = leaving.ports;
         match leaving.addresses {
             Addresses::V4(new) => {
                 let Some((ip, transport)) = frame.split_first_chunk_mut::<V4_HEADER>() else {
                     return;
                 };
                 let [_, _, _, _, _, _, _, _, ttl, _, h0, h1, addresses @ ..] = ip;
-                let old = u64::from_le_bytes(*addresses);
-                let change = added(!old, new);
-                let sum = u64::from(!u16::from_le_bytes([*h0, *h1]));
-                [*h0, *h1] = (!folded(added(change, sum + ONE_LESS))).to_le_bytes();
                 *ttl = self.ttl.wrapping_sub(1);
-                *addresses = new.to_le_bytes();
-                // One question in place of two.
-                if (old ^ new) | u64::from(self.ports ^ leaving.ports) != 0 {
-                    self.pass_on_transport(transport, leaving.ports, change, checksum);
+                let sum = u32::from(!u16::from_le_bytes([*h0, *h1]));
+                let sum = sum + changes.of_header() + ONE_LESS;
+                [*h0, *h1] = (!folded_few(sum)).to_le_bytes();
+                if !self.pass_on_tcp(transport, ports, changes, checksum) {
+                    let old = u64::from_le_bytes(*addresses);
+                    self.pass_on_other(transport, (old, new), ports, checksum);
                 }
+                *addresses = new.to_le_bytes();
             }
-            Addresses::V6(new) => self.pass_on_v6(frame, new, leaving.ports, checksum),
+            Addresses::V6(new) => self.pass_on_v6(frame, new, ports, checksum),
+        }
+    }
+
+    /// Brings changes into a segment, if it is one with a complete checksum, of which it
+    /// does not matter which of the two noughts the changes are.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    fn pass_on_tcp(
+        &self,
+        transport: &mut [u8],
+        ports: u32,
+        changes: Changes,
+        checksum: Checksum,
+    ) -> bool {
+        let Some([a, b, c, d, _, _, _, _, _, _, _, _, _, _, _, _, s0, s1]) =
+            transport.first_chunk_mut::<18>()
+        else {
+            return false;
+        };
+        let sum = !u16::from_le_bytes([*s0, *s1]);
+        if self.protocol != Protocol::TCP || checksum == Checksum::Partial || sum == 0 {
+            return false;
+        }
+        [*a, *b, *c, *d] = ports.to_le_bytes();
+        [*s0, *s1] = (!folded_few(u32::from(sum) + changes.of_transport())).to_le_bytes();
+        true
+    }
+
+    /// Brings other addresses of IPv4 and other ports into any transport.
+    #[inline(never)]
+    fn pass_on_other(
+        &self,
+        transport: &mut [u8],
+        (old, new): (u64, u64),
+        ports: u32,
+        checksum: Checksum,
+    ) {
+        if old != new || ports != self.ports {
+            self.pass_on_transport(transport, ports, added(!old, new), checksum);
         }
     }
 
@@ -416,8 +451,6 @@ impl Plain {
     }
 
     /// `change` is what the new addresses do to a sum.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     fn pass_on_transport(&self, transport: &mut [u8], ports: u32, change: u64, checksum: Checksum) {
         let of_ports = u64::from(!self.ports) + u64::from(ports);
         let ports = ports.to_le_bytes();

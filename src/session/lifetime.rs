@@ -159,7 +159,8 @@ impl Pace {
 pub struct Lifetimes {
     general: Lifetime,
     others: Vec<Lifetime>,
-    /// What sessions in full swing ask of each, in order.
+    pace: Pace,
+    /// Of each, in order.
     paces: Vec<Pace>,
     between: Vec<Between>,
 }
@@ -169,6 +170,7 @@ impl Lifetimes {
     #[must_use]
     pub fn new(general: Lifetime) -> Self {
         Self {
+            pace: Pace::of(&general),
             paces: vec![Pace::of(&general)],
             general,
             others: Vec::new(),
@@ -240,8 +242,8 @@ impl Lifetimes {
 
     /// What a session in full swing asks the lifetime of this number.
     #[inline]
-    pub(super) fn pace(&self, id: LifetimeId) -> Option<&Pace> {
-        self.paces.get(usize::from(id.0))
+    pub(super) fn pace(&self, id: LifetimeId) -> &Pace {
+        self.paces.get(usize::from(id.0)).unwrap_or(&self.pace)
     }
 
     /// All with their numbers; that of `[timeouts]` is the first.

@@ -16,7 +16,7 @@ use super::state::{FlowState, SessionId};
 use super::tcp::{Heard, Packed};
 use super::wides::{WideId, Wides};
 use crate::net::{Direction, Family, PerDirection, Protocol, Timestamp};
-use crate::packet::{Addresses, Leaving, Plain};
+use crate::packet::{Addresses, Changes, Leaving, Plain};
 
 /// A tuple of IPv4, or the ports of one of IPv6, as its octets stand in a packet.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,8 +35,7 @@ pub(super) struct Line {
     pub(super) id: u64,
     pub(super) deadline: Timestamp,
     pub(super) course: CourseId,
-    /// Where the addresses are, if they are IPv6's.
-    pub(super) wide: WideId,
+    pub(super) beside: Beside,
     /// Octets and packets that passed, but for what is kept aside.
     pub(super) octets: PerDirection<u32>,
     pub(super) packets: PerDirection<u16>,
@@ -45,6 +44,37 @@ pub(super) struct Line {
     pub(super) heard: Heard,
     pub(super) standing: Standing,
     pub(super) tracking: Tracking,
+}
+
+/// Of a session of IPv6 where its addresses are; of one of IPv4 what its translation
+/// does to the checksums of packets of the original direction. [Marks](Marks::WIDE) say
+/// which.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Beside(u32);
+
+impl Beside {
+    pub(super) fn of_wide(WideId(id): WideId) -> Self {
+        Self(id)
+    }
+
+    pub(super) fn of_narrow(keys: &PerDirection<Key>) -> Self {
+        let as_it_came = |key: &Key| Leaving {
+            addresses: key.addresses,
+            ports: key.ports,
+        };
+        let [came, answers] = [&keys.original, &keys.reply].map(as_it_came);
+        Self(Changes::between(&came, &answers.reversed()).0)
+    }
+
+    #[inline]
+    pub(super) fn wide(self) -> WideId {
+        WideId(self.0)
+    }
+
+    #[inline]
+    fn changes(self) -> Changes {
+        Changes(self.0)
+    }
 }
 
 /// What is known of the conversation.
@@ -109,7 +139,7 @@ impl Line {
             id: 0,
             deadline: Timestamp::EPOCH,
             course: CourseId::default(),
-            wide: WideId::default(),
+            beside: Beside::default(),
             octets: PerDirection::default(),
             packets: PerDirection::default(),
             protocol: 0,
@@ -136,7 +166,7 @@ impl Line {
             }
             Addresses::V6(words) => {
                 (differs == 0 && is_over_or_wide == Marks::WIDE[direction])
-                    && wides.words(self.wide, direction) == Some(words)
+                    && wides.words(self.beside.wide(), direction) == Some(words)
             }
         }
     }
@@ -147,7 +177,7 @@ impl Line {
     pub(super) fn key(&self, direction: Direction, wides: &Wides) -> Key {
         let own = &self.keys[direction];
         let wide = match self.marks.has(Marks::WIDE[direction]) {
-            true => wides.words(self.wide, direction),
+            true => wides.words(self.beside.wide(), direction),
             false => None,
         };
         let narrow = Addresses::V4(u64::from_le_bytes(own.addresses));
@@ -181,14 +211,20 @@ impl Line {
             Family::V4 => known,
             Family::V6 => known | wide,
         };
-        let (asked_of_heard, heard) = match plain.protocol {
-            Protocol::TCP => (u8::MAX, Heard::Assured as u8),
-            _ => (0, 0),
+        // Who is heard so stands so, or looks so over that it is asked further.
+        let (all, heard, standing) = match plain.protocol {
+            Protocol::TCP => (u8::MAX, Heard::Assured as u8, Standing::Assured as u8),
+            _ => (0, 0, 0),
         };
-        // One question in place of three.
-        let own = [self.protocol, self.marks.0, self.heard as u8, 0];
-        let asked = [u8::MAX, asked, asked_of_heard, 0];
-        let due = [plain.protocol.0, due, heard, 0];
+        // One question in place of four.
+        let own = [
+            self.protocol,
+            self.marks.0,
+            self.heard as u8,
+            self.standing as u8,
+        ];
+        let asked = [u8::MAX, asked, all, all];
+        let due = [plain.protocol.0, due, heard, standing];
         u32::from_le_bytes(own) & u32::from_le_bytes(asked) == u32::from_le_bytes(due)
     }
 
@@ -198,13 +234,26 @@ impl Line {
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub(super) fn leaving(&self, direction: Direction, family: Family, wides: &Wides) -> Leaving {
         let other = &self.keys[!direction];
+        let wide = || wides.words(self.beside.wide(), !direction);
         let addresses = match family {
             Family::V4 => Addresses::V4(u64::from_le_bytes(other.addresses)),
-            Family::V6 => Addresses::V6(wides.words(self.wide, !direction).unwrap_or_default()),
+            Family::V6 => Addresses::V6(wide().unwrap_or_default()),
         };
-        Leaving {
-            addresses: addresses.reversed(),
-            ports: other.ports.rotate_left(16),
+        let answers = Leaving {
+            addresses,
+            ports: other.ports,
+        };
+        answers.reversed()
+    }
+
+    /// What leaving like that does to the checksums of a packet of IPv4.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(super) fn changes(&self, direction: Direction) -> Changes {
+        let there = self.beside.changes();
+        match direction {
+            Direction::Original => there,
+            Direction::Reply => there.reversed(),
         }
     }
 

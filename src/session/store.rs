@@ -9,7 +9,7 @@ use super::course::{Course, Courses};
 use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
 use super::key::{Key, KeyHash};
-use super::line::{Aside, Line, Marks, Tracking};
+use super::line::{Aside, Beside, Line, Marks, Tracking};
 use super::prefetch::prefetch;
 use super::probing::Probing;
 use super::record::{Counter, Origin, Session, Update};
@@ -17,7 +17,7 @@ use super::shelf::Shelf;
 use super::state::SessionId;
 use super::tcp::{Packed, PassedSyn};
 use super::tracker::Tracked;
-use super::wides::{Wide, WideId, Wides};
+use super::wides::{Wide, Wides};
 use crate::net::{Direction, PerDirection, Timestamp};
 use crate::packet::Addresses;
 
@@ -232,7 +232,7 @@ impl Store {
             id: id.0,
             deadline: first.deadline,
             course,
-            wide: WideId::default(),
+            beside: Beside::of_narrow(keys),
             octets: PerDirection::default(),
             packets: PerDirection::default(),
             protocol: origin.tuples.original.protocol.0,
@@ -255,7 +255,7 @@ impl Store {
             }
         }
         if line.marks != Marks::default() {
-            line.wide = self.wides.keep(wides);
+            line.beside = Beside::of_wide(self.wides.keep(wides));
         }
         *aside = Aside {
             began: now,
@@ -318,7 +318,7 @@ impl Store {
         line.keys = PerDirection::default();
         line.marks.set(Marks::OVER);
         if line.marks.has(Marks::WIDE.original | Marks::WIDE.reply) {
-            self.wides.release(line.wide);
+            self.wides.release(line.beside.wide());
         }
         self.free.push(slot);
         self.length -= 1;

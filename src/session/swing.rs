@@ -6,14 +6,15 @@
 use super::index::{Bucket, Entry};
 use super::key::Key;
 use super::lifetime::{Lifetimes, Refresh};
-use super::line::Tracking;
+use super::line::{Aside, Carried, Tracking};
 use super::prefetch::prefetch;
+use super::shelf::Shelf;
 use super::state::{FlowState, Handle, SessionId, State, TcpState};
 use super::store::Opened;
 use super::table::Sessions;
 use super::tracker::STREAM_AFTER;
 use crate::net::{Direction, Protocol, Timestamp, ZoneId};
-use crate::packet::{Addresses, Leaving, Plain};
+use crate::packet::{Addresses, Changes, Leaving, Plain};
 
 /// A packet that may be of a session in full swing.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +40,8 @@ pub(crate) struct PassedOn {
     pub(crate) state: State,
     pub(crate) egress: ZoneId,
     pub(crate) leaving: Leaving,
+    /// Counts where it is of IPv4.
+    pub(crate) changes: Changes,
     pub(crate) lives: Lives,
 }
 
@@ -141,7 +144,6 @@ impl Sessions {
         {
             return None;
         }
-        let pace = passing.lifetimes.pace(course.lifetime)?;
         let (state, deadline) = if plain.protocol == Protocol::TCP {
             let Tracking::Tcp(packed) = &mut line.tracking else {
                 return None;
@@ -150,11 +152,13 @@ impl Sessions {
             let options = plain.options(passing.frame)?;
             let life = packed.swing(direction, &segment, plain.payload(), options)?;
             let state = State::Tcp(TcpState::Established);
+            let pace = passing.lifetimes.pace(course.lifetime);
             (state, now.after_nanos(pace.established(life)))
         } else {
             let Tracking::Flow(flow) = &line.tracking else {
                 return None;
             };
+            let pace = passing.lifetimes.pace(course.lifetime);
             let lasts = match flow {
                 FlowState::Stream => pace.stream,
                 // Too young for a stream still, or it would become one.
@@ -173,9 +177,7 @@ impl Sessions {
         };
         let before = std::mem::replace(&mut line.deadline, deadline);
         line.count(direction, usize::from(plain.length), |carried| {
-            if let Some(aside) = asides.get_mut(slot as usize) {
-                aside.carry(direction, carried);
-            }
+            carry(asides, slot, direction, carried);
         });
         Some(PassedOn {
             session: line.number(),
@@ -183,6 +185,7 @@ impl Sessions {
             state,
             egress,
             leaving: line.leaving(direction, plain.family, wides),
+            changes: line.changes(direction),
             lives: match deadline < before {
                 true => Lives::Shorter,
                 false => Lives::On,
@@ -210,5 +213,14 @@ impl Sessions {
         {
             line.vouch(direction);
         }
+    }
+}
+
+/// Adds what the low counters of a line could not hold.
+#[cold]
+#[inline(never)]
+fn carry(asides: &mut Shelf<Aside, 12>, slot: u32, direction: Direction, carried: Carried) {
+    if let Some(aside) = asides.get_mut(slot as usize) {
+        aside.carry(direction, carried);
     }
 }
