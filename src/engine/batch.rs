@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU64;
 
-use super::swing::Glance;
+use super::swing::Look;
 use super::{Arrival, Engine, Judgement, Observer, Output};
 use crate::net::Timestamp;
 use crate::packet::{Checksum, Plain};
@@ -64,29 +64,26 @@ impl Engine {
         mut done: impl FnMut(&mut Waiting, &Judgement, &mut Output),
     ) {
         for batch in batch.chunks_mut(AHEAD) {
-            let mut glances = [Glance::NONE; AHEAD];
+            let mut looks = [Look::NONE; AHEAD];
             if !why.listens() {
-                self.glance_at_all(batch, &mut glances);
+                self.glance_at_all(batch, &mut looks);
             }
-            let mut judged = [Judgement::PENDING; AHEAD];
-            let (mut batch, mut first) = (batch, 0);
+            let (mut batch, mut looks) = (batch, &mut looks[..]);
             while !batch.is_empty() {
-                let left = glances.get_mut(first..).unwrap_or_default();
-                let swung = self.swing_along(batch, left, &mut judged);
+                let swung = self.swing_along(batch, looks);
                 let (before, rest) = batch.split_at_mut(swung);
-                for (waiting, judgement) in before.iter_mut().zip(&judged) {
+                for (waiting, look) in before.iter_mut().zip(&*looks) {
                     out.checksum = waiting.arrival.checksum;
-                    done(waiting, judgement, out);
+                    done(waiting, &look.judgement, out);
                 }
                 out.checksum = Checksum::Complete;
-                let Some((waiting, rest)) = rest.split_first_mut() else {
+                let left = looks.get_mut(swung..).and_then(<[Look]>::split_first_mut);
+                let (Some((waiting, rest)), Some((look, left))) = (rest.split_first_mut(), left)
+                else {
                     break;
                 };
-                if let Some(glance) = glances.get_mut(first + swung) {
-                    self.one(waiting, glance, out, why, &mut done);
-                }
-                first += swung + 1;
-                batch = rest;
+                self.one(waiting, look, out, why, &mut done);
+                (batch, looks) = (rest, left);
             }
         }
     }
@@ -95,7 +92,7 @@ impl Engine {
     fn one(
         &mut self,
         waiting: &mut Waiting,
-        glance: &mut Glance,
+        look: &mut Look,
         out: &mut Output,
         why: &mut impl Observer,
         done: &mut impl FnMut(&mut Waiting, &Judgement, &mut Output),
@@ -103,19 +100,17 @@ impl Engine {
         // Else it was tried already.
         let something_is_due = self.now.max(waiting.at) >= self.quiet_until;
         let (arrival, now) = (waiting.arrival, self.time(waiting.at, out));
-        let swung = match something_is_due && glance.hash.is_some() {
-            true => waiting
-                .come()
-                .and_then(|(arrival, packet)| self.swing((now, arrival), packet, glance)),
-            false => None,
-        };
-        let judgement = match swung {
-            Some(judgement) => {
+        let swings = something_is_due
+            && look.glance.hash.is_some()
+            && (waiting.come())
+                .is_some_and(|(arrival, packet)| self.swing((now, arrival), packet, look));
+        let judgement = match swings {
+            true => {
                 out.checksum = arrival.checksum;
-                judgement
+                look.judgement
             }
-            None => {
-                let known = glance.hash.is_some().then_some(&*glance);
+            false => {
+                let known = look.glance.hash.is_some().then_some(&look.glance);
                 self.whole_way(now, arrival, (waiting.bare(), known), out, why)
             }
         };
@@ -125,9 +120,10 @@ impl Engine {
 
     /// Looks at packets, and has brought near where their sessions are.
     #[inline(never)]
-    fn glance_at_all(&self, batch: &[Waiting], glances: &mut [Glance; AHEAD]) {
+    fn glance_at_all(&self, batch: &[Waiting], looks: &mut [Look; AHEAD]) {
         let mut beginnings: [Option<Beginning<'_>>; AHEAD] = [None; AHEAD];
-        for ((glance, beginning), waiting) in glances.iter_mut().zip(&mut beginnings).zip(batch) {
+        for ((look, beginning), waiting) in looks.iter_mut().zip(&mut beginnings).zip(batch) {
+            let glance = &mut look.glance;
             if let Some(packet) = waiting.frame.get(waiting.headroom..) {
                 self.glance(&waiting.arrival, packet, glance);
             }
@@ -135,7 +131,8 @@ impl Engine {
                 *beginning = self.sessions.fetch_beginning(hash.get());
             }
         }
-        for ((glance, beginning), waiting) in glances.iter_mut().zip(&beginnings).zip(batch) {
+        for ((look, beginning), waiting) in looks.iter_mut().zip(&beginnings).zip(batch) {
+            let glance = &mut look.glance;
             if let (Some(beginning), Some(hash)) = (*beginning, glance.hash) {
                 glance.likely = self.sessions.fetch_likely(beginning, hash.get());
                 if glance.likely.is_none() {

@@ -23,6 +23,7 @@ mod expiry;
 mod far_end;
 mod fragments;
 mod judgement;
+mod mtus;
 mod observer;
 mod operator;
 mod output;
@@ -59,11 +60,12 @@ use std::sync::Arc;
 use self::control::Control;
 use self::decide::{Decision, Plan};
 use self::fragments::Fragments;
+use self::mtus::Mtus;
 use self::rates::Limiter;
-use self::reload::{Round, mtus_of};
+use self::reload::Round;
 use self::shortage::Alarms;
 use self::successor::terms_of;
-use self::swing::Glance;
+use self::swing::{Glance, Look};
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
 use crate::packet::{Checksum, Plain, SegmentSize};
@@ -155,8 +157,8 @@ pub struct Engine {
     intake: Intake,
     /// The latest moment that was given: time never runs backwards here.
     now: Timestamp,
-    /// The longest packet that takes the short way out by each zone, by the zone's place.
-    mtus: Box<[u16]>,
+    /// How long packets that take the short way may be.
+    mtus: Mtus,
     /// The longest that leaves every zone as it is.
     least_mtu: u16,
     /// Before this moment nothing is due.
@@ -175,8 +177,7 @@ impl Engine {
         let counters = Counters::new(&policy);
         let mut sessions = Sessions::with_terms(options.seed, terms_of(&policy));
         sessions.set_lifetimes(&policy.lifetimes);
-        let mtus = mtus_of(&policy.zones);
-        let least_mtu = mtus.iter().copied().min().unwrap_or(u16::MAX);
+        let mtus = Mtus::of(&policy.zones);
         let parameters_due = policy.nat.has_parameters().then_some(Timestamp::EPOCH);
         Self {
             policy,
@@ -193,8 +194,8 @@ impl Engine {
             round: None,
             intake: Intake::Open,
             now,
+            least_mtu: mtus.least(),
             mtus,
-            least_mtu,
             quiet_until: Timestamp::EPOCH,
             savings: overdue::AT_FIRST,
             payload: Vec::new(),
@@ -238,18 +239,16 @@ impl Engine {
         why: &mut impl Observer,
     ) -> Judgement {
         let now = self.time(now, out);
-        let mut glance = Glance::NONE;
+        let mut look = Look::NONE;
         // Whoever listens hears of all that is read.
         if !why.listens() {
-            self.glance_alone(&arrival, frame, &mut glance);
+            self.glance_alone(&arrival, frame, &mut look.glance);
         }
-        if glance.hash.is_some()
-            && let Some(judgement) = self.swing((now, &arrival), frame, &mut glance)
-        {
+        if look.glance.hash.is_some() && self.swing((now, &arrival), frame, &mut look) {
             out.checksum = arrival.checksum;
-            return judgement;
+            return look.judgement;
         }
-        let known = glance.hash.is_some().then_some(&glance);
+        let known = look.glance.hash.is_some().then_some(&look.glance);
         self.whole_way(now, arrival, (frame, known), out, why)
     }
 

@@ -7,7 +7,7 @@
 use std::num::NonZeroU64;
 
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict, Waiting};
-use crate::net::{Timestamp, ZoneId};
+use crate::net::Timestamp;
 use crate::packet::{Plain, SegmentSize};
 use crate::rules::RuleId;
 use crate::session::{Found, Lives, Passing, Place};
@@ -44,13 +44,24 @@ enum Kind {
     Other,
 }
 
-impl Glance {
-    /// Nothing is seen yet.
+/// What is known of a packet on its way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    pub(super) glance: Glance,
+    /// Counts where it was passed on.
+    pub(super) judgement: Judgement,
+}
+
+impl Look {
+    /// Nothing is known yet.
     pub(super) const NONE: Self = Self {
-        hash: None,
-        likely: None,
-        owner: Owner::Unasked,
-        kind: Kind::Other,
+        glance: Glance {
+            hash: None,
+            likely: None,
+            owner: Owner::Unasked,
+            kind: Kind::Other,
+        },
+        judgement: Judgement::PENDING,
     };
 }
 
@@ -97,14 +108,9 @@ impl Engine {
     /// and nothing is due. Says how many, and what is judged of each.
     // A loop of its own: what calls it is made for each observer, in crates that know less.
     #[inline(never)]
-    pub(super) fn swing_along(
-        &mut self,
-        batch: &mut [Waiting],
-        glances: &mut [Glance],
-        judged: &mut [Judgement],
-    ) -> usize {
+    pub(super) fn swing_along(&mut self, batch: &mut [Waiting], looks: &mut [Look]) -> usize {
         let mut passed = 0;
-        for ((waiting, glance), judgement) in batch.iter_mut().zip(glances).zip(judged) {
+        for (waiting, look) in batch.iter_mut().zip(looks) {
             let now = self.now.max(waiting.at);
             if now >= self.quiet_until {
                 break;
@@ -114,7 +120,7 @@ impl Engine {
             let Some((arrival, packet)) = waiting.come() else {
                 break;
             };
-            let passes = self.swing_on((now, arrival), packet, glance, judgement);
+            let passes = self.swing_on((now, arrival), packet, look);
             if passes.is_none() {
                 break;
             }
@@ -123,18 +129,16 @@ impl Engine {
         passed
     }
 
-    /// Passes a packet on that is of a session in full swing. `None`, and nothing
-    /// changed: it is not.
+    /// Passes a packet on that is of a session in full swing, and says what is judged of
+    /// it. False, and nothing changed: it is not.
     #[inline(never)]
     pub(super) fn swing(
         &mut self,
         came: (Timestamp, &Arrival),
         frame: &mut [u8],
-        glance: &mut Glance,
-    ) -> Option<Judgement> {
-        let mut judgement = Judgement::PENDING;
-        self.swing_on(came, frame, glance, &mut judgement)?;
-        Some(judgement)
+        look: &mut Look,
+    ) -> bool {
+        self.swing_on(came, frame, look).is_some()
     }
 
     #[inline(always)]
@@ -143,9 +147,9 @@ impl Engine {
         &mut self,
         came: (Timestamp, &Arrival),
         frame: &mut [u8],
-        glance: &mut Glance,
-        judgement: &mut Judgement,
+        look: &mut Look,
     ) -> Option<()> {
+        let Look { glance, judgement } = look;
         // A way of its own for the kind that most are: neither has a trace of the other.
         if let (Kind::TcpV4, Some(likely)) = (glance.kind, glance.likely) {
             let plain = Plain::tcp_v4_again(frame)?;
@@ -153,7 +157,7 @@ impl Engine {
                 return self.swing_found(found, came, frame, &plain, judgement);
             }
         }
-        self.swing_elsewhere(came, frame, glance, judgement)
+        self.swing_elsewhere(came, frame, look)
     }
 
     /// When the table is next looked at. It need not be when a session runs out: its
@@ -168,9 +172,9 @@ impl Engine {
         &mut self,
         came: (Timestamp, &Arrival),
         frame: &mut [u8],
-        glance: &mut Glance,
-        judgement: &mut Judgement,
+        look: &mut Look,
     ) -> Option<()> {
+        let Look { glance, judgement } = look;
         let Glance { hash, likely, .. } = *glance;
         let (hash, plain) = (hash?.get(), Plain::read(frame)?);
         let at = likely.and_then(|likely| self.sessions.at(likely, &plain, frame));
@@ -204,9 +208,9 @@ impl Engine {
             lifetimes: &policy.lifetimes,
         };
         let mtus = &self.mtus;
-        let fits = |zone: ZoneId| {
-            let mtu = mtus.get(usize::from(zone.0));
-            mtu.is_some_and(|mtu| plain.length <= *mtu || is_cut_to(*mtu, arrival.segments, *plain))
+        let fits = |zone| {
+            plain.length <= mtus.least()
+                || is_taken_by(mtus.of_zone(zone), arrival.segments, *plain)
         };
         let passed = self.sessions.swing(found, &passing, fits)?;
         *judgement = Judgement {
@@ -235,11 +239,12 @@ impl Engine {
     }
 }
 
-/// Whether a packet is cut by hardware into such as this link takes.
+/// Whether this link takes a packet, or what hardware cuts it into.
 // What is lent has to be kept somewhere: this is given what it asks.
 #[cold]
 #[inline(never)]
-fn is_cut_to(mtu: u16, segments: Option<SegmentSize>, plain: Plain) -> bool {
-    let longest = segments.map(|size| plain.longest(size));
-    longest.is_some_and(|longest| longest <= usize::from(mtu))
+fn is_taken_by(mtu: u16, segments: Option<SegmentSize>, plain: Plain) -> bool {
+    let whole = usize::from(plain.length);
+    let longest = segments.map_or(whole, |size| plain.longest(size));
+    longest <= usize::from(mtu)
 }

@@ -249,7 +249,8 @@ impl Plain {
     #[must_use]
     pub fn payload(&self) -> u32 {
         let headers = u32::from(self.ip_header()) + u32::from(self.header);
-        u32::from(self.length).saturating_sub(headers)
+        // They are all there.
+        u32::from(self.length).wrapping_sub(headers)
     }
 
     /// What the header of a TCP segment says.
@@ -415,9 +416,10 @@ impl Plain {
     }
 
     /// Brings other addresses of IPv4 and other ports into any transport.
+    // It has what it was read of: what is lent has to be kept somewhere.
     #[inline(never)]
     fn pass_on_other(
-        &self,
+        self,
         transport: &mut [u8],
         (old, new): (u64, u64),
         ports: u32,
