@@ -208,9 +208,10 @@ impl Engine {
             lifetimes: &policy.lifetimes,
         };
         let mtus = &self.mtus;
+        let lengths = (plain.headers_length(), plain.length);
         let fits = |zone| {
             plain.length <= mtus.least()
-                || is_taken_by(mtus.of_zone(zone), arrival.segments, *plain)
+                || is_taken_by(mtus.of_zone(zone), arrival.segments, lengths)
         };
         let passed = self.sessions.swing(found, &passing, fits)?;
         *judgement = Judgement {
@@ -243,8 +244,8 @@ impl Engine {
 // What is lent has to be kept somewhere: this is given what it asks.
 #[cold]
 #[inline(never)]
-fn is_taken_by(mtu: u16, segments: Option<SegmentSize>, plain: Plain) -> bool {
-    let whole = usize::from(plain.length);
-    let longest = segments.map_or(whole, |size| plain.longest(size));
+fn is_taken_by(mtu: u16, segments: Option<SegmentSize>, (headers, whole): (u8, u16)) -> bool {
+    let (headers, whole) = (usize::from(headers), usize::from(whole));
+    let longest = segments.map_or(whole, |size| size.longest(headers, whole));
     longest <= usize::from(mtu)
 }

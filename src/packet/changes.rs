@@ -32,13 +32,15 @@ impl Changes {
 
     /// What is done to the sum over an IPv4 header.
     #[inline]
-    pub(super) fn of_header(self) -> u32 {
-        self.0 & 0xffff
+    pub(super) fn of_header(self) -> u16 {
+        // The lower half.
+        self.0 as u16
     }
 
     /// What is done to a transport's sum.
     #[inline]
-    pub(super) fn of_transport(self) -> u32 {
-        self.0 >> 16
+    pub(super) fn of_transport(self) -> u16 {
+        // The upper half.
+        (self.0 >> 16) as u16
     }
 }

@@ -184,13 +184,15 @@ fn word(octets: [u8; 8]) -> u64 {
 /// with its halves exchanged is both halves and their carry.
 #[inline]
 pub(super) fn folded(sum: u64) -> u16 {
-    folded_few((sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32)
+    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
-/// The same of some numbers of 16 bits.
+/// One's complement addition of what is folded.
 #[inline]
-pub(super) fn folded_few(sum: u32) -> u16 {
-    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
+pub(super) fn added_folded(one: u16, other: u16) -> u16 {
+    let (sum, carry) = one.overflowing_add(other);
+    sum + u16::from(carry)
 }
 
 #[cfg(test)]

@@ -11,9 +11,8 @@
 
 use super::addresses::{Addresses, Leaving, ports_of};
 use super::changes::Changes;
-use super::checksum::{added, folded, folded_few, is_right, over, total};
+use super::checksum::{added, added_folded, folded, is_right, over, total};
 use super::parse::{Checksum, Fragment, Headers, Transport};
-use super::segments::SegmentSize;
 use super::tcp::TcpHeader;
 use crate::net::{Family, Protocol, SeqNumber, TcpFlags};
 
@@ -35,7 +34,7 @@ const SHAPE_OF_V4: u64 = u64::from_le_bytes([0xff, 0, 0, 0, 0, 0, 0x3f, 0xff]);
 const SHAPE_V4: u64 = u64::from_le_bytes([V4, 0, 0, 0, 0, 0, 0, 0]);
 /// What one off the time to live does to a sum: it stands in the lower octet of its
 /// word, and `!n + (n - 1)` is the same for all.
-const ONE_LESS: u32 = 0xfffe;
+const ONE_LESS: u16 = 0xfffe;
 
 /// What addresses do to a sum that stay as they are: `!n + n`, the other nought.
 const NO_CHANGE: u64 = u64::MAX;
@@ -91,14 +90,6 @@ impl Plain {
             first if first & 0xf0 == V6 => Self::read_v6(frame),
             _ => None,
         }
-    }
-
-    /// The length of the longest packet that it becomes on its way out, where hardware
-    /// cuts it into segments of this size.
-    #[must_use]
-    pub fn longest(&self, segments: SegmentSize) -> usize {
-        let headers = self.ip_header() + self.header;
-        segments.longest(usize::from(headers), usize::from(self.length))
     }
 
     /// The same, if it is TCP over IPv4: the kind that most are, which is read, tracked and
@@ -244,13 +235,19 @@ impl Plain {
         })
     }
 
+    /// Octets of its headers, the transport's included.
+    #[inline]
+    #[must_use]
+    pub fn headers_length(&self) -> u8 {
+        self.ip_header() + self.header
+    }
+
     /// Octets of payload of a TCP segment.
     #[inline]
     #[must_use]
     pub fn payload(&self) -> u32 {
-        let headers = u32::from(self.ip_header()) + u32::from(self.header);
-        // They are all there.
-        u32::from(self.length).wrapping_sub(headers)
+        // The headers are all there.
+        u32::from(self.length).wrapping_sub(u32::from(self.headers_length()))
     }
 
     /// What the header of a TCP segment says.
@@ -376,13 +373,13 @@ impl Plain {
                     return;
                 };
                 let [_, _, _, _, _, _, _, _, ttl, _, h0, h1, addresses @ ..] = ip;
-                *ttl = self.ttl.wrapping_sub(1);
-                let sum = u32::from(!u16::from_le_bytes([*h0, *h1]));
-                let sum = sum + changes.of_header() + ONE_LESS;
-                [*h0, *h1] = (!folded_few(sum)).to_le_bytes();
+                *ttl = ttl.wrapping_sub(1);
+                let sum = added_folded(!u16::from_le_bytes([*h0, *h1]), changes.of_header());
+                [*h0, *h1] = (!added_folded(sum, ONE_LESS)).to_le_bytes();
                 if !self.pass_on_tcp(transport, ports, changes, checksum) {
                     let old = u64::from_le_bytes(*addresses);
-                    self.pass_on_other(transport, (old, new), ports, checksum);
+                    let own = (self.protocol, self.ports);
+                    pass_on_other(own, transport, (old, new), ports, checksum);
                 }
                 *addresses = new.to_le_bytes();
             }
@@ -411,23 +408,8 @@ impl Plain {
             return false;
         }
         [*a, *b, *c, *d] = ports.to_le_bytes();
-        [*s0, *s1] = (!folded_few(u32::from(sum) + changes.of_transport())).to_le_bytes();
+        [*s0, *s1] = (!added_folded(sum, changes.of_transport())).to_le_bytes();
         true
-    }
-
-    /// Brings other addresses of IPv4 and other ports into any transport.
-    // It has what it was read of: what is lent has to be kept somewhere.
-    #[inline(never)]
-    fn pass_on_other(
-        self,
-        transport: &mut [u8],
-        (old, new): (u64, u64),
-        ports: u32,
-        checksum: Checksum,
-    ) {
-        if old != new || ports != self.ports {
-            self.pass_on_transport(transport, ports, added(!old, new), checksum);
-        }
     }
 
     fn pass_on_v6(&self, frame: &mut [u8], new: [u64; 4], ports: u32, checksum: Checksum) {
@@ -448,33 +430,55 @@ impl Plain {
             }
         }
         if old != new || ports != self.ports {
-            self.pass_on_transport(transport, ports, change, checksum);
+            let own = (self.protocol, self.ports);
+            pass_on_transport(own, transport, ports, change, checksum);
         }
     }
+}
 
-    /// `change` is what the new addresses do to a sum.
-    fn pass_on_transport(&self, transport: &mut [u8], ports: u32, change: u64, checksum: Checksum) {
-        let of_ports = u64::from(!self.ports) + u64::from(ports);
-        let ports = ports.to_le_bytes();
-        let moved = |old| moved(old, change, of_ports, checksum);
-        if self.protocol == Protocol::TCP {
-            let Some(header) = transport.first_chunk_mut::<18>() else {
-                return;
-            };
-            let [a, b, c, d, _, _, _, _, _, _, _, _, _, _, _, _, sum @ ..] = header;
-            [*a, *b, *c, *d] = ports;
-            *sum = moved(*sum).to_le_bytes();
-        } else if let Some([a, b, c, d, _, _, sum @ ..]) = transport.first_chunk_mut::<UDP_HEADER>()
-        {
-            [*a, *b, *c, *d] = ports;
-            *sum = match (checksum, *sum, moved(*sum)) {
-                (Checksum::Partial, _, new) => new.to_le_bytes(),
-                // RFC 768: nought says that there is none.
-                (Checksum::Complete, [0, 0], _) => [0, 0],
-                (Checksum::Complete, _, 0) => [0xff, 0xff],
-                (Checksum::Complete, _, new) => new.to_le_bytes(),
-            };
-        }
+/// Brings other addresses of IPv4 and other ports into a transport of this protocol and
+/// with these ports.
+// Given what it asks: what is lent has to be kept somewhere.
+#[inline(never)]
+fn pass_on_other(
+    own: (Protocol, u32),
+    transport: &mut [u8],
+    (old, new): (u64, u64),
+    ports: u32,
+    checksum: Checksum,
+) {
+    if old != new || ports != own.1 {
+        pass_on_transport(own, transport, ports, added(!old, new), checksum);
+    }
+}
+
+/// `change` is what the new addresses do to a sum.
+fn pass_on_transport(
+    (protocol, old): (Protocol, u32),
+    transport: &mut [u8],
+    ports: u32,
+    change: u64,
+    checksum: Checksum,
+) {
+    let of_ports = u64::from(!old) + u64::from(ports);
+    let ports = ports.to_le_bytes();
+    let moved = |old| moved(old, change, of_ports, checksum);
+    if protocol == Protocol::TCP {
+        let Some(header) = transport.first_chunk_mut::<18>() else {
+            return;
+        };
+        let [a, b, c, d, _, _, _, _, _, _, _, _, _, _, _, _, sum @ ..] = header;
+        [*a, *b, *c, *d] = ports;
+        *sum = moved(*sum).to_le_bytes();
+    } else if let Some([a, b, c, d, _, _, sum @ ..]) = transport.first_chunk_mut::<UDP_HEADER>() {
+        [*a, *b, *c, *d] = ports;
+        *sum = match (checksum, *sum, moved(*sum)) {
+            (Checksum::Partial, _, new) => new.to_le_bytes(),
+            // RFC 768: nought says that there is none.
+            (Checksum::Complete, [0, 0], _) => [0, 0],
+            (Checksum::Complete, _, 0) => [0xff, 0xff],
+            (Checksum::Complete, _, new) => new.to_le_bytes(),
+        };
     }
 }
 

@@ -205,24 +205,21 @@ impl Line {
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub(super) fn swings(&self, direction: Direction, plain: &Plain) -> bool {
         let wide = Marks::WIDE.original | Marks::WIDE.reply;
-        let known = Marks::KNOWN[direction];
+        let known = Marks::KNOWN.original | Marks::KNOWN.reply;
         let asked = Marks::BUSY | Marks::OVER | wide | known;
         let due = match plain.family {
             Family::V4 => known,
             Family::V6 => known | wide,
         };
+        // What is known of the other direction is all the same.
+        let marks = self.marks.0 | Marks::KNOWN[!direction];
         // Who is heard so stands so, or looks so over that it is asked further.
         let (all, heard, standing) = match plain.protocol {
             Protocol::TCP => (u8::MAX, Heard::Assured as u8, Standing::Assured as u8),
             _ => (0, 0, 0),
         };
         // One question in place of four.
-        let own = [
-            self.protocol,
-            self.marks.0,
-            self.heard as u8,
-            self.standing as u8,
-        ];
+        let own = [self.protocol, marks, self.heard as u8, self.standing as u8];
         let asked = [u8::MAX, asked, all, all];
         let due = [plain.protocol.0, due, heard, standing];
         u32::from_le_bytes(own) & u32::from_le_bytes(asked) == u32::from_le_bytes(due)

@@ -93,9 +93,11 @@ impl Packed {
             sender.end = end;
             sender.bits |= UNACKNOWLEDGED;
         }
-        if ack.is_after(sender.max_ack) {
-            sender.max_ack = ack;
-        }
+        // Written in any case: which of the two it is, nobody can guess.
+        sender.max_ack = match ack.is_after(sender.max_ack) {
+            true => ack,
+            false => sender.max_ack,
+        };
         let may_send_to = ack.advance(offered);
         if may_send_to.since(receiver.max_end) > -1 {
             receiver.max_end = may_send_to;
