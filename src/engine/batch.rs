@@ -3,10 +3,10 @@
 
 use std::num::NonZeroU64;
 
-use super::swing::Look;
+use super::swing::{Glance, Look};
 use super::{Arrival, Engine, Judgement, Observer, Output};
 use crate::net::Timestamp;
-use crate::packet::{Checksum, Plain};
+use crate::packet::Checksum;
 use crate::session::Beginning;
 
 /// How many packets are looked ahead at.
@@ -136,15 +136,15 @@ impl Engine {
             if let (Some(beginning), Some(hash)) = (*beginning, glance.hash) {
                 glance.likely = self.sessions.fetch_likely(beginning, hash.get());
                 if glance.likely.is_none() {
-                    self.fetch_for_newcomer(waiting.packet(), hash);
+                    self.fetch_for_newcomer(glance, waiting.packet(), hash);
                 }
             }
         }
     }
 
     #[inline(never)]
-    fn fetch_for_newcomer(&self, packet: &[u8], hash: NonZeroU64) {
-        if let Some(plain) = Plain::read(packet) {
+    fn fetch_for_newcomer(&self, glance: &Glance, packet: &[u8], hash: NonZeroU64) {
+        if let Some(plain) = glance.plain(packet) {
             let sessions = &self.sessions;
             sessions.fetch_for_newcomer(&plain, packet, hash.get());
         }

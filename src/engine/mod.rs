@@ -68,7 +68,7 @@ use self::successor::terms_of;
 use self::swing::{Glance, Look};
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
-use crate::packet::{Checksum, Plain, SegmentSize};
+use crate::packet::{Checksum, SegmentSize};
 use crate::session::{Budget, GrowingMap, Session, SessionId, Sessions, TupleHash};
 
 /// How an engine is set up besides its policy.
@@ -283,7 +283,7 @@ impl Engine {
         self.counters.count(&judgement);
         let is_dropped = matches!(decision.plan, Plan::Nothing);
         let begins_alone = decision.plan.begins_alone();
-        let plain = known.and_then(|_| Plain::read(frame));
+        let plain = known.and_then(|known| known.plain(frame));
         self.commit(now, arrival, (frame, plain.as_ref()), &mut decision, out);
         if begins_alone {
             // Nothing but its deadline has come to those that were there.

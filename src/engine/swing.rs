@@ -7,7 +7,7 @@
 use std::num::NonZeroU64;
 
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict, Waiting};
-use crate::net::Timestamp;
+use crate::net::{Family, Protocol, Timestamp};
 use crate::packet::{Plain, SegmentSize};
 use crate::rules::RuleId;
 use crate::session::{Found, Lives, Passing, Place};
@@ -40,8 +40,22 @@ pub(super) struct Glance {
 enum Kind {
     /// TCP over IPv4.
     TcpV4,
+    /// UDP over IPv4.
+    UdpV4,
     /// Another, perhaps plain all the same.
     Other,
+}
+
+impl Glance {
+    /// What was read of this packet, once more.
+    #[inline]
+    pub(super) fn plain(&self, frame: &[u8]) -> Option<Plain> {
+        match self.kind {
+            Kind::TcpV4 => Plain::tcp_v4_again(frame),
+            Kind::UdpV4 => Plain::udp_v4_again(frame),
+            Kind::Other => Plain::read(frame),
+        }
+    }
 }
 
 /// What is known of a packet on its way.
@@ -70,10 +84,13 @@ impl Engine {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub(super) fn glance(&self, arrival: &Arrival, frame: &[u8], glance: &mut Glance) {
-        (glance.kind, glance.hash) = match Plain::read_tcp_v4(frame) {
-            Some(plain) => (Kind::TcpV4, self.look_at(arrival, frame, &plain)),
-            None => (Kind::Other, self.look_at_other(arrival, frame)),
-        };
+        match Plain::read_tcp_v4(frame) {
+            Some(plain) => {
+                glance.kind = Kind::TcpV4;
+                glance.hash = self.look_at(arrival, frame, &plain);
+            }
+            None => self.glance_at_other(arrival, frame, glance),
+        }
     }
 
     /// The same, of a packet that comes alone.
@@ -86,8 +103,14 @@ impl Engine {
     }
 
     #[inline(never)]
-    fn look_at_other(&self, arrival: &Arrival, frame: &[u8]) -> Option<NonZeroU64> {
-        self.look_at(arrival, frame, &Plain::read(frame)?)
+    fn glance_at_other(&self, arrival: &Arrival, frame: &[u8], glance: &mut Glance) {
+        if let Some(plain) = Plain::read(frame) {
+            glance.kind = match (plain.family, plain.protocol) {
+                (Family::V4, Protocol::UDP) => Kind::UdpV4,
+                _ => Kind::Other,
+            };
+            glance.hash = self.look_at(arrival, frame, &plain);
+        }
     }
 
     #[inline(always)]
@@ -176,7 +199,7 @@ impl Engine {
     ) -> Option<()> {
         let Look { glance, judgement } = look;
         let Glance { hash, likely, .. } = *glance;
-        let (hash, plain) = (hash?.get(), Plain::read(frame)?);
+        let (hash, plain) = (hash?.get(), glance.plain(frame)?);
         let at = likely.and_then(|likely| self.sessions.at(likely, &plain, frame));
         let found = match at {
             Some(found) => Some(found),

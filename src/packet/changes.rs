@@ -11,17 +11,23 @@ pub(crate) struct Changes(pub(crate) u32);
 impl Changes {
     /// What it does that packets with these addresses and ports leave with those; of IPv6
     /// nothing is known.
+    #[inline]
     pub(crate) fn between(old: &Leaving, new: &Leaving) -> Self {
-        match (old.addresses, new.addresses) {
+        match (&old.addresses, &new.addresses) {
             (Addresses::V4(from), Addresses::V4(to)) => {
-                let addresses = added(!from, to);
-                let ports = u64::from(!old.ports) + u64::from(new.ports);
-                let both = [folded(addresses), folded(added(addresses, ports))];
-                let [ip, transport] = both.map(u32::from);
-                Self(ip | transport << 16)
+                Self::of((*from, old.ports), (*to, new.ports))
             }
             _ => Self::default(),
         }
+    }
+
+    /// The same of addresses of IPv4 and of ports.
+    #[inline]
+    pub(crate) fn of((from, old): (u64, u32), (to, new): (u64, u32)) -> Self {
+        let addresses = added(!from, to);
+        let ports = u64::from(!old) + u64::from(new);
+        let [ip, transport] = [addresses, added(addresses, ports)].map(folded);
+        Self(u32::from(ip) | u32::from(transport) << 16)
     }
 
     /// What the way back does.

@@ -130,6 +130,23 @@ impl Plain {
         })
     }
 
+    /// The same of UDP over IPv4.
+    #[inline]
+    pub(crate) fn udp_v4_again(frame: &[u8]) -> Option<Self> {
+        let head = frame.first_chunk::<{ V4_HEADER + UDP_HEADER }>()?;
+        let (ip, udp) = head.split_first_chunk::<V4_HEADER>()?;
+        let [_, _, _, _, _, _, _, _, ttl, ..] = *ip;
+        Some(Self {
+            family: Family::V4,
+            protocol: Protocol::UDP,
+            ttl,
+            header: 8,
+            // It is what the header says, in 16 bits.
+            length: frame.len() as u16,
+            ports: u32::from_le_bytes(*udp.first_chunk::<4>()?),
+        })
+    }
+
     #[inline]
     fn read_v4(frame: &[u8]) -> Option<Self> {
         let (ip, transport) = frame.split_first_chunk::<V4_HEADER>()?;
@@ -345,6 +362,8 @@ impl Plain {
     /// Sends the packet on: with these addresses and ports, one step nearer to the
     /// end of its time. The caller has seen that it is not there yet, and that the
     /// addresses are of its family.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it has one caller")]
     pub fn pass_on(&self, frame: &mut [u8], leaving: Leaving, checksum: Checksum) {
         let Some(addresses) = self.addresses(frame) else {
             return;
@@ -376,7 +395,7 @@ impl Plain {
                 *ttl = ttl.wrapping_sub(1);
                 let sum = added_folded(!u16::from_le_bytes([*h0, *h1]), changes.of_header());
                 [*h0, *h1] = (!added_folded(sum, ONE_LESS)).to_le_bytes();
-                if !self.pass_on_tcp(transport, ports, changes, checksum) {
+                if !self.bring_in(transport, ports, changes, checksum) {
                     let old = u64::from_le_bytes(*addresses);
                     let own = (self.protocol, self.ports);
                     pass_on_other(own, transport, (old, new), ports, checksum);
@@ -387,28 +406,60 @@ impl Plain {
         }
     }
 
-    /// Brings changes into a segment, if it is one with a complete checksum, of which it
-    /// does not matter which of the two noughts the changes are.
+    /// Brings changes into a transport with a complete checksum, if it does not matter to
+    /// it which of the two noughts they are.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-    fn pass_on_tcp(
+    fn bring_in(
         &self,
         transport: &mut [u8],
         ports: u32,
         changes: Changes,
         checksum: Checksum,
     ) -> bool {
-        let Some([a, b, c, d, _, _, _, _, _, _, _, _, _, _, _, _, s0, s1]) =
-            transport.first_chunk_mut::<18>()
-        else {
-            return false;
+        let (place, sum) = match (self.protocol, &mut *transport) {
+            (_, _) if checksum == Checksum::Partial => return false,
+            (
+                Protocol::TCP,
+                [
+                    p0,
+                    p1,
+                    p2,
+                    p3,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    _,
+                    s0,
+                    s1,
+                    ..,
+                ],
+            )
+            | (Protocol::UDP, [p0, p1, p2, p3, _, _, s0, s1, ..]) => ([p0, p1, p2, p3], [s0, s1]),
+            _ => return false,
         };
-        let sum = !u16::from_le_bytes([*s0, *s1]);
-        if self.protocol != Protocol::TCP || checksum == Checksum::Partial || sum == 0 {
-            return false;
-        }
-        [*a, *b, *c, *d] = ports.to_le_bytes();
-        [*s0, *s1] = (!added_folded(sum, changes.of_transport())).to_le_bytes();
+        let [s0, s1] = sum;
+        let old = u16::from_le_bytes([*s0, *s1]);
+        let new = !added_folded(!old, changes.of_transport());
+        let new = match (self.protocol, old, new) {
+            (Protocol::TCP, 0xffff, _) => return false,
+            (Protocol::TCP, _, _) => new,
+            // RFC 768: nought says that there is none.
+            (_, 0, _) => 0,
+            (_, _, 0) => 0xffff,
+            _ => new,
+        };
+        let [p0, p1, p2, p3] = place;
+        [*p0, *p1, *p2, *p3] = ports.to_le_bytes();
+        [*s0, *s1] = new.to_le_bytes();
         true
     }
 

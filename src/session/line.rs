@@ -57,13 +57,16 @@ impl Beside {
         Self(id)
     }
 
+    #[inline]
     pub(super) fn of_narrow(keys: &PerDirection<Key>) -> Self {
-        let as_it_came = |key: &Key| Leaving {
-            addresses: key.addresses,
-            ports: key.ports,
-        };
-        let [came, answers] = [&keys.original, &keys.reply].map(as_it_came);
-        Self(Changes::between(&came, &answers.reversed()).0)
+        let PerDirection { original, reply } = keys;
+        match (&original.addresses, &reply.addresses) {
+            (Addresses::V4(came), Addresses::V4(answers)) => {
+                let leaves = (answers.rotate_left(32), reply.ports.rotate_left(16));
+                Self(Changes::of((*came, original.ports), leaves).0)
+            }
+            _ => Self::default(),
+        }
     }
 
     #[inline]

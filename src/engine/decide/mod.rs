@@ -34,7 +34,7 @@ use super::swing::{Glance, Owner};
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict};
 use crate::alg::Note;
 use crate::net::{IcmpErrors, Timestamp, Tuple, ZoneId};
-use crate::packet::{BadPacket, Checksum, Complaint, Headers, Piece, Plain, Transport};
+use crate::packet::{BadPacket, Checksum, Complaint, Headers, Piece, Transport};
 use crate::session::{Handle, Session};
 
 /// A packet under decision.
@@ -145,7 +145,7 @@ impl Engine {
         (frame, known): (&[u8], Option<&Glance>),
         why: &mut impl Observer,
     ) -> Result<(Headers, Sound), (CtState, Reason)> {
-        let (headers, sound) = match known.and_then(|_| headers_of(arrival, frame)) {
+        let (headers, sound) = match known.and_then(|known| headers_of(arrival, known, frame)) {
             Some(read) => read,
             None => self
                 .parse(arrival, frame)
@@ -323,8 +323,8 @@ impl Engine {
 
 /// The headers of a packet whose checksums were verified at a glance.
 #[inline]
-fn headers_of(arrival: Arrival, frame: &[u8]) -> Option<(Headers, Sound)> {
-    let headers = as_it_came(Plain::read(frame)?.headers(frame)?, arrival);
+fn headers_of(arrival: Arrival, known: &Glance, frame: &[u8]) -> Option<(Headers, Sound)> {
+    let headers = as_it_came(known.plain(frame)?.headers(frame)?, arrival);
     let sound = match headers.transport {
         Transport::Tcp(tcp) if !tcp.flags.are_valid() => Err(Reason::TcpBadFlags),
         _ => Ok(()),
