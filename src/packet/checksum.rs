@@ -213,7 +213,35 @@ mod tests {
         assert_eq!(change.update(0xdd2f), 0x0000);
     }
 
+    /// Any word, and often one that carries.
+    fn word_of_a_sum() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            any::<u64>(),
+            Just(u64::MAX),
+            Just(0),
+            Just(u64::MAX - 1),
+            Just(1)
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn a_total_is_the_sum_of_all(words: [u64; 5], edges in prop::array::uniform5(word_of_a_sum())) {
+            for words in [words, edges] {
+                let one_by_one = words.into_iter().fold(0, added);
+                prop_assert_eq!(folded(total(words)), folded(one_by_one));
+                if one_by_one != 0 {
+                    prop_assert_eq!(is_right(one_by_one), folded(one_by_one) == u16::MAX);
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_folded_is_added_as_what_is_not(one: u16, other: u16) {
+            let both = u64::from(one) + u64::from(other);
+            prop_assert_eq!(added_folded(one, other), folded(both));
+        }
+
         #[test]
         fn updating_equals_computing_anew(
             mut data in proptest::collection::vec(any::<u8>(), 8..200),

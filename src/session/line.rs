@@ -1,7 +1,8 @@
 //! A session's line in the table, and what is kept aside of it.
 //!
 //! ```text
-//! line    | both keys, number, deadline, course, low counters |  64 octets: whose packet is this, until when
+//! line    | both keys, number, deadline, course, low counters, |  64 octets: whose packet is this, until when,
+//!         | what translation does to checksums                 |             how does it leave
 //!         | tracking: a TCP connection, most often             |  64 octets: does it belong
 //! aside   | beginning, high counters                           |  24 octets: touched once in many packets
 //! ```
