@@ -1,8 +1,10 @@
 //! Packets together: what they will need of memory is asked for early, and so is there
 //! when each is looked at. The answers are those of one packet after the other.
 
+use std::num::NonZeroU64;
+
 use super::handed::Handed;
-use super::swing::Glance;
+use super::swing::{Glance, Look};
 use super::{Arrival, Engine, Judgement, Observer, Output, Verdict};
 use crate::net::Timestamp;
 use crate::packet::Checksum;
@@ -38,11 +40,12 @@ impl Waiting {
         self.frame.get(self.headroom..).unwrap_or_default()
     }
 
-    /// The same, to be rewritten; `None` where nothing stands behind the headroom.
+    /// How it came, and the packet, to be rewritten; `None` where nothing stands behind the
+    /// headroom.
     // Not an empty packet: who asks would wait for the choice between the two.
     #[inline]
-    pub(super) fn packet_mut(&mut self) -> Option<&mut [u8]> {
-        self.frame.get_mut(self.headroom..)
+    pub(super) fn come(&mut self) -> Option<(&Arrival, &mut [u8])> {
+        Some((&self.arrival, self.frame.get_mut(self.headroom..)?))
     }
 
     /// The packet, with nothing before it.
@@ -65,29 +68,26 @@ impl Engine {
         mut done: impl FnMut(&mut Waiting, &Judgement, &mut Output),
     ) {
         for batch in batch.chunks_mut(AHEAD) {
-            let mut glances = [Glance::NONE; AHEAD];
+            let mut looks = [Look::NONE; AHEAD];
             if !why.listens() {
-                self.glance_at_all(batch, &mut glances);
+                self.glance_at_all(batch, &mut looks);
             }
-            let mut judged = [Judgement::PENDING; AHEAD];
-            let (mut batch, mut first) = (batch, 0);
+            let (mut batch, mut looks) = (batch, &mut looks[..]);
             while !batch.is_empty() {
-                let left = glances.get_mut(first..).unwrap_or_default();
-                let swung = self.swing_along(batch, left, &mut judged);
+                let swung = self.swing_along(batch, looks);
                 let (before, rest) = batch.split_at_mut(swung);
-                for (waiting, judgement) in before.iter_mut().zip(&judged) {
+                for (waiting, look) in before.iter_mut().zip(&*looks) {
                     out.checksum = waiting.arrival.checksum;
-                    done(waiting, judgement, out);
+                    done(waiting, &look.judgement, out);
                 }
                 out.checksum = Checksum::Complete;
-                let Some((waiting, rest)) = rest.split_first_mut() else {
+                let left = looks.get_mut(swung..).and_then(<[Look]>::split_first_mut);
+                let (Some((waiting, rest)), Some((look, left))) = (rest.split_first_mut(), left)
+                else {
                     break;
                 };
-                if let Some(glance) = glances.get_mut(first + swung) {
-                    self.one(waiting, glance, out, why, &mut done);
-                }
-                first += swung + 1;
-                batch = rest;
+                self.one(waiting, look, out, why, &mut done);
+                (batch, looks) = (rest, left);
             }
         }
     }
@@ -96,7 +96,7 @@ impl Engine {
     fn one(
         &mut self,
         waiting: &mut Waiting,
-        glance: &mut Glance,
+        look: &mut Look,
         out: &mut Output,
         why: &mut impl Observer,
         done: &mut impl FnMut(&mut Waiting, &Judgement, &mut Output),
@@ -104,25 +104,24 @@ impl Engine {
         // Else it was tried already.
         let something_is_due = self.now.max(waiting.at) >= self.quiet_until;
         let (arrival, now) = (waiting.arrival, self.time(waiting.at, out));
-        if let Some(worker) = self.owner_at_a_glance(waiting, glance) {
+        if let Some(worker) = self.owner_at_a_glance(waiting, &look.glance) {
             waiting.handed.times += 1;
             done(waiting, &Judgement::elsewhere(worker), out);
+            out.clear();
             return;
         }
         self.in_hand = std::mem::take(&mut waiting.handed);
-        let swung = match something_is_due && glance.hash.is_some() {
-            true => waiting
-                .packet_mut()
-                .and_then(|packet| self.swing(now, packet, glance)),
-            false => None,
-        };
-        let judgement = match swung {
-            Some(judgement) => {
+        let swings = something_is_due
+            && look.glance.hash.is_some()
+            && (waiting.come())
+                .is_some_and(|(arrival, packet)| self.swing((now, arrival), packet, look));
+        let judgement = match swings {
+            true => {
                 out.checksum = arrival.checksum;
-                judgement
+                look.judgement
             }
-            None => {
-                let known = glance.hash.is_some().then_some(&*glance);
+            false => {
+                let known = look.glance.hash.is_some().then_some(&look.glance);
                 self.whole_way(now, arrival, (waiting.bare(), known), out, why)
             }
         };
@@ -136,28 +135,36 @@ impl Engine {
 
     /// Looks at packets, and has brought near where their sessions are.
     #[inline(never)]
-    fn glance_at_all(&self, batch: &[Waiting], glances: &mut [Glance; AHEAD]) {
+    fn glance_at_all(&self, batch: &[Waiting], looks: &mut [Look; AHEAD]) {
         let mut beginnings: [Option<Beginning<'_>>; AHEAD] = [None; AHEAD];
-        for ((glance, beginning), waiting) in glances.iter_mut().zip(&mut beginnings).zip(batch) {
+        for ((look, beginning), waiting) in looks.iter_mut().zip(&mut beginnings).zip(batch) {
+            let glance = &mut look.glance;
             // What came in pieces leaves in pieces.
             if waiting.handed.cuts.is_none()
                 && let Some(packet) = waiting.frame.get(waiting.headroom..)
             {
-                self.glance(waiting.arrival, packet, glance);
+                self.glance(&waiting.arrival, packet, glance);
             }
             if let Some(hash) = glance.hash {
-                *beginning = self.sessions.fetch_beginning(hash);
+                *beginning = self.sessions.fetch_beginning(hash.get());
             }
         }
-        for ((glance, beginning), waiting) in glances.iter_mut().zip(beginnings).zip(batch) {
-            if let Some(beginning) = beginning {
-                let hash = glance.hash.unwrap_or(0);
-                glance.likely = self.sessions.fetch_likely(beginning, hash);
+        for ((look, beginning), waiting) in looks.iter_mut().zip(&beginnings).zip(batch) {
+            let glance = &mut look.glance;
+            if let (Some(beginning), Some(hash)) = (*beginning, glance.hash) {
+                glance.likely = self.sessions.fetch_likely(beginning, hash.get());
                 if glance.likely.is_none() {
-                    let sessions = &self.sessions;
-                    sessions.fetch_for_newcomer(&glance.plain, waiting.packet(), hash);
+                    self.fetch_for_newcomer(glance, waiting.packet(), hash);
                 }
             }
+        }
+    }
+
+    #[inline(never)]
+    fn fetch_for_newcomer(&self, glance: &Glance, packet: &[u8], hash: NonZeroU64) {
+        if let Some(plain) = glance.plain(packet) {
+            let sessions = &self.sessions;
+            sessions.fetch_for_newcomer(&plain, packet, hash.get());
         }
     }
 }

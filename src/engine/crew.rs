@@ -89,7 +89,7 @@ impl Engine {
     pub(super) fn owner_at_a_glance(&self, waiting: &Waiting, glance: &Glance) -> Option<WorkerId> {
         self.sessions.post()?;
         match glance.owner == Owner::Nobody && waiting.handed.may_go_on() {
-            true => self.sessions.hash_elsewhere(glance.hash?),
+            true => self.sessions.hash_elsewhere(glance.hash?.get()),
             false => None,
         }
     }

@@ -25,6 +25,7 @@ mod far_end;
 mod fragments;
 mod handed;
 mod judgement;
+mod mtus;
 mod observer;
 mod operator;
 mod output;
@@ -65,11 +66,12 @@ use self::control::Control;
 use self::crew::Clients;
 use self::decide::{Decision, Plan};
 use self::fragments::Fragments;
+use self::mtus::Mtus;
 use self::rates::Limiter;
-use self::reload::{Round, mtus_of};
+use self::reload::Round;
 use self::shortage::Alarms;
 use self::successor::terms_of;
-use self::swing::Glance;
+use self::swing::{Glance, Look};
 use self::unsolicited::HeldSyns;
 use crate::net::{Timestamp, ZoneId};
 use crate::packet::{Checksum, SegmentSize};
@@ -165,8 +167,8 @@ pub struct Engine {
     clients: Clients,
     /// The latest moment that was given: time never runs backwards here.
     now: Timestamp,
-    /// The longest packet that takes the short way out by each zone, by the zone's place.
-    mtus: Box<[u16]>,
+    /// How long packets that take the short way may be.
+    mtus: Mtus,
     /// The longest that leaves every zone as it is.
     least_mtu: u16,
     /// Before this moment nothing is due.
@@ -205,8 +207,7 @@ impl Engine {
         }
         sessions.set_lifetimes(&policy.lifetimes);
         let clients = Clients::by(&policy);
-        let mtus = mtus_of(&policy.zones);
-        let least_mtu = mtus.iter().copied().min().unwrap_or(u16::MAX);
+        let mtus = Mtus::of(&policy.zones);
         let parameters_due = policy.nat.has_parameters().then_some(Timestamp::EPOCH);
         Self {
             policy,
@@ -225,8 +226,8 @@ impl Engine {
             in_hand: Handed::NOT,
             clients,
             now,
+            least_mtu: mtus.least(),
             mtus,
-            least_mtu,
             quiet_until: Timestamp::EPOCH,
             savings: overdue::AT_FIRST,
             payload: Vec::new(),
@@ -270,18 +271,16 @@ impl Engine {
         why: &mut impl Observer,
     ) -> Judgement {
         let now = self.time(now, out);
-        let mut glance = Glance::NONE;
+        let mut look = Look::NONE;
         // Whoever listens hears of all that is read.
         if !why.listens() {
-            self.glance_alone(arrival, frame, &mut glance);
+            self.glance_alone(&arrival, frame, &mut look.glance);
         }
-        if glance.hash.is_some()
-            && let Some(judgement) = self.swing(now, frame, &mut glance)
-        {
+        if look.glance.hash.is_some() && self.swing((now, &arrival), frame, &mut look) {
             out.checksum = arrival.checksum;
-            return judgement;
+            return look.judgement;
         }
-        let known = glance.hash.is_some().then_some(&glance);
+        let known = look.glance.hash.is_some().then_some(&look.glance);
         self.whole_way(now, arrival, (frame, known), out, why)
     }
 
@@ -319,8 +318,8 @@ impl Engine {
         }
         let is_dropped = matches!(decision.plan, Plan::Nothing | Plan::Elsewhere);
         let begins_alone = decision.plan.begins_alone();
-        let plain = known.map(|known| &known.plain);
-        self.commit(now, arrival, (frame, plain), &mut decision, out);
+        let plain = known.and_then(|known| known.plain(frame));
+        self.commit(now, arrival, (frame, plain.as_ref()), &mut decision, out);
         if begins_alone {
             // Nothing but its deadline has come to those that were there.
             let sessions = self.sessions.next_look();

@@ -10,9 +10,10 @@
 use std::sync::Arc;
 
 use super::crew::Clients;
+use super::mtus::Mtus;
 use super::successor::{Addresses, Overtaken, Parameters, Successor, Task};
 use super::{Ending, Engine, Event, OnReload, Output, Policy};
-use crate::net::{Asking, Place, Timestamp, Tuple, Zones};
+use crate::net::{Asking, Place, Timestamp, Tuple};
 use crate::rules::{Action, RuleId, Ruling};
 use crate::session::{Budget, Claim, Handle, Origin, Session};
 
@@ -27,12 +28,6 @@ pub(super) struct Round {
     task: Task,
     /// Where it is.
     slot: u32,
-}
-
-/// The longest packet that leaves each zone as it is, by the zone's place.
-pub(super) fn mtus_of(zones: &Zones) -> Box<[u16]> {
-    let mtus = zones.iter().map(|(_, zone)| zone.mtu.unwrap_or(u16::MAX));
-    mtus.collect()
 }
 
 impl Engine {
@@ -70,14 +65,14 @@ impl Engine {
             Parameters::Known => {}
             Parameters::New => self.parameters_due = Some(self.now),
         }
-        self.mtus = mtus_of(&policy.zones);
-        self.least_mtu = self.mtus.iter().copied().min().unwrap_or(u16::MAX);
+        self.mtus = Mtus::of(&policy.zones);
+        self.least_mtu = self.mtus.least();
         let left = self.round.map_or(Task::NOTHING, |round| round.task);
         let task = task.with(left, &policy);
         self.round = (task != Task::NOTHING).then_some(Round { task, slot: 0 });
         if task.addresses == Addresses::Unknown {
             // Nothing fits: all packets go the way on which they are looked at.
-            self.mtus.fill(0);
+            self.mtus = Mtus::none();
         }
         self.clients = Clients::by(&policy);
         self.policy = policy;
@@ -105,7 +100,7 @@ impl Engine {
         while budget.left() > rest {
             if round.slot >= self.sessions.slots() {
                 self.round = None;
-                self.mtus = mtus_of(&self.policy.zones);
+                self.mtus = Mtus::of(&self.policy.zones);
                 return;
             }
             budget.charge(1);

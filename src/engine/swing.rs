@@ -4,9 +4,11 @@
 //! answer and the same bytes: `tests/properties/` holds one against the other. Whoever
 //! listens to the steps of deciding gets the whole way.
 
+use std::num::NonZeroU64;
+
 use super::{Arrival, Checksums, CtState, Engine, Extent, Judgement, Reason, Verdict, Waiting};
-use crate::net::{Family, Timestamp, ZoneId};
-use crate::packet::Plain;
+use crate::net::{Family, Protocol, Timestamp};
+use crate::packet::{Plain, SegmentSize};
 use crate::rules::RuleId;
 use crate::session::{Found, Lives, Passing, Place};
 
@@ -19,100 +21,130 @@ pub(super) enum Owner {
     Nobody,
 }
 
-/// What is seen of a packet at a glance.
+/// What is seen of a packet at a glance. It is little: what else there is to know stands
+/// in the packet, and is sooner read again than kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Glance {
     /// The hash of its tuple, if its bytes are right and it may take the short way; else
-    /// nothing here counts.
-    pub(super) hash: Option<u64>,
+    /// nothing here counts. (One tuple in 2^64 has none, and takes the whole way.)
+    pub(super) hash: Option<NonZeroU64>,
     /// Where its session is likely to be.
     pub(super) likely: Option<Place>,
     /// Counts only until another packet begins a session.
     pub(super) owner: Owner,
-    pub(super) plain: Plain,
-    arrival: Arrival,
+    kind: Kind,
+}
+
+/// What kind of packet it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// TCP over IPv4.
+    TcpV4,
+    /// UDP over IPv4.
+    UdpV4,
+    /// Another, perhaps plain all the same.
+    Other,
 }
 
 impl Glance {
-    /// Nothing is seen yet.
+    /// What was read of this packet, once more.
+    #[inline]
+    pub(super) fn plain(&self, frame: &[u8]) -> Option<Plain> {
+        match self.kind {
+            Kind::TcpV4 => Plain::tcp_v4_again(frame),
+            Kind::UdpV4 => Plain::udp_v4_again(frame),
+            Kind::Other => Plain::read(frame),
+        }
+    }
+}
+
+/// What is known of a packet on its way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    pub(super) glance: Glance,
+    /// Counts where it was passed on.
+    pub(super) judgement: Judgement,
+}
+
+impl Look {
+    /// Nothing is known yet.
     pub(super) const NONE: Self = Self {
-        hash: None,
-        likely: None,
-        owner: Owner::Unasked,
-        plain: Plain::UNREAD,
-        arrival: Arrival::whole(ZoneId(0)),
+        glance: Glance {
+            hash: None,
+            likely: None,
+            owner: Owner::Unasked,
+            kind: Kind::Other,
+        },
+        judgement: Judgement::PENDING,
     };
 }
 
 impl Engine {
     /// A packet at a glance.
-    // Written where it is kept: whoever copies it has to wait for it.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-    pub(super) fn glance(&self, arrival: Arrival, frame: &[u8], glance: &mut Glance) {
-        glance.arrival = arrival;
-        glance.hash = match Plain::family_of(frame) {
-            Some(Family::V4) => self.look_at(Family::V4, arrival, frame, &mut glance.plain),
-            Some(Family::V6) => self.look_at_v6(arrival, frame, &mut glance.plain),
-            None => None,
-        };
+    pub(super) fn glance(&self, arrival: &Arrival, frame: &[u8], glance: &mut Glance) {
+        match Plain::read_tcp_v4(frame) {
+            Some(plain) => {
+                glance.kind = Kind::TcpV4;
+                glance.hash = self.look_at(arrival, frame, &plain);
+            }
+            None => self.glance_at_other(arrival, frame, glance),
+        }
     }
 
     /// The same, of a packet that comes alone.
     #[inline(never)]
-    pub(super) fn glance_alone(&self, arrival: Arrival, frame: &[u8], glance: &mut Glance) {
+    pub(super) fn glance_alone(&self, arrival: &Arrival, frame: &[u8], glance: &mut Glance) {
         self.glance(arrival, frame, glance);
-        glance.likely = glance.hash.and_then(|hash| self.sessions.likely(hash));
+        glance.likely = glance
+            .hash
+            .and_then(|hash| self.sessions.likely(hash.get()));
     }
 
     #[inline(never)]
-    fn look_at_v6(&self, arrival: Arrival, frame: &[u8], plain: &mut Plain) -> Option<u64> {
-        self.look_at(Family::V6, arrival, frame, plain)
+    fn glance_at_other(&self, arrival: &Arrival, frame: &[u8], glance: &mut Glance) {
+        if let Some(plain) = Plain::read(frame) {
+            glance.kind = match (plain.family, plain.protocol) {
+                (Family::V4, Protocol::UDP) => Kind::UdpV4,
+                _ => Kind::Other,
+            };
+            glance.hash = self.look_at(arrival, frame, &plain);
+        }
     }
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-    fn look_at(
-        &self,
-        family: Family,
-        arrival: Arrival,
-        frame: &[u8],
-        plain: &mut Plain,
-    ) -> Option<u64> {
-        if arrival.extent == Extent::Cut {
+    fn look_at(&self, arrival: &Arrival, frame: &[u8], plain: &Plain) -> Option<NonZeroU64> {
+        if arrival.extent == Extent::Cut || plain.ttl <= 1 {
             return None;
         }
-        plain.read_as(family, frame)?;
         let is_right =
             self.options.checksums == Checksums::Ignore || plain.is_intact(frame, arrival.checksum);
-        if !is_right || plain.ttl <= 1 {
+        if !is_right {
             return None;
         }
-        self.sessions.hash_of(plain, frame)
+        NonZeroU64::new(self.sessions.hash_of(plain, frame)?)
     }
 
     /// Passes packets on, one after the other, as long as they are of sessions in full swing
     /// and nothing is due. Says how many, and what is judged of each.
     // A loop of its own: what calls it is made for each observer, in crates that know less.
     #[inline(never)]
-    pub(super) fn swing_along(
-        &mut self,
-        batch: &mut [Waiting],
-        glances: &mut [Glance],
-        judged: &mut [Judgement],
-    ) -> usize {
+    pub(super) fn swing_along(&mut self, batch: &mut [Waiting], looks: &mut [Look]) -> usize {
         let mut passed = 0;
-        for ((waiting, glance), judgement) in batch.iter_mut().zip(glances).zip(judged) {
+        for (waiting, look) in batch.iter_mut().zip(looks) {
             let now = self.now.max(waiting.at);
-            if now >= self.quiet_until || glance.hash.is_none() {
+            if now >= self.quiet_until {
                 break;
             }
             self.now = now;
             // Judged where it is kept, as it is looked at where it is kept.
-            let Some(packet) = waiting.packet_mut() else {
+            let Some((arrival, packet)) = waiting.come() else {
                 break;
             };
-            if self.swing_on(now, packet, glance, judgement).is_none() {
+            let passes = self.swing_on((now, arrival), packet, look);
+            if passes.is_none() {
                 break;
             }
             passed += 1;
@@ -120,62 +152,64 @@ impl Engine {
         passed
     }
 
-    /// Passes a packet on that is of a session in full swing. `None`, and nothing
-    /// changed: it is not.
+    /// Passes a packet on that is of a session in full swing, and says what is judged of
+    /// it. False, and nothing changed: it is not.
     #[inline(never)]
     pub(super) fn swing(
         &mut self,
-        now: Timestamp,
+        came: (Timestamp, &Arrival),
         frame: &mut [u8],
-        glance: &mut Glance,
-    ) -> Option<Judgement> {
-        let mut judgement = Judgement::PENDING;
-        self.swing_on(now, frame, glance, &mut judgement)?;
-        Some(judgement)
+        look: &mut Look,
+    ) -> bool {
+        self.swing_on(came, frame, look).is_some()
     }
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     fn swing_on(
         &mut self,
-        now: Timestamp,
+        came: (Timestamp, &Arrival),
         frame: &mut [u8],
-        glance: &mut Glance,
-        judgement: &mut Judgement,
+        look: &mut Look,
     ) -> Option<()> {
-        let Glance { plain, likely, .. } = glance;
-        // Once for either family: neither way has a trace of the other.
-        match (plain.family, *likely) {
-            (Family::V4, Some(likely)) => match self.sessions.at(likely, plain, frame) {
-                Some(found) => self.swing_found(found, now, frame, glance, judgement),
-                None => self.swing_elsewhere(now, frame, glance, judgement),
-            },
-            _ => self.swing_elsewhere(now, frame, glance, judgement),
+        let Look { glance, judgement } = look;
+        // A way of its own for the kind that most are: neither has a trace of the other.
+        if let (Kind::TcpV4, Some(likely)) = (glance.kind, glance.likely) {
+            let plain = Plain::tcp_v4_again(frame)?;
+            if let Some(found) = self.sessions.at(likely, &plain, frame) {
+                return self.swing_found(found, came, frame, &plain, judgement);
+            }
         }
+        self.swing_elsewhere(came, frame, look)
     }
 
     /// When the table is next looked at. It need not be when a session runs out: its
     /// deadline may have come to lie earlier than where the table looks for it.
-    #[cold]
     fn next_look(&self) -> Timestamp {
         self.sessions.next_deadline().unwrap_or(Timestamp::NEVER)
     }
 
-    /// The same for IPv6, and where the session is not where it was likely to be.
+    /// The same for all other kinds, and where the session is not where it was likely to be.
     #[inline(never)]
     fn swing_elsewhere(
         &mut self,
-        now: Timestamp,
+        came: (Timestamp, &Arrival),
         frame: &mut [u8],
-        glance: &mut Glance,
-        judgement: &mut Judgement,
+        look: &mut Look,
     ) -> Option<()> {
-        let Glance { plain, hash, .. } = glance;
-        let Some(found) = self.sessions.elsewhere((*hash)?, plain, frame) else {
+        let Look { glance, judgement } = look;
+        let Glance { hash, likely, .. } = *glance;
+        let (hash, plain) = (hash?.get(), glance.plain(frame)?);
+        let at = likely.and_then(|likely| self.sessions.at(likely, &plain, frame));
+        let found = match at {
+            Some(found) => Some(found),
+            None => self.sessions.elsewhere(hash, &plain, frame),
+        };
+        let Some(found) = found else {
             glance.owner = Owner::Nobody;
             return None;
         };
-        self.swing_found(found, now, frame, glance, judgement)
+        self.swing_found(found, came, frame, &plain, judgement)
     }
 
     #[inline(always)]
@@ -183,12 +217,11 @@ impl Engine {
     fn swing_found(
         &mut self,
         found: Found,
-        now: Timestamp,
+        (now, arrival): (Timestamp, &Arrival),
         frame: &mut [u8],
-        glance: &Glance,
+        plain: &Plain,
         judgement: &mut Judgement,
     ) -> Option<()> {
-        let Glance { plain, arrival, .. } = glance;
         let policy = &*self.policy;
         let passing = Passing {
             plain,
@@ -198,19 +231,12 @@ impl Engine {
             lifetimes: &policy.lifetimes,
         };
         let mtus = &self.mtus;
-        let fits = |zone: ZoneId| {
-            let mtu = mtus.get(usize::from(zone.0));
-            let is_cut = |mtu: u16| {
-                let segments = arrival.segments.map(|size| plain.longest(size));
-                segments.is_some_and(|longest| longest <= usize::from(mtu))
-            };
-            mtu.is_some_and(|mtu| plain.length <= *mtu || is_cut(*mtu))
+        let lengths = (plain.headers_length(), plain.length);
+        let fits = |zone| {
+            plain.length <= mtus.least()
+                || is_taken_by(mtus.of_zone(zone), arrival.segments, lengths)
         };
         let passed = self.sessions.swing(found, &passing, fits)?;
-        if passed.lives == Lives::Shorter {
-            self.quiet_until = self.quiet_until.min(self.next_look());
-        }
-        plain.pass_on(frame, passed.leaving, arrival.checksum);
         *judgement = Judgement {
             verdict: Verdict::Forward(passed.egress),
             ct: CtState::Established,
@@ -220,7 +246,29 @@ impl Engine {
             state: Some(passed.state),
             check: None,
         };
+        plain.pass_on_as(frame, passed.leaving, passed.changes, arrival.checksum);
         self.counters.count_in_full_swing();
+        if passed.lives == Lives::Shorter {
+            self.look_earlier(found);
+        }
         Some(())
     }
+
+    /// A session's deadline has come to lie earlier.
+    #[cold]
+    #[inline(never)]
+    fn look_earlier(&mut self, found: Found) {
+        self.sessions.bring_forward(found);
+        self.quiet_until = self.quiet_until.min(self.next_look());
+    }
+}
+
+/// Whether this link takes a packet, or what hardware cuts it into.
+// What is lent has to be kept somewhere: this is given what it asks.
+#[cold]
+#[inline(never)]
+fn is_taken_by(mtu: u16, segments: Option<SegmentSize>, (headers, whole): (u8, u16)) -> bool {
+    let (headers, whole) = (usize::from(headers), usize::from(whole));
+    let longest = segments.map_or(whole, |size| size.longest(headers, whole));
+    longest <= usize::from(mtu)
 }

@@ -73,6 +73,16 @@ impl Addresses {
 }
 
 impl Leaving {
+    /// Those of a packet that goes the other way.
+    #[inline]
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        Self {
+            addresses: self.addresses.reversed(),
+            ports: self.ports.rotate_left(16),
+        }
+    }
+
     /// Those of a packet with this tuple.
     #[inline]
     #[must_use]

@@ -106,6 +106,29 @@ pub(super) fn added(one: u64, other: u64) -> u64 {
     sum + u64::from(carry)
 }
 
+/// The same of all of these.
+// One carry is added to the next: that is half of what adding each back costs.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+pub(super) fn total<const N: usize>(words: [u64; N]) -> u64 {
+    let (mut sum, mut carry) = (0_u64, false);
+    for word in words {
+        let (with_word, one) = sum.overflowing_add(word);
+        let (with_carry, other) = with_word.overflowing_add(u64::from(carry));
+        (sum, carry) = (with_carry, one | other);
+    }
+    added(sum, u64::from(carry))
+}
+
+/// Whether this is the sum of octets among which their checksum is, and something that is
+/// not nought: then it is nought in one's complement.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+pub(super) fn is_right(sum: u64) -> bool {
+    // Folding keeps what is left over by 2^16 - 1; this asks for that at once.
+    sum.is_multiple_of(0xffff)
+}
+
 /// The sum of octets that begin at an even place, the first of each word taken for its
 /// lowest: its fold is that of the network's order with its two octets swapped (RFC 1071
 /// section 2 B).
@@ -115,17 +138,23 @@ pub(super) fn over(bytes: &[u8]) -> u64 {
     let (lines, mut rest) = bytes.as_chunks::<32>();
     let mut sum = 0;
     for line in lines {
-        sum = plus_words(sum, line);
+        let (words, _) = line.as_chunks::<8>();
+        if let [a, b, c, d] = *words {
+            sum = total([sum, word(a), word(b), word(c), word(d)]);
+        }
     }
     // Not in a loop: there is at most one of each.
     if let Some((words, more)) = rest.split_first_chunk::<16>() {
-        (sum, rest) = (plus_words(sum, words), more);
+        let (words, _) = words.as_chunks::<8>();
+        if let [a, b] = *words {
+            (sum, rest) = (total([sum, word(a), word(b)]), more);
+        }
     }
     if let Some((word, more)) = rest.split_first_chunk::<8>() {
         (sum, rest) = (added(sum, u64::from_le_bytes(*word)), more);
     }
-    if let Some((word, more)) = rest.split_first_chunk::<4>() {
-        (sum, rest) = (added(sum, u64::from(u32::from_le_bytes(*word))), more);
+    if let Some((half, more)) = rest.split_first_chunk::<4>() {
+        (sum, rest) = (added(sum, u64::from(u32::from_le_bytes(*half))), more);
     }
     match rest.is_empty() {
         true => sum,
@@ -144,15 +173,11 @@ fn of_few(octets: &[u8]) -> u64 {
     }
 }
 
-/// A sum and all the words of eight octets.
+/// Eight octets, the first the lowest.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-fn plus_words(mut sum: u64, octets: &[u8]) -> u64 {
-    let (words, _) = octets.as_chunks::<8>();
-    for word in words {
-        sum = added(sum, u64::from_le_bytes(*word));
-    }
-    sum
+fn word(octets: [u8; 8]) -> u64 {
+    u64::from_le_bytes(octets)
 }
 
 /// A sum in 16 bits, carries added back: the upper half of a number and the same
@@ -161,6 +186,13 @@ fn plus_words(mut sum: u64, octets: &[u8]) -> u64 {
 pub(super) fn folded(sum: u64) -> u16 {
     let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
     (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
+}
+
+/// One's complement addition of what is folded.
+#[inline]
+pub(super) fn added_folded(one: u16, other: u16) -> u16 {
+    let (sum, carry) = one.overflowing_add(other);
+    sum + u16::from(carry)
 }
 
 #[cfg(test)]
@@ -181,7 +213,35 @@ mod tests {
         assert_eq!(change.update(0xdd2f), 0x0000);
     }
 
+    /// Any word, and often one that carries.
+    fn word_of_a_sum() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            any::<u64>(),
+            Just(u64::MAX),
+            Just(0),
+            Just(u64::MAX - 1),
+            Just(1)
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn a_total_is_the_sum_of_all(words: [u64; 5], edges in prop::array::uniform5(word_of_a_sum())) {
+            for words in [words, edges] {
+                let one_by_one = words.into_iter().fold(0, added);
+                prop_assert_eq!(folded(total(words)), folded(one_by_one));
+                if one_by_one != 0 {
+                    prop_assert_eq!(is_right(one_by_one), folded(one_by_one) == u16::MAX);
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_folded_is_added_as_what_is_not(one: u16, other: u16) {
+            let both = u64::from(one) + u64::from(other);
+            prop_assert_eq!(added_folded(one, other), folded(both));
+        }
+
         #[test]
         fn updating_equals_computing_anew(
             mut data in proptest::collection::vec(any::<u8>(), 8..200),

@@ -8,6 +8,7 @@
 
 mod addresses;
 mod bytes;
+mod changes;
 pub mod checksum;
 mod crc32c;
 mod fragment;
@@ -26,6 +27,7 @@ mod speech;
 mod tcp;
 
 pub use addresses::{Addresses, Leaving, ports_of};
+pub(crate) use changes::Changes;
 pub use fragment::{BadPiece, Cuts, Cutting, Follows, Piece, assemble, cutting, ecn};
 pub use icmp_error::{quoted, translate_error};
 pub use merge::Mergeable;

@@ -21,6 +21,8 @@ use crate::net::Direction;
 
 /// Entries of a bucket.
 const WIDTH: usize = 12;
+/// Octets before them.
+const HEAD: usize = 16;
 /// Buckets of a segment.
 const BUCKETS: usize = 64;
 /// A segment with so many entries is split before it takes another.
@@ -57,14 +59,14 @@ impl Entry {
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Bucket {
-    tags: [u8; WIDTH],
-    beyond: u32,
+    /// The tags, and in the last four octets how many entries have gone beyond: so they
+    /// are loaded at once.
+    head: [u8; HEAD],
     entries: [u32; WIDTH],
 }
 
 const EMPTY: Bucket = Bucket {
-    tags: [0; WIDTH],
-    beyond: 0,
+    head: [0; HEAD],
     entries: [0; WIDTH],
 };
 
@@ -79,7 +81,8 @@ impl Bucket {
     /// The places that have this tag, the first first.
     #[inline]
     fn with_tag(&self, tag: u8) -> impl Iterator<Item = usize> + use<> {
-        let mut same = same_octets(&self.tags, tag);
+        // The bits of what is no tag say nothing.
+        let mut same = same_octets(&self.head, tag);
         std::iter::from_fn(move || {
             let place = same.trailing_zeros() as usize;
             same &= same.wrapping_sub(1);
@@ -89,7 +92,7 @@ impl Bucket {
 
     /// The entries that there are.
     fn used(&self) -> impl Iterator<Item = u32> {
-        let used = self.tags.iter().zip(self.entries);
+        let used = self.head.iter().zip(self.entries);
         used.filter(|(tag, _)| **tag != 0).map(|(_, packed)| packed)
     }
 
@@ -99,19 +102,31 @@ impl Bucket {
     }
 
     fn set(&mut self, place: usize, tag: u8, packed: u32) {
-        if let (Some(own), Some(entry)) = (self.tags.get_mut(place), self.entries.get_mut(place)) {
+        if let (Some(own), Some(entry)) = (self.head.get_mut(place), self.entries.get_mut(place)) {
             (*own, *entry) = (tag, packed);
         }
+    }
+
+    /// How many entries that belong here found no place and went on.
+    #[inline]
+    fn beyond(&self) -> u32 {
+        let [.., a, b, c, d] = self.head;
+        u32::from_ne_bytes([a, b, c, d])
+    }
+
+    /// One more has gone on, or fewer have.
+    fn count_beyond(&mut self, change: i32) {
+        let sum = self.beyond().wrapping_add_signed(change);
+        let [.., a, b, c, d] = &mut self.head;
+        [*a, *b, *c, *d] = sum.to_ne_bytes();
     }
 }
 
 /// Which of the octets are this one, a bit each: all are compared at once.
 #[inline]
-fn same_octets(octets: &[u8; WIDTH], octet: u8) -> u32 {
-    let [a, b, c, d, e, f, g, h, i, j, k, l] = *octets;
-    let octets = u8x16::new([a, b, c, d, e, f, g, h, i, j, k, l, 0, 0, 0, 0]);
-    let same = octets.simd_eq(u8x16::splat(octet));
-    same.to_bitmask() & ((1 << WIDTH) - 1)
+fn same_octets(octets: &[u8; HEAD], octet: u8) -> u32 {
+    let same = u8x16::new(*octets).simd_eq(u8x16::splat(octet));
+    same.to_bitmask()
 }
 
 type Buckets = [Bucket; BUCKETS];
@@ -145,7 +160,7 @@ impl Extent {
             if let Some(place) = bucket.with_tag(0).next() {
                 return bucket.set(place, tag_of(hash), packed);
             }
-            bucket.beyond += 1;
+            bucket.count_beyond(1);
         }
         self.spilt.push((hash, packed));
     }
@@ -200,7 +215,7 @@ impl Index {
                     return Some(entry);
                 }
             }
-            if bucket.beyond == 0 {
+            if bucket.beyond() == 0 {
                 return None;
             }
         }
@@ -276,7 +291,7 @@ impl Index {
                 break;
             }
             passed = step + 1;
-            if bucket.beyond == 0 {
+            if bucket.beyond() == 0 {
                 break;
             }
         }
@@ -289,7 +304,7 @@ impl Index {
             extent.length -= 1;
             for step in 0..passed {
                 if let Some(bucket) = buckets.get_mut((first + step) % BUCKETS) {
-                    bucket.beyond -= 1;
+                    bucket.count_beyond(-1);
                 }
             }
         }
@@ -428,12 +443,7 @@ mod tests {
             .step_by(3)
             .for_each(|number| assert!(!twin.has(number)));
         twin.check(0..120_000);
-        let beyond = twin
-            .index
-            .segments
-            .iter()
-            .flatten()
-            .map(|bucket| bucket.beyond);
+        let beyond = twin.index.segments.iter().flatten().map(Bucket::beyond);
         assert!(
             beyond.sum::<u32>() < 100_000 / 10,
             "entries lie where they belong"

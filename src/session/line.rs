@@ -1,7 +1,8 @@
 //! A session's line in the table, and what is kept aside of it.
 //!
 //! ```text
-//! line    | both keys, number, deadline, course, low counters |  64 octets: whose packet is this, until when
+//! line    | both keys, number, deadline, course, low counters, |  64 octets: whose packet is this, until when,
+//!         | what translation does to checksums                 |             how does it leave
 //!         | tracking: a TCP connection, most often             |  64 octets: does it belong
 //! aside   | beginning, high counters                           |  24 octets: touched once in many packets
 //! ```
@@ -15,8 +16,8 @@ use super::sctp::Association;
 use super::state::{FlowState, SessionId};
 use super::tcp::{Heard, Packed};
 use super::wides::{WideId, Wides};
-use crate::net::{Direction, Family, PerDirection, Timestamp};
-use crate::packet::{Addresses, Leaving, Plain};
+use crate::net::{Direction, Family, PerDirection, Protocol, Timestamp};
+use crate::packet::{Addresses, Changes, Leaving, Plain};
 
 /// A tuple of IPv4, or the ports of one of IPv6, as its octets stand in a packet.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,8 +36,7 @@ pub(super) struct Line {
     pub(super) id: u64,
     pub(super) deadline: Timestamp,
     pub(super) course: CourseId,
-    /// Where the addresses are, if they are IPv6's.
-    pub(super) wide: WideId,
+    pub(super) beside: Beside,
     /// Octets and packets that passed, but for what is kept aside.
     pub(super) octets: PerDirection<u32>,
     pub(super) packets: PerDirection<u16>,
@@ -45,6 +45,40 @@ pub(super) struct Line {
     pub(super) heard: Heard,
     pub(super) standing: Standing,
     pub(super) tracking: Tracking,
+}
+
+/// Of a session of IPv6 where its addresses are; of one of IPv4 what its translation
+/// does to the checksums of packets of the original direction. [Marks](Marks::WIDE) say
+/// which.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Beside(u32);
+
+impl Beside {
+    pub(super) fn of_wide(WideId(id): WideId) -> Self {
+        Self(id)
+    }
+
+    #[inline]
+    pub(super) fn of_narrow(keys: &PerDirection<Key>) -> Self {
+        let PerDirection { original, reply } = keys;
+        match (&original.addresses, &reply.addresses) {
+            (Addresses::V4(came), Addresses::V4(answers)) => {
+                let leaves = (answers.rotate_left(32), reply.ports.rotate_left(16));
+                Self(Changes::of((*came, original.ports), leaves).0)
+            }
+            _ => Self::default(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn wide(self) -> WideId {
+        WideId(self.0)
+    }
+
+    #[inline]
+    fn changes(self) -> Changes {
+        Changes(self.0)
+    }
 }
 
 /// What is known of the conversation.
@@ -109,7 +143,7 @@ impl Line {
             id: 0,
             deadline: Timestamp::EPOCH,
             course: CourseId::default(),
-            wide: WideId::default(),
+            beside: Beside::default(),
             octets: PerDirection::default(),
             packets: PerDirection::default(),
             protocol: 0,
@@ -136,7 +170,7 @@ impl Line {
             }
             Addresses::V6(words) => {
                 (differs == 0 && is_over_or_wide == Marks::WIDE[direction])
-                    && wides.words(self.wide, direction) == Some(words)
+                    && wides.words(self.beside.wide(), direction) == Some(words)
             }
         }
     }
@@ -147,7 +181,7 @@ impl Line {
     pub(super) fn key(&self, direction: Direction, wides: &Wides) -> Key {
         let own = &self.keys[direction];
         let wide = match self.marks.has(Marks::WIDE[direction]) {
-            true => wides.words(self.wide, direction),
+            true => wides.words(self.beside.wide(), direction),
             false => None,
         };
         let narrow = Addresses::V4(u64::from_le_bytes(own.addresses));
@@ -158,30 +192,41 @@ impl Line {
         }
     }
 
-    /// Whether packets of this direction have these addresses of IPv4, these ports and this
-    /// protocol, if there is a session, and an [IPv4](Self::swings) one.
+    /// Whether packets of this direction have these addresses of IPv4 and these ports, if
+    /// there is a session of such, which [`swings`](Self::swings) asks.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-    pub(super) fn may_have(&self, direction: Direction, addresses: u64, plain: &Plain) -> bool {
+    pub(super) fn may_have(&self, direction: Direction, addresses: u64, ports: u32) -> bool {
         let own = &self.keys[direction];
-        let differs = (u64::from_le_bytes(own.addresses) ^ addresses)
-            | u64::from(own.ports ^ plain.ports)
-            | u64::from(self.protocol ^ plain.protocol.0);
-        differs == 0
+        let differs = u64::from_le_bytes(own.addresses) ^ addresses;
+        differs | u64::from(own.ports ^ ports) == 0
     }
 
-    /// Whether there is a session of this family in which nothing but talking is going on,
-    /// and a packet of this direction has been looked at from all sides before.
-    #[inline]
-    pub(super) fn swings(&self, direction: Direction, family: Family) -> bool {
+    /// Whether there is a session of this packet's protocol and family in which nothing but
+    /// talking is going on, and a packet of this direction has been looked at from all sides
+    /// before. Of TCP both ends have been heard, and what they said fits together.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(super) fn swings(&self, direction: Direction, plain: &Plain) -> bool {
         let wide = Marks::WIDE.original | Marks::WIDE.reply;
-        let known = Marks::KNOWN[direction];
+        let known = Marks::KNOWN.original | Marks::KNOWN.reply;
         let asked = Marks::BUSY | Marks::OVER | wide | known;
-        let due = match family {
+        let due = match plain.family {
             Family::V4 => known,
             Family::V6 => known | wide,
         };
-        self.marks.0 & asked == due
+        // What is known of the other direction is all the same.
+        let marks = self.marks.0 | Marks::KNOWN[!direction];
+        // Who is heard so stands so, or looks so over that it is asked further.
+        let (all, heard, standing) = match plain.protocol {
+            Protocol::TCP => (u8::MAX, Heard::Assured as u8, Standing::Assured as u8),
+            _ => (0, 0, 0),
+        };
+        // One question in place of four.
+        let own = [self.protocol, marks, self.heard as u8, self.standing as u8];
+        let asked = [u8::MAX, asked, all, all];
+        let due = [plain.protocol.0, due, heard, standing];
+        u32::from_le_bytes(own) & u32::from_le_bytes(asked) == u32::from_le_bytes(due)
     }
 
     /// With which addresses and ports a packet of this family leaves: the other
@@ -190,13 +235,26 @@ impl Line {
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub(super) fn leaving(&self, direction: Direction, family: Family, wides: &Wides) -> Leaving {
         let other = &self.keys[!direction];
+        let wide = || wides.words(self.beside.wide(), !direction);
         let addresses = match family {
             Family::V4 => Addresses::V4(u64::from_le_bytes(other.addresses)),
-            Family::V6 => Addresses::V6(wides.words(self.wide, !direction).unwrap_or_default()),
+            Family::V6 => Addresses::V6(wide().unwrap_or_default()),
         };
-        Leaving {
-            addresses: addresses.reversed(),
-            ports: other.ports.rotate_left(16),
+        let answers = Leaving {
+            addresses,
+            ports: other.ports,
+        };
+        answers.reversed()
+    }
+
+    /// What leaving like that does to the checksums of a packet of IPv4.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
+    pub(super) fn changes(&self, direction: Direction) -> Changes {
+        let there = self.beside.changes();
+        match direction {
+            Direction::Original => there,
+            Direction::Reply => there.reversed(),
         }
     }
 
@@ -217,22 +275,30 @@ impl Line {
         &self.tracking
     }
 
-    /// Counts a packet of so many octets. Gives what has to be carried, now and then.
+    /// Counts a packet of so many octets. `carry` hears of what has to be carried, now and
+    /// then.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-    pub(super) fn count(&mut self, direction: Direction, octets: usize) -> Option<Carried> {
+    pub(super) fn count(
+        &mut self,
+        direction: Direction,
+        octets: usize,
+        mut carry: impl FnMut(Carried),
+    ) {
         // No packet is longer than 2^32 octets.
         let octets = u32::try_from(octets).unwrap_or(u32::MAX);
-        // Both looked for once: which direction it is, nobody can guess.
-        let (all_octets, all_packets) = (&mut self.octets[direction], &mut self.packets[direction]);
-        let (sum, octets) = all_octets.overflowing_add(octets);
-        *all_octets = sum;
-        let (sum, packets) = all_packets.overflowing_add(1);
-        *all_packets = sum;
-        (octets || packets).then(|| Carried {
-            octets: u32::from(octets),
-            packets: u32::from(packets),
-        })
+        let own = &mut self.octets[direction];
+        let (sum, runs_over) = own.overflowing_add(octets);
+        *own = sum;
+        if runs_over {
+            carry(Carried::Octets);
+        }
+        let own = &mut self.packets[direction];
+        let (sum, runs_over) = own.overflowing_add(1);
+        *own = sum;
+        if runs_over {
+            carry(Carried::Packets);
+        }
     }
 
     /// Its number; `None` where there is no session.
@@ -241,17 +307,22 @@ impl Line {
     }
 }
 
-/// How often the low counters of a line have run over.
-pub(super) struct Carried {
-    octets: u32,
-    packets: u32,
+/// Which of the low counters of a line has run over.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Carried {
+    Octets,
+    Packets,
 }
 
 impl Aside {
+    #[cold]
+    #[inline(never)]
     pub(super) fn carry(&mut self, direction: Direction, carried: Carried) {
-        let (octets, packets) = (self.octets[direction], self.packets[direction]);
-        self.octets[direction] = octets.wrapping_add(carried.octets);
-        self.packets[direction] = packets.wrapping_add(carried.packets);
+        let own = match carried {
+            Carried::Octets => &mut self.octets[direction],
+            Carried::Packets => &mut self.packets[direction],
+        };
+        *own = own.wrapping_add(1);
     }
 }
 

@@ -31,7 +31,7 @@ impl Latest {
 impl Sessions {
     /// Has brought near what the table will need if this packet begins a session, which
     /// is translated as the latest was and keeps its port.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn fetch_for_newcomer(&self, plain: &Plain, frame: &[u8], hash: u64) {
         let Some(Addresses::V4(addresses)) = plain.addresses(frame) else {
             return;

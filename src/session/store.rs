@@ -9,7 +9,7 @@ use super::course::{Course, Courses};
 use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
 use super::key::{Key, KeyHash};
-use super::line::{Aside, Carried, Line, Marks, Tracking};
+use super::line::{Aside, Beside, Line, Marks, Tracking};
 use super::prefetch::prefetch;
 use super::probing::Probing;
 use super::record::{Counter, Origin, Session, Update};
@@ -17,7 +17,7 @@ use super::shelf::Shelf;
 use super::state::SessionId;
 use super::tcp::{Packed, PassedSyn};
 use super::tracker::Tracked;
-use super::wides::{Wide, WideId, Wides};
+use super::wides::{Wide, Wides};
 use crate::net::{Direction, PerDirection, Timestamp};
 use crate::packet::Addresses;
 
@@ -34,7 +34,7 @@ pub(super) struct Opened<'a> {
     pub(super) line: &'a mut Line,
     pub(super) course: &'a Course,
     pub(super) wides: &'a Wides,
-    pub(super) asides: &'a Shelf<Aside, 12>,
+    pub(super) asides: &'a mut Shelf<Aside, 12>,
 }
 
 /// A session as it begins.
@@ -123,16 +123,8 @@ impl Store {
             course: self.courses.get(line.course)?,
             line,
             wides: &self.wides,
-            asides: &self.asides,
+            asides: &mut self.asides,
         })
-    }
-
-    /// Adds what the low counters of a line could not hold.
-    #[cold]
-    pub(super) fn carry(&mut self, slot: u32, direction: Direction, carried: Carried) {
-        if let Some(aside) = self.asides.get_mut(slot as usize) {
-            aside.carry(direction, carried);
-        }
     }
 
     /// The number of the session in this slot.
@@ -240,7 +232,7 @@ impl Store {
             id: id.0,
             deadline: first.deadline,
             course,
-            wide: WideId::default(),
+            beside: Beside::of_narrow(keys),
             octets: PerDirection::default(),
             packets: PerDirection::default(),
             protocol: origin.tuples.original.protocol.0,
@@ -263,16 +255,16 @@ impl Store {
             }
         }
         if line.marks != Marks::default() {
-            line.wide = self.wides.keep(wides);
+            line.beside = Beside::of_wide(self.wides.keep(wides));
         }
         *aside = Aside {
             began: now,
             octets: PerDirection::default(),
             packets: PerDirection::default(),
         };
-        if let Some(carried) = line.count(first.direction, first.bytes) {
+        line.count(first.direction, first.bytes, |carried| {
             aside.carry(first.direction, carried);
-        }
+        });
         self.length += 1;
         if origin.parent.is_some() || passed_syn.is_some() {
             let rare = Rare {
@@ -354,7 +346,7 @@ impl Store {
         line.keys = PerDirection::default();
         line.marks.set(Marks::OVER);
         if line.marks.has(Marks::WIDE.original | Marks::WIDE.reply) {
-            self.wides.release(line.wide);
+            self.wides.release(line.beside.wide());
         }
         self.free.push(slot);
         self.length -= 1;
@@ -374,7 +366,11 @@ impl Store {
         let before = line.standing;
         line.standing = Standing::of(update.tracked.state(), update.heard);
         let standings = (before, line.standing);
-        let carried = line.count(update.direction, update.bytes);
+        line.count(update.direction, update.bytes, |carried| {
+            if let Some(aside) = self.asides.get_mut(slot as usize) {
+                aside.carry(update.direction, carried);
+            }
+        });
         if line.marks.has(Marks::RARE) || passed_syn.is_some() {
             let rare = self.rare.get(&slot).copied().unwrap_or_default();
             self.set_rare(
@@ -385,9 +381,6 @@ impl Store {
                     ..rare
                 },
             );
-        }
-        if let Some(carried) = carried {
-            self.carry(slot, update.direction, carried);
         }
         Some(standings)
     }

@@ -6,15 +6,15 @@
 use super::index::{Bucket, Entry};
 use super::key::Key;
 use super::lifetime::{Lifetimes, Refresh};
-use super::line::Tracking;
+use super::line::{Aside, Carried, Tracking};
 use super::prefetch::prefetch;
+use super::shelf::Shelf;
 use super::state::{FlowState, Handle, SessionId, State, TcpState};
 use super::store::Opened;
 use super::table::Sessions;
-use super::tcp::Heard;
 use super::tracker::STREAM_AFTER;
 use crate::net::{Direction, Protocol, Timestamp, ZoneId};
-use crate::packet::{Addresses, Leaving, Plain};
+use crate::packet::{Addresses, Changes, Leaving, Plain};
 
 /// A packet that may be of a session in full swing.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,8 @@ pub(crate) struct PassedOn {
     pub(crate) state: State,
     pub(crate) egress: ZoneId,
     pub(crate) leaving: Leaving,
+    /// Counts where it is of IPv4.
+    pub(crate) changes: Changes,
     pub(crate) lives: Lives,
 }
 
@@ -104,7 +106,7 @@ impl Sessions {
             return None;
         };
         let line = self.store.line_at(entry.slot)?;
-        let may_be_it = line.may_have(entry.direction, addresses, plain);
+        let may_be_it = line.may_have(entry.direction, addresses, plain.ports);
         may_be_it.then_some(Found(entry))
     }
 
@@ -117,7 +119,8 @@ impl Sessions {
 
     /// Moves a session in full swing on with its packet. `None`, and nothing changed: the
     /// packet is not what was expected. `fits` says whether it may leave by a zone as it
-    /// is.
+    /// is. Whose [lives](PassedOn::lives) are shorter is to be
+    /// [brought forward](Self::bring_forward).
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
     pub(crate) fn swing(
@@ -135,29 +138,27 @@ impl Sessions {
         } = self.store.open(slot)?;
         let egress = course.egress[direction];
         if line.deadline <= now
-            || !line.swings(direction, plain.family)
+            || !line.swings(direction, plain)
             || course.egress[!direction] != passing.zone
             || !fits(egress)
         {
             return None;
         }
-        let pace = passing.lifetimes.pace(course.lifetime);
         let (state, deadline) = if plain.protocol == Protocol::TCP {
             let Tracking::Tcp(packed) = &mut line.tracking else {
                 return None;
             };
-            if line.heard != Heard::Assured {
-                return None;
-            }
             let segment = plain.segment(passing.frame)?;
             let options = plain.options(passing.frame)?;
             let life = packed.swing(direction, &segment, plain.payload(), options)?;
             let state = State::Tcp(TcpState::Established);
+            let pace = passing.lifetimes.pace(course.lifetime);
             (state, now.after_nanos(pace.established(life)))
         } else {
             let Tracking::Flow(flow) = &line.tracking else {
                 return None;
             };
+            let pace = passing.lifetimes.pace(course.lifetime);
             let lasts = match flow {
                 FlowState::Stream => pace.stream,
                 // Too young for a stream still, or it would become one.
@@ -175,24 +176,30 @@ impl Sessions {
             (State::Flow(*flow), deadline)
         };
         let before = std::mem::replace(&mut line.deadline, deadline);
-        let passed = PassedOn {
+        line.count(direction, usize::from(plain.length), |carried| {
+            carry(asides, slot, direction, carried);
+        });
+        Some(PassedOn {
             session: line.number(),
             rule: course.rule,
             state,
             egress,
             leaving: line.leaving(direction, plain.family, wides),
+            changes: line.changes(direction),
             lives: match deadline < before {
                 true => Lives::Shorter,
                 false => Lives::On,
             },
-        };
-        if let Some(carried) = line.count(direction, usize::from(plain.length)) {
-            self.store.carry(slot, direction, carried);
+        })
+    }
+
+    /// The deadline of this session has come to lie earlier.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn bring_forward(&mut self, Found(Entry { slot, .. }): Found) {
+        if let Some(line) = self.store.line_at(slot) {
+            self.wheel.bring_forward(slot, line.number(), line.deadline);
         }
-        if passed.lives == Lives::Shorter {
-            self.wheel.bring_forward(slot, passed.session, deadline);
-        }
-        Some(passed)
     }
 
     /// A packet of this session has come by this zone, and its addresses were found to
@@ -206,5 +213,14 @@ impl Sessions {
         {
             line.vouch(direction);
         }
+    }
+}
+
+/// Adds what the low counters of a line could not hold.
+#[cold]
+#[inline(never)]
+fn carry(asides: &mut Shelf<Aside, 12>, slot: u32, direction: Direction, carried: Carried) {
+    if let Some(aside) = asides.get_mut(slot as usize) {
+        aside.carry(direction, carried);
     }
 }

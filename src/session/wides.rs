@@ -11,7 +11,7 @@ pub(super) struct Wide(pub(super) PerDirection<[u64; 4]>);
 
 /// Where a session's are.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct WideId(u32);
+pub(super) struct WideId(pub(super) u32);
 
 /// Those of all sessions.
 #[derive(Debug)]

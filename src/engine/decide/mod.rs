@@ -20,6 +20,8 @@ mod plan;
 mod refuse;
 mod unsolicited;
 
+use std::num::NonZeroU64;
+
 pub(super) use plan::{
     Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Overdue, Pass, Plan,
 };
@@ -127,7 +129,7 @@ impl Engine {
             arrival,
             frame,
             headers: &headers,
-            hash: known.and_then(|known| known.hash),
+            hash: known.and_then(|known| known.hash).map(NonZeroU64::get),
             owner: known.map_or(Owner::Unasked, |known| known.owner),
         };
         if let Some(piece) = Piece::read(frame, &headers) {
@@ -332,7 +334,7 @@ impl Engine {
 /// The headers of a packet whose checksums were verified at a glance.
 #[inline]
 fn headers_of(arrival: Arrival, known: &Glance, frame: &[u8]) -> Option<(Headers, Sound)> {
-    let headers = as_it_came(known.plain.headers(frame)?, arrival);
+    let headers = as_it_came(known.plain(frame)?.headers(frame)?, arrival);
     let sound = match headers.transport {
         Transport::Tcp(tcp) if !tcp.flags.are_valid() => Err(Reason::TcpBadFlags),
         _ => Ok(()),

@@ -82,7 +82,9 @@ impl Packed {
             return None;
         }
         let offered = u32::from(window) << (sender.bits & SHIFT);
-        sender.max_window = sender.max_window.max(offered);
+        if offered > sender.max_window {
+            sender.max_window = offered;
+        }
         if let PlainOptions::Stamp(stamp) = options {
             sender.stamp = stamp;
             sender.bits |= HAS_STAMP;
@@ -91,9 +93,11 @@ impl Packed {
             sender.end = end;
             sender.bits |= UNACKNOWLEDGED;
         }
-        if ack.is_after(sender.max_ack) {
-            sender.max_ack = ack;
-        }
+        // Written in any case: which of the two it is, nobody can guess.
+        sender.max_ack = match ack.is_after(sender.max_ack) {
+            true => ack,
+            false => sender.max_ack,
+        };
         let may_send_to = ack.advance(offered);
         if may_send_to.since(receiver.max_end) > -1 {
             receiver.max_end = may_send_to;
