@@ -239,8 +239,18 @@ fn print_counters(to: &mut impl Write, objects: &[&Value]) -> io::Result<()> {
         print_list(to, OTHERS, &others)?;
     }
     writeln!(to, "\nDevices")?;
-    let devices = of(&["devices", "hand-overs", "totals"]);
-    let fields = devices.iter().filter_map(|object| object.as_object());
+    print_fields(to, &of(&["devices", "totals"]))?;
+    let handed = of(&["hand-overs"]);
+    if !handed.is_empty() {
+        writeln!(to, "\nBetween workers")?;
+        print_fields(to, &handed)?;
+    }
+    Ok(())
+}
+
+/// The fields of these objects, each in a line.
+fn print_fields(to: &mut impl Write, objects: &[&Value]) -> io::Result<()> {
+    let fields = objects.iter().filter_map(|object| object.as_object());
     let rows = fields.flatten().filter(|(name, _)| *name != "table");
     let rows = rows.map(|(name, value)| vec![name.clone(), value.to_string()]);
     let columns = [("", "", Plain), ("", "", Count)];
@@ -341,6 +351,47 @@ mod tests {
         let asked = Request::read(request.as_bytes()).unwrap();
         print(&mut text, &asked, objects).unwrap();
         format!("{request}\n{}", String::from_utf8(text).unwrap())
+    }
+
+    #[test]
+    fn several_workers_have_columns_more_and_one_has_none() {
+        let one = json!({ "worker": 1, "received": 1203, "sent": 1200, "sessions": 4 });
+        let mut first = one.clone();
+        let more = json!({ "handed-over": 3, "taken-over": 12, "lost": 0, "waiting": 1 });
+        let more = more.as_object().unwrap().clone();
+        first.as_object_mut().unwrap().extend(more);
+        let handed =
+            json!({ "table": "hand-overs", "handed-over": 15, "taken-over": 15, "lost": 0 });
+        let devices = json!({ "table": "devices", "received": 1203 });
+        insta::assert_snapshot!(
+            [
+                printed(r#"{"request":"workers"}"#, &[one]),
+                printed(r#"{"request":"workers"}"#, &[first]),
+                printed(r#"{"request":"counters"}"#, &[devices, handed]),
+            ]
+            .join("\n"),
+            @r#"
+{"request":"workers"}
+  worker  received  sent  sessions
+  1           1203  1200         4
+
+{"request":"workers"}
+  worker  received  sent  sessions  handed over  taken over  lost  waiting
+  1           1203  1200         4            3          12     0        1
+
+{"request":"counters"}
+Packets
+  none
+
+Devices
+  received  1203
+
+Between workers
+  handed-over  15
+  lost          0
+  taken-over   15
+"#
+        );
     }
 
     #[test]

@@ -216,6 +216,37 @@ fn what_is_asked_of_all_is_done_by_all() {
 }
 
 #[test]
+fn metrics_are_the_sum_and_tell_each_worker_apart() {
+    let two = Two::start();
+    for (at, port) in [(0, 5000), (1, 5001), (1, 5002)] {
+        let packet = udp((CLIENT, port), (SERVER, 7000), b"ask");
+        two.lan[at].send(&packet).unwrap();
+        next(&two.wan[at]);
+    }
+    let clock = Clock::start();
+    let life = Arc::new(crate::gateway::life::Life::new(clock, None));
+    let metrics = crate::gateway::metrics::Metrics::new(two.workforce.clone(), life, clock);
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().build().unwrap();
+    let text = runtime.block_on(metrics.text()).unwrap();
+    for line in [
+        "spigate_sessions 3",
+        "spigate_device_received_packets_total 3",
+        "spigate_rule_hits_total{rule=\"out\"} 3",
+        "spigate_worker_sessions{worker=\"1\"} 1",
+        "spigate_worker_sessions{worker=\"2\"} 2",
+        "spigate_worker_received_packets_total{worker=\"2\"} 2",
+        "spigate_worker_handed_over_packets_total{worker=\"1\"} 0",
+    ] {
+        assert!(
+            text.lines().any(|one| one == line),
+            "no `{line}` in\n{text}"
+        );
+    }
+    two.running.stop().unwrap();
+}
+
+#[test]
 fn the_end_of_one_is_the_end_of_all() {
     let (_reader, alive) = std::io::pipe().unwrap();
     // Polled, a pipe that nobody reads from is in error, as a device is that is gone.
