@@ -99,6 +99,7 @@ pub fn restored(state: State, meanwhile: Meanwhile) -> Option<Engine> {
     Some(restored.ok()?.0)
 }
 
+/// Whatever the body says, it is refused, or an engine goes on by it and is in order.
 pub fn run(data: &[u8]) {
     let Ok(state) = state::decode(&state::seal(data, Standing::AtRest)) else {
         return;
