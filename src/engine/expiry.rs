@@ -18,7 +18,7 @@ use super::unsolicited::Held;
 use super::{Ending, Engine, Event, Made, Output, Unfinished};
 use crate::nat::SourceTarget;
 use crate::net::{Direction, RowId, Timestamp};
-use crate::packet::{self, Speech};
+use crate::packet::{self, Numbers, Speech};
 use crate::session::{
     Budget, Due, Expectation, Handle, OnExpiry, Probing, Session, State, TcpState, Tracked, Turn,
 };
@@ -268,18 +268,53 @@ impl Engine {
         let Tracked::Tcp(connection) = &session.tracked else {
             return Vec::new();
         };
-        let control = self.control_of(session);
-        let segment = |direction: Direction| {
-            let mut says = connection.nothing_new(direction)?;
-            if let Some(control) = control {
-                says.seq = control.as_received(direction, says.seq);
-            }
-            let tuple = session.origin.outgoing(direction);
-            Some(Made {
-                zone: session.origin.egress[direction],
-                bytes: packet::in_the_name_of(&tuple, &says, speech)?,
-            })
-        };
+        let says = |direction| connection.nothing_new(direction);
+        let segment = |direction| self.spoken(session, direction, says(direction)?, speech);
         directions.filter_map(segment).collect()
+    }
+
+    /// Resets for both ends. Each is taken only where it has the very number that its
+    /// receiver awaits (RFC 5961 section 3.2): of data that was not acknowledged yet nobody
+    /// here knows whether it has arrived, so that there are two for an end to which
+    /// some are on their way, and it takes one.
+    pub(super) fn resets(&self, session: &Session) -> Vec<Made> {
+        let Tracked::Tcp(connection) = &session.tracked else {
+            return Vec::new();
+        };
+        let both = |direction| {
+            let says = connection.nothing_new(direction)?;
+            let seq = connection.sent(direction);
+            Some((
+                direction,
+                [
+                    Some(says),
+                    (seq != says.seq).then_some(Numbers { seq, ..says }),
+                ],
+            ))
+        };
+        let all = Direction::BOTH.into_iter().filter_map(both);
+        let all = all.flat_map(|(direction, says)| {
+            let says = says.into_iter().flatten();
+            says.filter_map(move |says| self.spoken(session, direction, says, Speech::Reset))
+        });
+        all.collect()
+    }
+
+    /// A segment that says so in the name of the end that sends in `direction`.
+    fn spoken(
+        &self,
+        session: &Session,
+        direction: Direction,
+        mut says: Numbers,
+        speech: Speech,
+    ) -> Option<Made> {
+        if let Some(control) = self.control_of(session) {
+            says.seq = control.as_received(direction, says.seq);
+        }
+        let tuple = session.origin.outgoing(direction);
+        Some(Made {
+            zone: session.origin.egress[direction],
+            bytes: packet::in_the_name_of(&tuple, &says, speech)?,
+        })
     }
 }

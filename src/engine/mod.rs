@@ -208,7 +208,8 @@ impl Engine {
         sessions.set_lifetimes(&policy.lifetimes);
         let clients = Clients::by(&policy);
         let mtus = Mtus::of(&policy.zones);
-        let parameters_due = policy.nat.has_parameters().then_some(Timestamp::EPOCH);
+        let tells = sessions.is_the_first_worker() && policy.nat.has_parameters();
+        let parameters_due = tells.then_some(Timestamp::EPOCH);
         Self {
             policy,
             options,

@@ -2,7 +2,6 @@
 
 use super::{Ending, Engine, Event, Output};
 use crate::net::{Direction, Timestamp, Tuple};
-use crate::packet::Speech;
 use crate::session::SessionId;
 
 /// Whether new sessions may begin.
@@ -58,9 +57,7 @@ impl Engine {
             return false;
         };
         let made = match (parting, self.sessions.get(handle)) {
-            (Parting::Reset, Some(session)) => {
-                self.speak(&session, Direction::BOTH.into_iter(), Speech::Reset)
-            }
+            (Parting::Reset, Some(session)) => self.resets(&session),
             (Parting::Reset, None) | (Parting::Silent, _) => Vec::new(),
         };
         let Some(session) = self.end(handle, now) else {

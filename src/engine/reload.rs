@@ -63,7 +63,10 @@ impl Engine {
         match parameters {
             Parameters::None => self.parameters_due = None,
             Parameters::Known => {}
-            Parameters::New => self.parameters_due = Some(self.now),
+            Parameters::New => {
+                let tells = self.sessions.is_the_first_worker();
+                self.parameters_due = tells.then_some(self.now);
+            }
         }
         self.mtus = Mtus::of(&policy.zones);
         self.least_mtu = self.mtus.least();

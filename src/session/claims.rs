@@ -48,6 +48,11 @@ impl Sessions {
         self.mappings().give_back(origin);
     }
 
+    /// Whether it works alone, or is the first of all: it tells what is to be told once.
+    pub(crate) fn is_the_first_worker(&self) -> bool {
+        self.post().is_none_or(|post| post.worker == WorkerId(0))
+    }
+
     /// Takes a data session that is about to be expected.
     pub(crate) fn claim_expected(&self, tuple: ExpectedTuple) -> Granted {
         match self.post().map(|post| post.enter_expected(tuple)) {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use spigate::engine::{
-    AnswerRates, Arrival, Checksums, CtState, Engine, Gap, Handed, Judgement, Meanwhile, Options,
-    Output, Part, Policy, Reason, Silent, Snapshot, Verdict, Waiting,
+    AnswerRates, Arrival, Checksums, CtState, Engine, Event, Gap, Handed, Judgement, Meanwhile,
+    Options, Output, Part, Policy, Reason, Silent, Snapshot, Verdict, Waiting,
 };
 use spigate::net::{Family, PerDirection, Timestamp, Tuple, WorkerId, Workers, ZoneId};
 use spigate::packet::{Cuts, Headers};
@@ -435,4 +435,34 @@ source = [{ id = "masq", from = "lan", to = "wan", as = "masquerade" }]
     let end = start.after(Duration::from_secs(10 * 24 * 3600));
     let _ = shop.expire(end);
     assert!(shop.crew.is_idle());
+}
+
+/// RFC 7422 section 3: they are written down once, whoever works.
+#[test]
+fn parameters_of_deterministic_rows_are_told_by_one_worker() {
+    const RULES: &str = r#"
+version = 1
+[zones]
+lan = { tun = "lan0", net = "10.0.0.0/24", address = "10.0.0.1" }
+wan = { tun = "wan0", net = "0.0.0.0/0", address = "203.0.113.2" }
+[policy]
+default = "allow"
+[nat]
+source = [{ id = "homes", from = "lan", to = "wan", src = "10.0.0.0/27", as = "203.0.113.24", ports = "5000-5127", deterministic = { dynamic = 34, block = 8 } }]
+"#;
+    let policy = spigate::config::compile(Path::new("told.toml"), RULES)
+        .unwrap()
+        .policy;
+    let start = Timestamp::from_secs(1_772_355_600);
+    let workers = Workers::new(3).unwrap();
+    let mut shop = Workshop::new(&Arc::new(policy), workers, (1, start));
+    let mut out = Output::default();
+    for engine in &mut shop.engines {
+        let _ = engine.expire(start, &mut out);
+    }
+    let told = out
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::Parameters { .. }));
+    assert_eq!(told.count(), 1);
 }

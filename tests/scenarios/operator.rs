@@ -68,6 +68,25 @@ fn both_ends_of_a_killed_connection_may_be_reset() {
     assert!(kill(&mut lab, 2.0, Parting::Reset).made.is_empty());
 }
 
+/// A reset is taken only at the number that is awaited; whether what was sent last has
+/// arrived nobody here knows.
+#[test]
+fn an_end_with_data_on_their_way_gets_a_reset_for_either_case() {
+    let mut lab = Lab::new(OFFICE);
+    let mut dialogue = Dialogue::open(&mut lab, 0.0, (LAN, CLIENT), SERVER);
+    let before = dialogue.client.awaits;
+    let sent = dialogue.server.segment().data("0123456789");
+    let _ = lab.at(0.5).from(dialogue.server.zone).send(sent);
+    dialogue.client.awaits += 10;
+    let killed = kill(&mut lab, 1.0, Parting::Reset);
+    let zone = lab.engine.policy().zones.by_name(LAN);
+    let to_client = killed.made.iter().filter(|made| Some(made.zone) == zone);
+    let numbers: Vec<_> = to_client.map(|made| made.bytes[24..28].to_vec()).collect();
+    let awaited = [before, dialogue.client.awaits].map(|seq| seq.to_be_bytes().to_vec());
+    assert_eq!(numbers, awaited);
+    assert_eq!(killed.made.len(), 3);
+}
+
 #[test]
 fn a_control_session_takes_what_it_awaits_with_it_and_not_what_has_begun() {
     let (mut lab, mut ftp) = masqueraded();

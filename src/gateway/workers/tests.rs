@@ -243,7 +243,7 @@ fn metrics_are_the_sum_and_tell_each_worker_apart() {
             "no `{line}` in\n{text}"
         );
     }
-    two.running.stop().unwrap();
+    two.running.stop().0.unwrap();
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use super::super::segment::Segment;
 use super::super::table::SegmentKind;
 use super::Connection;
-use crate::net::Direction;
+use crate::net::{Direction, SeqNumber};
 use crate::packet::Numbers;
 
 impl Connection {
@@ -23,6 +23,13 @@ impl Connection {
                 .zip(receiver.stamp)
                 .map(|(own, other)| [own, other]),
         })
+    }
+
+    /// The number behind all that was sent in `direction`: what its receiver awaits that has
+    /// got it all, and has not said so.
+    #[must_use]
+    pub fn sent(&self, direction: Direction) -> SeqNumber {
+        self.ends[direction].end
     }
 
     /// Whether a segment travelling in `direction` says nothing but that its
