@@ -7,6 +7,8 @@
 //!
 //! `cargo bench --bench device` (`-- --rounds 3 --seconds 2` for less; `--workers 1,2,4`:
 //! with how many workers spigate runs, one after the other)
+//!
+//! With `--growth` small datagrams of many flows are sent, by many rules.
 
 #![allow(
     clippy::disallowed_methods,
@@ -22,6 +24,10 @@
 mod blaster;
 #[path = "device/copier.rs"]
 mod copier;
+#[path = "device/flows.rs"]
+mod flows;
+#[path = "device/growth.rs"]
+mod growth;
 #[allow(dead_code, reason = "the live tests use all of it")]
 #[path = "../tests/live/lab.rs"]
 mod lab;
@@ -47,6 +53,10 @@ fn main() {
         ["copy-uring", from, to] => return uring::copy(from, to),
         ["blast", to, seconds] => return blaster::blast(to, seconds.parse().unwrap()),
         ["sink", at] => return blaster::sink(at),
+        ["flows", to, flows, seconds] => {
+            return flows::blast(to, flows.parse().unwrap(), seconds.parse().unwrap());
+        }
+        ["flows-sink", at, ports] => return flows::sink(at, ports.parse().unwrap()),
         _ => {}
     }
     let number = |name: &str, usual: usize| {
@@ -67,6 +77,9 @@ fn main() {
         return;
     }
     let lab = Lab::new();
+    if words.contains(&"--growth") {
+        return growth::run(&lab, rounds, seconds);
+    }
     let _sinks = work::listen(&lab);
     let mut results: BTreeMap<(Load, Way), Vec<Result>> = BTreeMap::new();
     for _ in 0..rounds {
@@ -87,16 +100,18 @@ fn main() {
     report(&results, &ways);
 }
 
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
 fn report(results: &BTreeMap<(Load, Way), Vec<Result>>, ways: &[Way]) {
     for load in Load::ALL {
         println!("{}", load.title());
         let median_of = |way: Way| {
             let all = results.get(&(load, way))?;
-            let middle = |of: &dyn Fn(&Result) -> f64| {
-                let mut values: Vec<f64> = all.iter().map(of).collect();
-                values.sort_by(f64::total_cmp);
-                values[values.len() / 2]
-            };
+            let middle =
+                |of: &dyn Fn(&Result) -> f64| median(&mut all.iter().map(of).collect::<Vec<_>>());
             Some((middle(&|it| it.amount), middle(&|it| it.seconds_each)))
         };
         let gateway = median_of(Way::Spigate(1));

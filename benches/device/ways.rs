@@ -29,7 +29,10 @@ lan = { tun = "lan0", net = ["10.0.0.0/24"] }
 wan = { tun = "wan0", net = ["0.0.0.0/0"], address = ["203.0.113.2"] }
 [policy]
 default = "drop"
-rules = [ { id = "out", from = "lan", to = "wan", action = "allow" } ]
+rules = [
+  BEFORE
+  { id = "out", from = "lan", to = "wan", action = "allow" },
+]
 [nat]
 source = [ { id = "masq", from = "lan", to = "wan", as = "masquerade" } ]
 "#;
@@ -84,7 +87,20 @@ impl Way {
 
     /// Opens it; `None` where its program is not installed.
     pub(crate) fn open(self, lab: &Lab) -> Option<Open<'_>> {
-        let rules = with_interface(RULES, "lan0", "lan-eth");
+        self.open_with(lab, 0)
+    }
+
+    /// The same with so many rules before the one that lets packets pass.
+    pub(crate) fn open_with(self, lab: &Lab, before: usize) -> Option<Open<'_>> {
+        let rule = |n: usize| {
+            let host = format!("198.18.{}.{}", n / 250, n % 250 + 1);
+            format!(
+                "{{ id = \"r{n}\", from = \"lan\", to = \"wan\", dst = \"{host}\", action = \"drop\" }},\n"
+            )
+        };
+        let before: String = (0..before).map(rule).collect();
+        let rules = RULES.replace("BEFORE", &before);
+        let rules = with_interface(&rules, "lan0", "lan-eth");
         let rules = with_interface(&rules, "wan0", "wan-eth");
         let what = match self {
             Self::Kernel => {

@@ -119,14 +119,14 @@ fn offloads(client: &Namespace, word: &str) {
 }
 
 /// Packets that have arrived at the server.
-fn arrived_at(lab: &Lab) -> u64 {
+pub(crate) fn arrived_at(lab: &Lab) -> u64 {
     let path = "/sys/class/net/eth0/statistics/rx_packets";
     let said = lab.server.run("cat", &[path]);
     said.trim().parse().expect("a number")
 }
 
 /// Seconds that all processors have worked.
-fn busy_seconds() -> f64 {
+pub(crate) fn busy_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/stat").expect("the kernel counts");
     let line = stat.lines().next().expect("a line");
     let ticks: Vec<u64> = line

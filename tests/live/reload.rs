@@ -11,7 +11,7 @@ const PROGRAMS: &[&str] = &["python3", "ss", "ping", "kill"];
 
 /// The server sends numbered lines for as long as the client listens; the client says
 /// when it has heard so many more.
-const TRANSFER: &str = r#"
+pub(crate) const TRANSFER: &str = r#"
 import socket, sys, time
 address, role = sys.argv[1:3]
 if role == "server":

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::enter::in_own_namespaces;
 use crate::lab::{Gateway, Lab, SERVER, checked, checksum, office, wait_until};
+use crate::reload::TRANSFER;
 use crate::servers::vsftpd_with;
 
 const PROGRAMS: &[&str] = &[
@@ -42,29 +43,6 @@ for passive in [True, False, True, False]:
     fetch("pub/small", passive)
 ftp.quit()
 print("done", flush=True)
-"#;
-
-/// See `reload.rs`: numbered lines for as long as somebody listens.
-const TRANSFER: &str = r#"
-import socket, sys, time
-address, role = sys.argv[1:3]
-if role == "server":
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((address, 80))
-    listener.listen()
-    end, _ = listener.accept()
-    line = 0
-    while True:
-        end.sendall(b"".join(b"%d\n" % n for n in range(line, line + 1000)))
-        line += 1000
-        time.sleep(0.001)
-else:
-    heard = socket.create_connection((address, 80)).makefile("rb")
-    for line in range(1 << 60):
-        assert heard.readline() == b"%d\n" % line
-        if line % 100_000 == 0:
-            print("heard", line, flush=True)
 "#;
 
 /// A lab whose gateway's host forwards nothing by itself while no gateway runs.

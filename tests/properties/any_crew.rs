@@ -288,6 +288,36 @@ fn in_pieces(came: Vec<Came>, which: &[bool]) -> Vec<Came> {
     all
 }
 
+/// A file's clients, as each worker has rates of its own.
+fn sequence_policy() -> Arc<Policy> {
+    let mut policy = Policy::clone(&any_sequence::policy());
+    policy.answers = AnswerRates {
+        errors: None,
+        per_target: None,
+        resets: None,
+    };
+    Arc::new(policy)
+}
+
+/// A file with these rows, and what comes to its gateway. Ports of a client's own are drawn from
+/// those that are free at its worker, which need not know what strangers from inside hold by
+/// them at other workers: another may be drawn, so that those are left out.
+fn translated(
+    rules: &str,
+    seed: u64,
+    events: &[any_translation::Event],
+) -> (Arc<Policy>, Vec<Came>) {
+    let policy = any_translation::compiled(Family::V4, rules);
+    let mut world = any_translation::World::new(Arc::clone(&policy), Family::V4, seed);
+    for event in events {
+        world.happen(event);
+    }
+    let are_drawn = rules.contains("blocks") || rules.contains("deterministic");
+    let came = world.came.into_iter();
+    let came = came.filter(|came| !are_drawn || !is_hairpin(came));
+    (policy, came.collect())
+}
+
 proptest! {
     #[test]
     fn several_workers_do_as_one_engine_does(
@@ -297,14 +327,7 @@ proptest! {
         places in prop::collection::vec(any::<Index>(), 1..60),
         cut in prop::collection::vec(any::<bool>(), 1..20),
     ) {
-        // Each worker has rates of its own.
-        let mut policy = Policy::clone(&any_sequence::policy());
-        policy.answers = AnswerRates {
-            errors: None,
-            per_target: None,
-            resets: None,
-        };
-        let policy = Arc::new(policy);
+        let policy = sequence_policy();
         let world = any_sequence::run_under(Arc::clone(&policy), seed, &events);
         let came = in_pieces(world.came, &cut);
         compare(&policy, seed, &came, (workers, &places), None)?;
@@ -318,16 +341,7 @@ proptest! {
         workers in 2..6u8,
         places in prop::collection::vec(any::<Index>(), 1..60),
     ) {
-        let policy = any_translation::compiled(Family::V4, &rules);
-        let mut world = any_translation::World::new(Arc::clone(&policy), Family::V4, seed);
-        for event in &events {
-            world.happen(event);
-        }
-        // Ports of a client's own are drawn from those that are free at its worker, which need not
-        // know what strangers from inside hold by them at other workers: another may be drawn.
-        let are_drawn = rules.contains("blocks") || rules.contains("deterministic");
-        let came = world.came.into_iter().filter(|came| !are_drawn || !is_hairpin(came));
-        let came: Vec<_> = came.collect();
+        let (policy, came) = translated(&rules, seed, &events);
         compare(&policy, seed, &came, (workers, &places), None)?;
     }
 }
@@ -339,31 +353,18 @@ proptest! {
         seed: u64,
         events in prop::collection::vec(any_sequence::event(), 1..80),
         rules in any_translation::rules().prop_filter("who goes is each worker's own choice", |rules| !rules.contains("[limits]")),
-        translated in prop::collection::vec(any_translation::event(), 1..80),
+        translated_events in prop::collection::vec(any_translation::event(), 1..80),
         workers in 2..6u8,
         others in 2..6u8,
         places in prop::collection::vec(any::<Index>(), 1..60),
         at: Index,
     ) {
-        let mut policy = Policy::clone(&any_sequence::policy());
-        policy.answers = AnswerRates {
-            errors: None,
-            per_target: None,
-            resets: None,
-        };
-        let policy = Arc::new(policy);
+        let policy = sequence_policy();
         let world = any_sequence::run_under(Arc::clone(&policy), seed, &events);
         let restart = Some((at, others));
         compare(&policy, seed, &world.came, (workers, &places), restart)?;
 
-        let policy = any_translation::compiled(Family::V4, &rules);
-        let mut world = any_translation::World::new(Arc::clone(&policy), Family::V4, seed);
-        for event in &translated {
-            world.happen(event);
-        }
-        let are_drawn = rules.contains("blocks") || rules.contains("deterministic");
-        let came = world.came.into_iter().filter(|came| !are_drawn || !is_hairpin(came));
-        let came: Vec<_> = came.collect();
+        let (policy, came) = translated(&rules, seed, &translated_events);
         compare(&policy, seed, &came, (workers, &places), restart)?;
     }
 }
