@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::mappings::{Behaviour, Claim};
+use super::mapping::Behaviour;
+use super::mappings::Claim;
 use super::record::Session;
 use super::table::Sessions;
 use crate::net::{Direction, Endpoint, NatRow, Protocol, Timestamp};

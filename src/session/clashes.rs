@@ -11,7 +11,8 @@ use hashbrown::HashMap;
 
 use super::accounts::Public;
 use super::hash::TupleHash;
-use super::mappings::{Claim, Mapping};
+use super::mapping::Mapping;
+use super::mappings::Claim;
 use super::record::Origin;
 use crate::net::{BlockLayout, Direction, Endpoint, RowId, Tuple};
 

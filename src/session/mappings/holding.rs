@@ -2,27 +2,15 @@
 
 use super::super::accounts::{Public, add, take};
 use super::super::blocks::Lease;
+use super::super::mapping::Permission;
 use super::super::note::Change;
 use super::super::record::Origin;
 use super::public_address::Place;
 use super::resting::Rest;
-use super::{Behaviour, Claim, Held, Holder, Mapping, Mappings, On, Permission, Socket, public_of};
+use super::{Behaviour, Claim, Held, Holder, Mapping, Mappings, On, public_of};
 use crate::net::{Direction, PerDirection, RowId, Terms, Timestamp, ZoneId};
 
 impl Mapping {
-    /// What its socket is known by.
-    pub(in crate::session) fn socket(&self) -> Socket {
-        let Self {
-            protocol,
-            inside,
-            known_in,
-            far,
-            row,
-            ..
-        } = *self;
-        (protocol, inside, row, known_in, far)
-    }
-
     /// What one end of a session is the first to hold.
     pub(super) fn begun(
         origin: &Origin,

@@ -31,13 +31,14 @@ use super::blocks::{Blocks, Lease};
 use super::crew::Post;
 use super::growing_map::GrowingMap;
 use super::hash::TupleHash;
+use super::mapping::{Behaviour, Mapping, Socket};
 use super::note::Note;
 use super::port_map::PortMap;
 use super::queue::Queue;
 use super::record::Origin;
 use crate::net::{
-    BlockLayout, Dependence, Direction, Endpoint, Far, LifetimeId, NatRow, Port, Protocol, Rate,
-    RowId, ServiceId, Terms, Timestamp, ZoneId,
+    BlockLayout, Dependence, Direction, Endpoint, Far, Port, Protocol, Rate, RowId, Terms,
+    Timestamp, ZoneId,
 };
 
 /// What a session holds of the public endpoint of one of its ends, and by which
@@ -61,54 +62,6 @@ impl Claim {
     }
 }
 
-/// How a mapping behaves (RFC 4787).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub struct Behaviour {
-    /// For which far ends the socket keeps its public endpoint.
-    pub mapping: Dependence,
-    /// Which far ends may come in by it.
-    pub filtering: Dependence,
-}
-
-/// A client socket's public endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mapping {
-    /// The transport protocol.
-    pub protocol: Protocol,
-    /// The client's socket.
-    pub inside: Endpoint,
-    /// Its public endpoint.
-    pub outside: Endpoint,
-    /// The zone in which it is known by that.
-    pub known_in: ZoneId,
-    /// To whom.
-    pub far: Far,
-    /// How it behaves.
-    pub behaviour: Behaviour,
-    /// What its first session was made of: whoever comes in by it is let in by
-    /// the same word, and lives as long.
-    pub first: Permission,
-    /// The row that gave it out. Another row gives the same socket another one.
-    pub row: RowId,
-    /// How many sessions hold it.
-    pub holders: u32,
-}
-
-/// What a mapping's first session was made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Permission {
-    /// The zone that the client is in.
-    pub home: ZoneId,
-    /// The place of the rule.
-    pub rule: Option<u16>,
-    /// The row that made the mapping.
-    pub row: Option<NatRow>,
-    /// The service.
-    pub service: Option<ServiceId>,
-    /// How long it lives.
-    pub lifetime: LifetimeId,
-}
-
 /// Who has a public endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Usage<'m> {
@@ -121,10 +74,6 @@ pub enum Usage<'m> {
     /// Nobody any more, and nobody yet.
     Resting,
 }
-
-/// A socket, the row that it is mapped by, the zone in which it is to be known,
-/// and to whom.
-pub(super) type Socket = (Protocol, Endpoint, RowId, ZoneId, Far);
 
 /// Who has a public endpoint that is not shared.
 #[derive(Debug)]
