@@ -177,7 +177,11 @@ impl Engine {
         if let (Kind::TcpV4, Some(likely)) = (glance.kind, glance.likely) {
             let plain = Plain::tcp_v4_again(frame)?;
             if let Some(found) = self.sessions.at(likely, &plain, frame) {
-                return self.swing_found(found, came, frame, &plain, judgement);
+                let passes = self.swing_found(found, came, frame, &plain, judgement);
+                // A session that began since it was looked may have another's place.
+                if passes.is_some() || self.sessions.is_its(found, &plain) {
+                    return passes;
+                }
             }
         }
         self.swing_elsewhere(came, frame, look)
@@ -201,6 +205,7 @@ impl Engine {
         let Glance { hash, likely, .. } = *glance;
         let (hash, plain) = (hash?.get(), glance.plain(frame)?);
         let at = likely.and_then(|likely| self.sessions.at(likely, &plain, frame));
+        let at = at.filter(|found| self.sessions.is_its(*found, &plain));
         let found = match at {
             Some(found) => Some(found),
             None => self.sessions.elsewhere(hash, &plain, frame),

@@ -110,6 +110,14 @@ impl Sessions {
         may_be_it.then_some(Found(entry))
     }
 
+    /// Whether that is the session of this packet, and not one of another protocol between the
+    /// same endpoints.
+    #[inline]
+    pub(crate) fn is_its(&self, Found(entry): Found, plain: &Plain) -> bool {
+        let line = self.store.line_at(entry.slot);
+        line.is_some_and(|line| line.protocol == plain.protocol.0)
+    }
+
     /// The session of this packet, whose hash this is, wherever it is.
     pub(crate) fn elsewhere(&self, hash: u64, plain: &Plain, frame: &[u8]) -> Option<Found> {
         let key = Key::of_plain(plain, frame)?;
