@@ -178,6 +178,10 @@ fn put_port(frame: &mut [u8], at: usize, port: Port, change: Sum) -> Sum {
     let Some(old) = u16_at(frame, at).map(u16::to_be_bytes) else {
         return change;
     };
+    // One that stays changes nothing, not even which of two noughts a checksum is.
+    if old == new {
+        return change;
+    }
     put(frame, at, &new);
     change.change(&old, &new)
 }
