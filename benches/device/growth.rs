@@ -47,8 +47,18 @@ pub(crate) fn run(lab: &Lab, rounds: usize, seconds: usize) {
 fn one(lab: &Lab, flows: usize, seconds: usize) -> (f64, f64) {
     let mut command = lab.client.command(&this_program());
     command.args(["flows", SERVER, &flows.to_string(), &seconds.to_string()]);
-    let mut blaster = lab.dir.start(&mut command, "flows");
-    blaster.wait_for_word("ready");
+    let blaster = lab.dir.start(&mut command, "flows");
+    // A hundred thousand flows by a thousand rules take their time to begin.
+    for _ in 0..600 {
+        if blaster.output().contains("ready") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(
+        blaster.output().contains("ready"),
+        "the flows have not begun"
+    );
     let (busy, arrived) = (busy_seconds(), arrived_at(lab));
     std::thread::sleep(std::time::Duration::from_secs(seconds as u64));
     let packets = (arrived_at(lab) - arrived) as f64;
