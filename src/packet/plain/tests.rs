@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use super::super::{decrement_ttl, repair_checksums, translate};
 use super::*;
 use crate::net::{Endpoint, Port, Tuple};
+use crate::packet::addresses::Leaving;
+use crate::packet::changes::Changes;
 
 /// A packet that is plain but for what chance breaks.
 fn frame() -> impl Strategy<Value = Vec<u8>> {
