@@ -18,6 +18,11 @@ const SPARSE: u32 = 6;
 pub(super) struct Depth(u8);
 
 impl Depth {
+    /// How many bits those are.
+    pub(super) fn bits(self) -> u32 {
+        u32::from(self.0)
+    }
+
     /// That of the two parts that a part is divided into.
     pub(super) fn further(self) -> Self {
         Self(self.0 + 1)

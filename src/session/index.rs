@@ -11,7 +11,9 @@
 //! only where its tag is right. Where a bucket is full, its entries go to the next;
 //! it counts how many have gone *beyond*, so that a look-up for what is not there
 //! ends where nobody went on. A segment that is nearly full is split in two (see
-//! [`Directory`]): that is all that growing costs, however many there are.
+//! [`Directory`]): that is all that growing costs, however many there are. An entry keeps
+//! the bits of its hash by which it will be told apart then, so that most of them move
+//! without a look at their sessions.
 
 use wide::u8x16;
 
@@ -29,6 +31,14 @@ const BUCKETS: usize = 64;
 const ENOUGH: u32 = 672;
 /// While a segment is split, so many buckets ahead of the one whose entries move.
 const AHEAD: usize = 3;
+/// Bits of an entry's hash that are kept with it: those by which its segment will be split
+/// next.
+const KEPT: u32 = 5;
+/// Bits of a slot's number: twice as many as there may be sessions.
+const SLOT: u32 = 25;
+
+/// So many sessions have room in the index.
+pub(super) const MOST: usize = 1 << SLOT;
 
 /// One of a session's two entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,21 +47,63 @@ pub(super) struct Entry {
     pub(super) direction: Direction,
 }
 
-impl Entry {
-    fn packed(self) -> u32 {
-        // 2^31 sessions would need a third of a terabyte.
-        self.slot << 1 | u32::from(self.direction == Direction::Reply)
+/// An entry as a bucket has it.
+///
+/// ```text
+/// | slot: 25 bits | direction | whether it went beyond its bucket | 5 bits of the hash |
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+struct Packed(u32);
+
+impl Packed {
+    const BEYOND: u32 = 1 << KEPT;
+    const REPLY: u32 = Self::BEYOND << 1;
+
+    fn of(entry: Entry) -> Self {
+        let way = match entry.direction {
+            Direction::Original => 0,
+            Direction::Reply => Self::REPLY,
+        };
+        Self(entry.slot << (u32::BITS - SLOT) | way)
+    }
+
+    /// The same with the bits of its hash that tell it apart where a segment of this depth
+    /// is split, and after that.
+    fn keeping(self, hash: u64, depth: Depth) -> Self {
+        // The bits before those are shifted out, and all behind them.
+        let bits = hash << (depth.bits() / KEPT * KEPT) >> (u64::BITS - KEPT);
+        Self(self.0 & !(Self::BEYOND - 1) | bits as u32)
+    }
+
+    /// Which of the two parts of this depth it belongs to. `None`: what was kept of its hash
+    /// does not say.
+    fn is_upper(self, depth: Depth) -> Option<bool> {
+        let kept = depth.bits() % KEPT;
+        // The first bit decided last time, and so on.
+        (kept != 0).then(|| self.0 >> (KEPT - kept) & 1 == 1)
+    }
+
+    fn gone_beyond(self) -> Self {
+        Self(self.0 | Self::BEYOND)
+    }
+
+    fn is_beyond(self) -> bool {
+        self.0 & Self::BEYOND != 0
     }
 
     #[inline]
-    fn unpacked(packed: u32) -> Self {
-        Self {
-            slot: packed >> 1,
-            direction: match packed & 1 {
+    fn entry(self) -> Entry {
+        Entry {
+            slot: self.0 >> (u32::BITS - SLOT),
+            direction: match self.0 & Self::REPLY {
                 0 => Direction::Original,
                 _ => Direction::Reply,
             },
         }
+    }
+
+    fn is(self, entry: Self) -> bool {
+        (self.0 ^ entry.0) < Self::REPLY
     }
 }
 
@@ -62,12 +114,12 @@ pub(super) struct Bucket {
     /// The tags, and in the last four octets how many entries have gone beyond: so they
     /// are loaded at once.
     head: [u8; HEAD],
-    entries: [u32; WIDTH],
+    entries: [Packed; WIDTH],
 }
 
 const EMPTY: Bucket = Bucket {
     head: [0; HEAD],
-    entries: [0; WIDTH],
+    entries: [Packed(0); WIDTH],
 };
 
 impl Bucket {
@@ -90,18 +142,20 @@ impl Bucket {
         })
     }
 
-    /// The entries that there are.
-    fn used(&self) -> impl Iterator<Item = u32> {
-        let used = self.head.iter().zip(self.entries);
-        used.filter(|(tag, _)| **tag != 0).map(|(_, packed)| packed)
+    /// The entries that there are, each behind its tag.
+    fn used(&self) -> impl Iterator<Item = (u8, Packed)> {
+        let used = self.head.iter().zip(&self.entries);
+        used.filter(|(tag, _)| **tag != 0)
+            .map(|(tag, packed)| (*tag, *packed))
     }
 
     #[inline]
     fn entry(&self, place: usize) -> Entry {
-        Entry::unpacked(self.entries.get(place).copied().unwrap_or_default())
+        let packed = self.entries.get(place).copied();
+        packed.unwrap_or_default().entry()
     }
 
-    fn set(&mut self, place: usize, tag: u8, packed: u32) {
+    fn set(&mut self, place: usize, tag: u8, packed: Packed) {
         if let (Some(own), Some(entry)) = (self.head.get_mut(place), self.entries.get_mut(place)) {
             (*own, *entry) = (tag, packed);
         }
@@ -138,7 +192,7 @@ struct Extent {
     depth: Depth,
     length: u32,
     /// What found no place though the segment could not be split.
-    spilt: Vec<(u64, u32)>,
+    spilt: Vec<(u64, Packed)>,
 }
 
 /// The index.
@@ -151,18 +205,35 @@ pub(super) struct Index {
 
 impl Extent {
     #[inline]
-    fn put(&mut self, buckets: &mut Buckets, hash: u64, packed: u32) {
-        self.length += 1;
+    fn put(&mut self, buckets: &mut Buckets, hash: u64, packed: Packed) {
+        let packed = packed.keeping(hash, self.depth);
+        if !self.put_from(buckets, bucket_of(hash), (tag_of(hash), packed)) {
+            self.length += 1;
+            self.spilt.push((hash, packed));
+        }
+    }
+
+    /// Puts an entry where it belongs, or behind; false: there is no room.
+    #[inline]
+    fn put_from(
+        &mut self,
+        buckets: &mut Buckets,
+        first: usize,
+        (tag, mut packed): (u8, Packed),
+    ) -> bool {
         for step in 0..BUCKETS {
-            let Some(bucket) = buckets.get_mut((bucket_of(hash) + step) % BUCKETS) else {
-                return;
+            let Some(bucket) = buckets.get_mut((first + step) % BUCKETS) else {
+                break;
             };
             if let Some(place) = bucket.with_tag(0).next() {
-                return bucket.set(place, tag_of(hash), packed);
+                bucket.set(place, tag, packed);
+                self.length += 1;
+                return true;
             }
             bucket.count_beyond(1);
+            packed = packed.gone_beyond();
         }
-        self.spilt.push((hash, packed));
+        false
     }
 }
 
@@ -201,6 +272,13 @@ impl Index {
         self.extents.get(self.directory.part_of(hash))
     }
 
+    /// Whether nobody has this hash, as far as one look tells.
+    #[inline]
+    pub(super) fn is_nobodys(&self, hash: u64) -> bool {
+        let bucket = self.beginning(hash);
+        bucket.is_none_or(|bucket| bucket.beyond() == 0 && bucket.likely(hash).is_none())
+    }
+
     /// The entry that has this hash and that `is_it`, if there is one.
     #[inline]
     pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(Entry) -> bool) -> Option<Entry> {
@@ -222,7 +300,7 @@ impl Index {
         let spilt = &self.extents.get(segment)?.spilt;
         let alike = spilt.iter().filter(|(other, _)| *other == hash);
         alike
-            .map(|(_, packed)| Entry::unpacked(*packed))
+            .map(|(_, packed)| packed.entry())
             .find(|entry| is_it(*entry))
     }
 
@@ -244,7 +322,7 @@ impl Index {
             self.split(segment, hash, &hash_of, &fetch);
             segment = self.directory.part_of(hash);
         }
-        self.put(segment, hash, entry.packed());
+        self.put(segment, hash, Packed::of(entry));
     }
 
     fn is_to_split(&self, segment: usize) -> bool {
@@ -253,7 +331,7 @@ impl Index {
         })
     }
 
-    fn put(&mut self, segment: usize, hash: u64, packed: u32) {
+    fn put(&mut self, segment: usize, hash: u64, packed: Packed) {
         let (Some(extent), Some(buckets)) = (
             self.extents.get_mut(segment),
             self.segments.get_mut(segment),
@@ -265,7 +343,7 @@ impl Index {
 
     /// Takes an entry out.
     pub(super) fn remove(&mut self, hash: u64, entry: Entry) {
-        let packed = entry.packed();
+        let packed = Packed::of(entry);
         let segment = self.directory.part_of(hash);
         let (Some(extent), Some(buckets)) = (
             self.extents.get_mut(segment),
@@ -277,7 +355,7 @@ impl Index {
         let has = |bucket: &Bucket| {
             bucket
                 .with_tag(tag)
-                .find(|place| bucket.entries.get(*place) == Some(&packed))
+                .find(|place| bucket.entries.get(*place).is_some_and(|own| own.is(packed)))
         };
         let mut passed = 0;
         let mut found = false;
@@ -286,7 +364,7 @@ impl Index {
                 return;
             };
             if let Some(place) = has(bucket) {
-                bucket.set(place, 0, 0);
+                bucket.set(place, 0, Packed::default());
                 found = true;
                 break;
             }
@@ -295,7 +373,7 @@ impl Index {
                 break;
             }
         }
-        if !found && let Some(place) = extent.spilt.iter().position(|own| *own == (hash, packed)) {
+        if !found && let Some(place) = extent.spilt.iter().position(|own| own.1.is(packed)) {
             extent.spilt.swap_remove(place);
             found = true;
         }
@@ -336,22 +414,42 @@ impl Index {
         let old = std::mem::replace(buckets, [EMPTY; BUCKETS]);
         let spilt = std::mem::take(&mut extent.spilt);
         let mut others = [EMPTY; BUCKETS];
-        let mut move_to = |hash: u64, packed: u32| match depth.is_upper(hash) {
-            false => lower.put(buckets, hash, packed),
-            true => upper.put(&mut others, hash, packed),
+        let half_of = |packed: Packed| match packed.is_beyond() {
+            true => None,
+            false => packed.is_upper(depth),
         };
         for (place, bucket) in old.iter().enumerate() {
-            if let Some(later) = old.get(place + AHEAD) {
-                later
-                    .used()
-                    .for_each(|packed| fetch(Entry::unpacked(packed)));
+            for (_, later) in old
+                .iter()
+                .skip(place + AHEAD)
+                .take(1)
+                .flat_map(Bucket::used)
+            {
+                if half_of(later).is_none() {
+                    fetch(later.entry());
+                }
             }
-            for packed in bucket.used() {
-                move_to(hash_of(Entry::unpacked(packed)), packed);
+            for (tag, packed) in bucket.used() {
+                // Where it stands is where it belongs.
+                match half_of(packed) {
+                    Some(false) => lower.put_from(buckets, place, (tag, packed)),
+                    Some(true) => upper.put_from(&mut others, place, (tag, packed)),
+                    None => {
+                        let hash = hash_of(packed.entry());
+                        match depth.is_upper(hash) {
+                            false => lower.put(buckets, hash, packed),
+                            true => upper.put(&mut others, hash, packed),
+                        }
+                        true
+                    }
+                };
             }
         }
         for (hash, packed) in spilt {
-            move_to(hash, packed);
+            match depth.is_upper(hash) {
+                false => lower.put(buckets, hash, packed),
+                true => upper.put(&mut others, hash, packed),
+            }
         }
         *extent = lower;
         let other = self.segments.push(others);
@@ -391,13 +489,17 @@ mod tests {
             }
         }
 
+        fn number(entry: Entry) -> u32 {
+            entry.slot * 2 + u32::from(entry.direction == Direction::Reply)
+        }
+
         fn toggle(&mut self, number: u32) {
             let hash = (self.hash)(number);
             match self.model.remove(&number) {
                 Some(hash) => self.index.remove(hash, Self::entry(number)),
                 None => {
                     self.model.insert(number, hash);
-                    let hash_of = |entry: Entry| (self.hash)(entry.packed());
+                    let hash_of = |entry: Entry| (self.hash)(Self::number(entry));
                     self.index
                         .insert(hash, Self::entry(number), hash_of, |_| {});
                 }
@@ -412,11 +514,10 @@ mod tests {
 
         fn check(&self, numbers: impl Iterator<Item = u32>) {
             for number in numbers {
-                assert_eq!(
-                    self.has(number),
-                    self.model.contains_key(&number),
-                    "{number}"
-                );
+                let is_there = self.model.contains_key(&number);
+                assert_eq!(self.has(number), is_there, "{number}");
+                let is_nobodys = self.index.is_nobodys((self.hash)(number));
+                assert!(!(is_there && is_nobodys), "{number}");
             }
             let length: u32 = self.index.extents.iter().map(|extent| extent.length).sum();
             assert_eq!(length as usize, self.model.len());
@@ -461,6 +562,29 @@ mod tests {
             twin.index.directory.len() <= 1 << 20,
             "the directory stays small"
         );
+    }
+
+    #[test]
+    fn what_is_kept_of_a_hash_says_which_half() {
+        let entry = Entry {
+            slot: (1 << SLOT) - 1,
+            direction: Direction::Reply,
+        };
+        let mut depth = Depth::default();
+        for _ in 0..30 {
+            for hash in (0..64).map(|bit| 1u64 << bit) {
+                let packed = Packed::of(entry).keeping(hash, depth);
+                assert_eq!(packed.gone_beyond().entry(), entry);
+                // Whatever a part of this depth is divided into before more is looked up.
+                let mut later = depth.further();
+                while let Some(is_upper) = packed.is_upper(later) {
+                    assert_eq!(is_upper, later.is_upper(hash), "{hash:x} {later:?}");
+                    later = later.further();
+                }
+                assert_eq!(later.bits() % KEPT, 0);
+            }
+            depth = depth.further();
+        }
     }
 
     #[test]

@@ -127,7 +127,7 @@ impl Marks {
 }
 
 /// What a session's line has no room for, and hardly needs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Aside {
     pub(super) began: Timestamp,
     pub(super) octets: PerDirection<u32>,

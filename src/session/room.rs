@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 
 use super::census::{Standing, source_of};
+use super::index;
 use super::limits::{Limit, Limits, WhenFull};
 use super::record::Session;
 use super::state::Handle;
@@ -79,7 +80,8 @@ impl Sessions {
                 return victim.map(Some).ok_or(Limit::HalfOpen);
             }
         }
-        if without(self.of_all_workers(), |_, _| true) >= limits.sessions {
+        let most = limits.sessions.min(index::MOST);
+        if without(self.of_all_workers(), |_, _| true) >= most {
             let victim = self.dispensable().filter(|_| evicts);
             return victim.map(Some).ok_or(Limit::Sessions);
         }

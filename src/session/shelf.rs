@@ -10,6 +10,8 @@ pub(super) struct Shelf<T, const BITS: u32> {
 }
 
 impl<T, const BITS: u32> Shelf<T, BITS> {
+    /// Values that are filled in together.
+    const TOGETHER: usize = 64;
     /// Values on a board.
     const BOARD: usize = 1 << BITS;
 
@@ -61,10 +63,18 @@ impl<T, const BITS: u32> Shelf<T, BITS> {
 }
 
 impl<T: Copy, const BITS: u32> Shelf<T, BITS> {
-    /// Adds as many of `value` as it takes for there to be one of this number.
+    /// Adds as many of `value` as it takes for there to be one of this number, and some
+    /// more: whoever fills a shelf one by one seldom has to.
+    #[cold]
+    #[inline(never)]
     pub(super) fn fill(&mut self, index: usize, value: T) {
         while self.length <= index {
             self.push(value);
+            let more = self.length.next_multiple_of(Self::TOGETHER) - self.length;
+            if let Some(board) = self.boards.last_mut() {
+                board.resize(board.len() + more, value);
+                self.length += more;
+            }
         }
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct Store {
     rare: GrowingMap<u32, Rare>,
     courses: Courses,
     length: usize,
+    /// How many slots have had a session.
+    used: u32,
 }
 
 impl Store {
@@ -71,6 +73,7 @@ impl Store {
             rare: GrowingMap::new(hash),
             courses: Courses::new(hash),
             length: 0,
+            used: 0,
         }
     }
 
@@ -158,8 +161,7 @@ impl Store {
 
     /// How many slots there are, with a session or without.
     pub(super) fn slot_count(&self) -> u32 {
-        // The index counts them in 31 bits.
-        u32::try_from(self.lines.len()).unwrap_or(u32::MAX)
+        self.used
     }
 
     /// What was found of the packets of a session counts no more.
@@ -259,8 +261,7 @@ impl Store {
         }
         *aside = Aside {
             began: now,
-            octets: PerDirection::default(),
-            packets: PerDirection::default(),
+            ..Aside::default()
         };
         line.count(first.direction, first.bytes, |carried| {
             aside.carry(first.direction, carried);
@@ -311,13 +312,13 @@ impl Store {
         if let Some(slot) = self.free.pop() {
             return slot;
         }
-        self.asides.push(Aside {
-            began: Timestamp::EPOCH,
-            octets: PerDirection::default(),
-            packets: PerDirection::default(),
-        });
-        // The index counts slots in 31 bits.
-        u32::try_from(self.lines.push(Line::empty())).unwrap_or(u32::MAX)
+        let slot = self.used;
+        if self.lines.len() <= slot as usize {
+            self.lines.fill(slot as usize, Line::empty());
+            self.asides.fill(slot as usize, Aside::default());
+        }
+        self.used += 1;
+        slot
     }
 
     fn set_rare(&mut self, slot: u32, rare: Rare) {

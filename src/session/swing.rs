@@ -118,6 +118,12 @@ impl Sessions {
         line.is_some_and(|line| line.protocol == plain.protocol.0)
     }
 
+    /// Whether no session has this hash, as far as one look tells.
+    #[inline]
+    pub(crate) fn is_nobodys(&self, hash: u64) -> bool {
+        self.index.is_nobodys(hash)
+    }
+
     /// The session of this packet, whose hash this is, wherever it is.
     pub(crate) fn elsewhere(&self, hash: u64, plain: &Plain, frame: &[u8]) -> Option<Found> {
         let key = Key::of_plain(plain, frame)?;

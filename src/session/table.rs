@@ -192,7 +192,15 @@ impl Sessions {
         (!self.is_over(found.0.slot)).then_some(found)
     }
 
+    #[inline]
     fn find_key(&self, key: &Key, hash: u64) -> Option<(Handle, Direction)> {
+        match self.index.is_nobodys(hash) {
+            true => None,
+            false => self.look_for(key, hash),
+        }
+    }
+
+    fn look_for(&self, key: &Key, hash: u64) -> Option<(Handle, Direction)> {
         let is_it = |entry: Entry| self.store.has(entry.slot, entry.direction, key);
         let Entry { slot, direction } = self.index.find(hash, is_it)?;
         Some((self.at_slot(slot)?, direction))
