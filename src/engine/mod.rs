@@ -321,10 +321,9 @@ impl Engine {
         let begins_alone = decision.plan.begins_alone();
         let plain = known.and_then(|known| known.plain(frame));
         self.commit(now, arrival, (frame, plain.as_ref()), &mut decision, out);
-        if begins_alone {
-            // Nothing but its deadline has come to those that were there.
-            let sessions = self.sessions.next_look();
-            self.quiet_until = sessions.map_or(self.quiet_until, |at| self.quiet_until.min(at));
+        if let Some(deadline) = begins_alone {
+            // Nothing else has come to what was due before.
+            self.quiet_until = self.quiet_until.min(deadline);
         } else if !is_dropped {
             self.look_ahead();
         }

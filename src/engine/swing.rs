@@ -184,6 +184,14 @@ impl Engine {
                 }
             }
         }
+        // Most that are nowhere begin something.
+        if glance.likely.is_none()
+            && let Some(hash) = glance.hash
+            && self.sessions.is_nobodys(hash.get())
+        {
+            glance.owner = Owner::Nobody;
+            return None;
+        }
         self.swing_elsewhere(came, frame, look)
     }
 
@@ -203,12 +211,7 @@ impl Engine {
     ) -> Option<()> {
         let Look { glance, judgement } = look;
         let Glance { hash, likely, .. } = *glance;
-        let hash = hash?.get();
-        if likely.is_none() && self.sessions.is_nobodys(hash) {
-            glance.owner = Owner::Nobody;
-            return None;
-        }
-        let plain = glance.plain(frame)?;
+        let (hash, plain) = (hash?.get(), glance.plain(frame)?);
         let at = likely.and_then(|likely| self.sessions.at(likely, &plain, frame));
         let at = at.filter(|found| self.sessions.is_its(*found, &plain));
         let found = match at {

@@ -29,6 +29,9 @@ const HEAD: usize = 16;
 const BUCKETS: usize = 64;
 /// A segment with so many entries is split before it takes another.
 const ENOUGH: u32 = 672;
+/// A segment in which so many of one tag lie one behind the other is split, too: chance
+/// brings no such crowd about, and to whoever is in it all others have to be asked about.
+const CROWD: u32 = 16;
 /// While a segment is split, so many buckets ahead of the one whose entries move.
 const AHEAD: usize = 3;
 /// Bits of an entry's hash that are kept with it: those by which its segment will be split
@@ -142,6 +145,12 @@ impl Bucket {
         })
     }
 
+    /// How many have this tag.
+    #[inline]
+    fn count_of(&self, tag: u8) -> u32 {
+        (same_octets(&self.head, tag) & ((1 << WIDTH) - 1)).count_ones()
+    }
+
     /// The entries that there are, each behind its tag.
     fn used(&self) -> impl Iterator<Item = (u8, Packed)> {
         let used = self.head.iter().zip(&self.entries);
@@ -191,6 +200,8 @@ struct Extent {
     /// By how many bits of the hash its entries are alike.
     depth: Depth,
     length: u32,
+    /// Whether there is a [crowd](CROWD).
+    is_crowded: bool,
     /// What found no place though the segment could not be split.
     spilt: Vec<(u64, Packed)>,
 }
@@ -221,13 +232,16 @@ impl Extent {
         first: usize,
         (tag, mut packed): (u8, Packed),
     ) -> bool {
+        let mut alike = 0;
         for step in 0..BUCKETS {
             let Some(bucket) = buckets.get_mut((first + step) % BUCKETS) else {
                 break;
             };
+            alike += bucket.count_of(tag);
             if let Some(place) = bucket.with_tag(0).next() {
                 bucket.set(place, tag, packed);
                 self.length += 1;
+                self.is_crowded |= alike >= CROWD;
                 return true;
             }
             bucket.count_beyond(1);
@@ -327,7 +341,8 @@ impl Index {
 
     fn is_to_split(&self, segment: usize) -> bool {
         self.extents.get(segment).is_some_and(|extent| {
-            extent.length >= ENOUGH && Directory::may_divide(extent.depth, self.extents.len())
+            (extent.length >= ENOUGH || extent.is_crowded)
+                && Directory::may_divide(extent.depth, self.extents.len())
         })
     }
 
@@ -562,6 +577,25 @@ mod tests {
             twin.index.directory.len() <= 1 << 20,
             "the directory stays small"
         );
+    }
+
+    #[test]
+    fn a_crowd_is_parted() {
+        // One tag and one bucket, and the rest of the hash as it comes.
+        let mut twin = Twin::new(|number| spread(number) & !0x3fff);
+        (0..4_000).for_each(|number| twin.toggle(number));
+        twin.check(0..4_000);
+        let (index, hash) = (&twin.index, &twin.hash);
+        let asked = (0..4_000).map(|number| {
+            let mut asked = 0;
+            index.find(hash(number), |other| {
+                asked += 1;
+                other == Twin::<fn(u32) -> u64>::entry(number)
+            });
+            asked
+        });
+        assert!(asked.max() <= Some(CROWD + 1), "all are asked about");
+        assert!(index.extents.len() < 4_000 / 4, "it takes much room");
     }
 
     #[test]
