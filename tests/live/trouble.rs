@@ -76,25 +76,6 @@ fn a_failed_start_undoes_what_it_had_done() {
 }
 
 #[test]
-fn a_device_that_is_deleted_ends_the_gateway() {
-    let test = "trouble::a_device_that_is_deleted_ends_the_gateway";
-    in_own_namespaces(test, &[], || {
-        let lab = Lab::new();
-        let mut gateway = lab.start_gateway(&office());
-        lab.gateway.run("ip", &["link", "del", "wan0"]);
-        let status = gateway.wait();
-        assert_eq!(status.code(), Some(2));
-        let log = gateway.log();
-        let last = log.lines().last().unwrap_or_default();
-        assert_eq!(
-            last,
-            "spigate: the TUN device `wan0` is gone: somebody deleted it"
-        );
-        assert_eq!(lab.gateway.network(), gateway.before);
-    });
-}
-
-#[test]
 fn a_persistent_device_is_taken_over_and_stays() {
     let test = "trouble::a_persistent_device_is_taken_over_and_stays";
     in_own_namespaces(test, &["kill"], || {
