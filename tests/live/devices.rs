@@ -13,6 +13,9 @@ use crate::servers::{noise, vsftpd_with};
 
 const PROGRAMS: &[&str] = &["vsftpd", "curl", "ping", "ss", "kill", "sha256sum"];
 
+/// What a persistent device of one queue is for.
+const ONE_WORKER: [&str; 2] = ["--workers", "1"];
+
 /// A download that takes its time.
 struct Download {
     _server: Process,
@@ -183,86 +186,104 @@ fn both_devices_are_deleted_again_and_again_and_a_download_goes_on() {
 fn a_persistent_device_is_awaited_and_meanwhile_nothing_passes_beside_the_gateway() {
     let test =
         "devices::a_persistent_device_is_awaited_and_meanwhile_nothing_passes_beside_the_gateway";
+    in_own_namespaces(test, PROGRAMS, || awaits_a_persistent_device("1", &[]));
+}
+
+#[test]
+fn a_persistent_device_of_several_queues_is_awaited_too() {
+    let test = "devices::a_persistent_device_of_several_queues_is_awaited_too";
     in_own_namespaces(test, PROGRAMS, || {
-        let lab = Lab::new();
-        let ip = |arguments: &[&str]| lab.gateway.run("ip", arguments);
-        let make = || {
-            ip(&["tuntap", "add", "dev", "lan0", "mode", "tun"]);
-            ip(&["link", "set", "lan0", "mtu", "1300", "addrgenmode", "none"]);
-            ip(&["link", "set", "lan0", "up"]);
-        };
-        make();
-        let address = "127.0.0.1:9469";
-        let file = lab.dir.path("events/spigate.jsonl");
-        fs::create_dir(file.parent().unwrap()).unwrap();
-        let events = ["--events", file.to_str().unwrap(), "--metrics", address];
-        let mut gateway = start(&lab, &events);
-        let ready = || {
-            let url = format!("http://{address}/ready");
-            lab.gateway.run("curl", &["-s", &url])
-        };
-        let ping = ["-n", "-c1", "-W1", SERVER];
-        let pings = || lab.client.try_run("ping", &ping).status.success();
-        assert!(pings());
-        assert_eq!(ready(), "ready\n");
-
-        ip(&["link", "del", "lan0"]);
-        wait_until("it is missed", || said(&gateway, "device gone") == 1);
-        wait_until("it is not ready", || {
-            ready() == "the device `lan0` is missing\n"
-        });
-        let health = format!("http://{address}/health");
-        assert_eq!(lab.gateway.run("curl", &["-s", &health]), "healthy\n");
-        // The host forwards, and would by itself.
-        for family in ["-4", "-6"] {
-            let rules = ip(&[family, "rule"]);
-            assert!(
-                rules.contains("iif lan-eth blackhole") && !rules.contains("iif lan-eth lookup"),
-                "{rules}"
-            );
-        }
-        let capture = "spigate_device_up{device=\"lan0\"} 0";
-        let metrics = checked(Gateway::ctl(&lab).arg("metrics"));
-        assert!(metrics.lines().any(|line| line == capture), "{metrics}");
-        assert!(!pings());
-        // Nobody makes it but its administrator.
-        std::thread::sleep(std::time::Duration::from_millis(1500));
-        assert!(!ip(&["-o", "link"]).contains("lan0"));
-
-        make();
-        wait_until("it is taken over", || {
-            said(&gateway, &back("lan0", true)) == 1
-        });
-        assert!(pings());
-        assert_eq!(ready(), "ready\n");
-        assert!(!ip(&["rule"]).contains("blackhole"));
-        assert!(ip(&["link", "show", "lan0"]).contains("mtu 1500"));
-        let metrics = checked(Gateway::ctl(&lab).arg("metrics"));
-        for line in [
-            "spigate_device_up{device=\"lan0\"} 1",
-            "spigate_device_losses_total{device=\"lan0\"} 1",
-            "spigate_device_losses_total{device=\"wan0\"} 0",
-        ] {
-            assert!(metrics.lines().any(|one| one == line), "{line}\n{metrics}");
-        }
-
-        gateway.terminate();
-        assert!(ip(&["link", "show", "lan0"]).contains("mtu 1300"));
-        let others = |network: &str| {
-            let lines = network.lines().filter(|line| !line.contains("lan0"));
-            lines.map(str::to_owned).collect::<Vec<_>>()
-        };
-        assert_eq!(others(&lab.gateway.network()), others(&gateway.before));
-        let text = fs::read_to_string(file).unwrap();
-        let told: Vec<Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .filter(|one: &Value| one["device"] == "lan0")
-            .collect();
-        let names: Vec<_> = told.iter().map(|one| &one["event"]).collect();
-        assert_eq!(names, ["device-lost", "device-returned"]);
-        assert!(told[1]["missing"].as_f64().unwrap() > 1.0, "{told:?}");
+        awaits_a_persistent_device("2", &["multi_queue"]);
     });
+}
+
+fn awaits_a_persistent_device(workers: &str, queues: &[&str]) {
+    let lab = Lab::new();
+    let ip = |arguments: &[&str]| lab.gateway.run("ip", arguments);
+    let make = || {
+        ip(&[&["tuntap", "add", "dev", "lan0", "mode", "tun"], queues].concat());
+        ip(&["link", "set", "lan0", "mtu", "1300", "addrgenmode", "none"]);
+        ip(&["link", "set", "lan0", "up"]);
+    };
+    make();
+    let address = "127.0.0.1:9469";
+    let file = lab.dir.path("events/spigate.jsonl");
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    let events = file.to_str().unwrap();
+    let options = [
+        "--workers",
+        workers,
+        "--events",
+        events,
+        "--metrics",
+        address,
+    ];
+    let mut gateway = start(&lab, &options);
+    let ready = || {
+        let url = format!("http://{address}/ready");
+        lab.gateway.run("curl", &["-s", &url])
+    };
+    let ping = ["-n", "-c1", "-W1", SERVER];
+    let pings = || lab.client.try_run("ping", &ping).status.success();
+    assert!(pings());
+    assert_eq!(ready(), "ready\n");
+
+    ip(&["link", "del", "lan0"]);
+    wait_until("it is missed", || said(&gateway, "device gone") == 1);
+    wait_until("it is not ready", || {
+        ready() == "the device `lan0` is missing\n"
+    });
+    let health = format!("http://{address}/health");
+    assert_eq!(lab.gateway.run("curl", &["-s", &health]), "healthy\n");
+    // The host forwards, and would by itself.
+    for family in ["-4", "-6"] {
+        let rules = ip(&[family, "rule"]);
+        assert!(
+            rules.contains("iif lan-eth blackhole") && !rules.contains("iif lan-eth lookup"),
+            "{rules}"
+        );
+    }
+    let capture = "spigate_device_up{device=\"lan0\"} 0";
+    let metrics = checked(Gateway::ctl(&lab).arg("metrics"));
+    assert!(metrics.lines().any(|line| line == capture), "{metrics}");
+    assert!(!pings());
+    // Nobody makes it but its administrator.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert!(!ip(&["-o", "link"]).contains("lan0"));
+
+    make();
+    wait_until("it is taken over", || {
+        said(&gateway, &back("lan0", true)) == 1
+    });
+    assert!(pings());
+    assert_eq!(ready(), "ready\n");
+    assert!(!ip(&["rule"]).contains("blackhole"));
+    assert!(ip(&["link", "show", "lan0"]).contains("mtu 1500"));
+    let metrics = checked(Gateway::ctl(&lab).arg("metrics"));
+    for line in [
+        "spigate_device_up{device=\"lan0\"} 1",
+        "spigate_device_losses_total{device=\"lan0\"} 1",
+        "spigate_device_losses_total{device=\"wan0\"} 0",
+    ] {
+        assert!(metrics.lines().any(|one| one == line), "{line}\n{metrics}");
+    }
+
+    gateway.terminate();
+    assert!(ip(&["link", "show", "lan0"]).contains("mtu 1300"));
+    let others = |network: &str| {
+        let lines = network.lines().filter(|line| !line.contains("lan0"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(others(&lab.gateway.network()), others(&gateway.before));
+    let text = fs::read_to_string(file).unwrap();
+    let told: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|one: &Value| one["device"] == "lan0")
+        .collect();
+    let names: Vec<_> = told.iter().map(|one| &one["event"]).collect();
+    assert_eq!(names, ["device-lost", "device-returned"]);
+    assert!(told[1]["missing"].as_f64().unwrap() > 1.0, "{told:?}");
 }
 
 #[test]
@@ -273,20 +294,20 @@ fn a_gateway_that_stops_while_a_device_is_missing_leaves_nothing_behind() {
         let before = lab.gateway.network();
         let ip = |arguments: &[&str]| lab.gateway.run("ip", arguments);
         ip(&["tuntap", "add", "dev", "lan0", "mode", "tun"]);
-        let mut gateway = start(&lab, &[]);
+        let mut gateway = start(&lab, &ONE_WORKER);
         ip(&["link", "del", "lan0"]);
         wait_until("it is missed", || ip(&["rule"]).contains("blackhole"));
         gateway.terminate();
         assert_eq!(lab.gateway.network(), before);
         // One that is killed leaves rules, which the next start removes.
         ip(&["tuntap", "add", "dev", "lan0", "mode", "tun"]);
-        let mut gateway = start(&lab, &[]);
+        let mut gateway = start(&lab, &ONE_WORKER);
         ip(&["link", "del", "lan0"]);
         wait_until("it is missed", || ip(&["rule"]).contains("blackhole"));
         gateway.signal("KILL");
         gateway.wait();
         assert!(ip(&["rule"]).contains("blackhole"));
-        let mut gateway = start(&lab, &[]);
+        let mut gateway = start(&lab, &ONE_WORKER);
         lab.client.run("ping", &["-n", "-c1", "-W5", SERVER]);
         gateway.terminate();
         assert_eq!(lab.gateway.network(), before);
@@ -300,7 +321,7 @@ fn a_device_that_another_program_has_taken_is_had_when_that_is_gone() {
         let lab = Lab::new();
         let ip = |arguments: &[&str]| lab.gateway.run("ip", arguments);
         ip(&["tuntap", "add", "dev", "lan0", "mode", "tun"]);
-        let gateway = start(&lab, &[]);
+        let gateway = start(&lab, &ONE_WORKER);
         // What comes in its place is no TUN device.
         ip(&["link", "del", "lan0"]);
         ip(&["link", "add", "lan0", "type", "bridge"]);

@@ -2,8 +2,6 @@
 //! no longer can.
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::net;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -11,13 +9,12 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
-use tokio::io::Interest;
-use tokio::net::UnixDatagram;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::device::{Facts, TunDevice};
-use super::message::{Answer, Came, Request, receive, send};
+use super::connection::{Connection, NotOpened};
+use super::device::TunDevice;
+use super::message::{Answer, Came, receive};
 use crate::config;
 use crate::gateway::Sandbox;
 use crate::gateway::sandbox::User;
@@ -34,22 +31,10 @@ const LOOKS: usize = 100;
 /// The helper, while the gateway lives.
 #[derive(Debug)]
 pub(in crate::gateway) struct Helper {
-    /// It keeps messages apart, as the type says, and tells the end too.
-    socket: UnixDatagram,
+    connection: Connection,
     process: Child,
     names: Vec<String>,
     workers: Workers,
-    /// The number of the last request.
-    asked: u32,
-}
-
-/// Why there is no device.
-#[derive(Debug)]
-pub(super) enum NotOpened {
-    /// The kernel said no.
-    Refused(io::Error),
-    /// The helper is gone.
-    Ended,
 }
 
 impl Helper {
@@ -65,8 +50,7 @@ impl Helper {
     ) -> io::Result<Self> {
         let kind = SocketType::SEQPACKET;
         let (own, its) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
-        rustix::io::ioctl_fionbio(&own, true)?;
-        let socket = UnixDatagram::from_std(net::UnixDatagram::from(own))?;
+        let connection = Connection::over(own)?;
         let names: Vec<_> = devices.iter().map(|device| device.name.clone()).collect();
         let mut command = Command::new(ITSELF);
         command.arg0("spigate").arg("device-helper");
@@ -91,11 +75,10 @@ impl Helper {
         // Its end of the socket is its own alone by now.
         drop(command);
         let helper = Self {
-            socket,
+            connection,
             process,
             names,
             workers,
-            asked: 0,
         };
         helper.wait_until_ready()?;
         Ok(helper)
@@ -103,12 +86,12 @@ impl Helper {
 
     /// Whatever else waits has to: nothing moves yet.
     fn wait_until_ready(&self) -> io::Result<()> {
-        let mut waiting = [PollFd::new(&self.socket, PollFlags::IN)];
+        let mut waiting = [PollFd::new(self.connection.socket(), PollFlags::IN)];
         let patience = Timespec::try_from(PATIENCE).map_err(io::Error::other)?;
         if rustix::io::retry_on_intr(|| poll(&mut waiting, Some(&patience)))? == 0 {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        match receive(&self.socket)? {
+        match receive(self.connection.socket())? {
             Came::Message(octets, _) if Answer::read(&octets) == Some(Answer::Ready) => Ok(()),
             Came::Message(..) | Came::End => Err(io::ErrorKind::UnexpectedEof.into()),
         }
@@ -128,16 +111,12 @@ impl Helper {
         let (Some(name), Ok(device)) = (name, u16::try_from(device)) else {
             return Err(NotOpened::Refused(io::ErrorKind::NotFound.into()));
         };
-        self.asked = self.asked.wrapping_add(1);
-        let request = Request {
-            number: self.asked,
-            device,
-            must_exist,
-        };
-        send(&self.socket, request.octets(), &[]).map_err(not_heard)?;
-        let answer = timeout(PATIENCE, self.answer(request.number)).await;
+        let answer = timeout(PATIENCE, self.connection.ask(device, must_exist)).await;
         let late = |_| NotOpened::Refused(io::ErrorKind::TimedOut.into());
         let (facts, queues) = answer.map_err(late)??;
+        if queues.len() != usize::from(self.workers.count()) {
+            return Err(NotOpened::Refused(io::ErrorKind::InvalidData.into()));
+        }
         Ok(TunDevice {
             name,
             facts,
@@ -145,66 +124,16 @@ impl Helper {
         })
     }
 
-    /// The answer to the request of this number.
-    async fn answer(&self, asked: u32) -> Result<(Facts, Vec<OwnedFd>), NotOpened> {
-        loop {
-            let (octets, queues) = self.next().await?;
-            match Answer::read(&octets) {
-                Some(Answer::Opened(number, facts)) if number == asked => {
-                    if queues.len() != usize::from(self.workers.count()) {
-                        return Err(NotOpened::Refused(io::ErrorKind::InvalidData.into()));
-                    }
-                    return Ok((facts, queues));
-                }
-                Some(Answer::Refused(number, error)) if number == asked => {
-                    return Err(NotOpened::Refused(io::Error::from_raw_os_error(error)));
-                }
-                // An answer that nobody waits for any more: its device goes again.
-                _ => {}
-            }
-        }
-    }
-
-    async fn next(&self) -> Result<(Vec<u8>, Vec<OwnedFd>), NotOpened> {
-        loop {
-            let ready = self.socket.readable().await;
-            ready.map_err(NotOpened::Refused)?;
-            let came = self
-                .socket
-                .try_io(Interest::READABLE, || receive(&self.socket));
-            match came {
-                Ok(Came::Message(octets, queues)) => return Ok((octets, queues)),
-                Ok(Came::End) => return Err(NotOpened::Ended),
-                // Nothing has come after all.
-                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {}
-                Err(cause) => return Err(not_heard(cause)),
-            }
-        }
-    }
-
     /// Waits until it is gone, which it should not be.
-    pub(super) async fn ended(&self) {
-        loop {
-            match self.next().await {
-                Ok(_) => {}
-                Err(NotOpened::Ended) => return,
-                Err(NotOpened::Refused(_)) => std::future::pending().await,
-            }
-        }
-    }
-}
-
-fn not_heard(cause: io::Error) -> NotOpened {
-    match cause.kind() {
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => NotOpened::Ended,
-        _ => NotOpened::Refused(cause),
+    pub(super) async fn ended(&mut self) {
+        self.connection.ended().await;
     }
 }
 
 impl Drop for Helper {
     /// Ends it, and waits for its end.
     fn drop(&mut self) {
-        let _ = shutdown(&self.socket, Shutdown::Both);
+        let _ = shutdown(self.connection.socket(), Shutdown::Both);
         if has_ended(&mut self.process) {
             return;
         }

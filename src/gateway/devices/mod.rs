@@ -14,6 +14,7 @@
 //! Privileges are separated: whoever takes over the gateway can ask the helper for nothing but
 //! the devices that the gateway had anyway.
 
+mod connection;
 mod device;
 mod helper;
 mod message;

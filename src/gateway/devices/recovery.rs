@@ -18,8 +18,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
+use super::connection::NotOpened;
 use super::device::{Facts, Origin, TunDevice, interface_index};
-use super::helper::{Helper, NotOpened};
+use super::helper::Helper;
 use crate::config;
 use crate::gateway::GatewayError;
 use crate::gateway::life::Life;
@@ -182,7 +183,7 @@ impl Recovery {
         let next = tries
             .map(|(missing, place)| (missing.next_try, place))
             .min();
-        let (helper, losses) = (&self.helper, &mut self.losses);
+        let (helper, losses) = (&mut self.helper, &mut self.losses);
         let try_again = async {
             match next {
                 Some((at, place)) => {
