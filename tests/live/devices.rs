@@ -87,6 +87,15 @@ fn start(lab: &Lab, options: &[&str]) -> Gateway {
     lab.start_gateway_with(&lab.gateway, ("spigate", &office()), options)
 }
 
+/// Ends it: nothing is left behind, and nothing of it failed.
+fn stop(gateway: Gateway, lab: &Lab) {
+    let log = gateway.log();
+    for trouble in ["cannot be set", "could not be undone", "not back"] {
+        assert!(!log.contains(trouble), "{log}");
+    }
+    gateway.stop(lab);
+}
+
 /// The helper of this gateway.
 fn helper_of(gateway: &Gateway) -> u32 {
     let is_its = |status: &str| {
@@ -123,15 +132,22 @@ fn downloads_through(options: &[&str]) {
     let gateway = start(&lab, options);
     for device in ["wan0", "lan0"] {
         let download = Download::start(&lab, 3_000_000, 1_000_000);
+        let address = || lab.gateway.run("ip", &["-o", "address", "show", device]);
+        let before = address();
         delete(&lab, &gateway, device);
         download.goes_on();
         download.finish();
+        let without_number = |line: String| {
+            let (_, rest) = line.split_once(':').unwrap_or_default();
+            rest.to_owned()
+        };
+        assert_eq!(without_number(address()), without_number(before));
         assert_eq!(
             said(&gateway, &format!("device gone device=\"{device}\"")),
             1
         );
     }
-    gateway.stop(&lab);
+    stop(gateway, &lab);
 }
 
 #[test]
@@ -178,7 +194,7 @@ fn both_devices_are_deleted_again_and_again_and_a_download_goes_on() {
             let gone = format!("device gone device=\"{device}\"");
             assert_eq!(said(&gateway, &gone), times);
         }
-        gateway.stop(&lab);
+        stop(gateway, &lab);
     });
 }
 
@@ -384,7 +400,7 @@ fn confined_helper(lab: &Lab, uid: &str) {
         !before.iter().any(|file| file.ends_with("tun")),
         "{before:?}"
     );
-    gateway.stop(lab);
+    stop(gateway, lab);
     assert!(!lives(helper));
 }
 

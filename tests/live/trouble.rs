@@ -84,9 +84,16 @@ fn a_persistent_device_is_taken_over_and_stays() {
         ip(&["tuntap", "add", "dev", "lan0", "mode", "tun"]);
         ip(&["link", "set", "lan0", "mtu", "1300", "addrgenmode", "none"]);
         ip(&["link", "set", "lan0", "up"]);
+        let filter = "net.ipv4.conf.lan0.rp_filter";
+        let sysctl = |arguments: &[&str]| lab.gateway.run("sysctl", arguments);
+        sysctl(&["-qw", &format!("{filter}=1")]);
         let mut gateway = lab.start_gateway(&office());
         assert!(ip(&["link", "show", "lan0"]).contains("mtu 1500"));
+        assert_eq!(sysctl(&["-n", filter]), "0\n");
         gateway.terminate();
+        let log = gateway.log();
+        assert!(!log.contains("could not be undone"), "{log}");
+        assert_eq!(sysctl(&["-n", filter]), "1\n");
         assert!(ip(&["link", "show", "lan0"]).contains("mtu 1300"));
         // That it has lost its carrier is all that the host should see.
         let others = |network: &str| {
