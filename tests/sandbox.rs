@@ -16,7 +16,7 @@ use std::thread;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType};
 use rustix::thread::{CapabilitySet, capabilities, no_new_privs};
-use spigate::gateway::sandbox::{Confinement, User, confine, confine_worker};
+use spigate::gateway::sandbox::{Confinement, User, confine, confine_helper, confine_worker};
 
 /// A directory that is gone with the test.
 struct Directory(PathBuf);
@@ -153,6 +153,67 @@ fn the_packet_loop_reads_and_writes_what_is_open_and_opens_nothing() {
     });
     let written = fs::read_to_string(there.0.join("state/log")).unwrap();
     assert_eq!(written, "version = 1");
+}
+
+#[test]
+fn the_device_helper_opens_what_makes_devices_and_nothing_else() {
+    let there = Directory::new("helper");
+    let rules = there.0.join("rules/office.toml");
+    let (sender, receiver) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    apart(|| {
+        let had = capabilities(None).unwrap().permitted;
+        let missing = confine_helper(None).unwrap();
+        if !missing.is_empty() {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "CI wants it to run: {missing:?}"
+            );
+            eprintln!("skipped: {missing:?}");
+            return;
+        }
+        let open = |path: &str| {
+            let mut options = fs::OpenOptions::new();
+            options.read(true).write(true).open(path)
+        };
+        if had.contains(CapabilitySet::NET_ADMIN) && had.contains(CapabilitySet::DAC_OVERRIDE) {
+            let tun = open("/dev/net/tun").unwrap();
+            rustix::io::ioctl_fionbio(&tun, true).unwrap();
+        }
+        let denied = Some(Errno::ACCESS.raw_os_error());
+        for path in ["/dev/null", "/etc/passwd", rules.to_str().unwrap()] {
+            assert_eq!(open(path).unwrap_err().raw_os_error(), denied, "{path}");
+            let read = File::open(path).unwrap_err();
+            assert_eq!(read.raw_os_error(), denied, "{path}");
+        }
+        let file = fs::write(there.0.join("state/new"), "").unwrap_err();
+        assert_eq!(file.raw_os_error(), denied);
+        let socket = |family| rustix::net::socket(family, SocketType::DGRAM, None).map(drop);
+        for family in [
+            AddressFamily::UNIX,
+            AddressFamily::INET6,
+            AddressFamily::PACKET,
+        ] {
+            assert_eq!(socket(family), Err(Errno::PERM), "{family:?}");
+        }
+        // The kernel is asked for an interface's number, and for all interfaces.
+        assert_eq!(socket(AddressFamily::INET), Ok(()));
+        assert_eq!(socket(AddressFamily::NETLINK), Ok(()));
+        // One that it has takes an answer.
+        assert!(rustix::io::write(&sender, b"answer").is_ok());
+        let perm = Some(Errno::PERM.raw_os_error());
+        // How much there is to read it has no need to ask.
+        let asked = rustix::io::ioctl_fionread(&sender).unwrap_err();
+        assert_eq!(asked, Errno::PERM);
+        let program = Command::new("/bin/true").status().unwrap_err();
+        assert!(
+            [perm, denied].contains(&program.raw_os_error()),
+            "{program}"
+        );
+        let no_thread = thread::Builder::new().spawn(|| ()).unwrap_err();
+        assert_eq!(no_thread.raw_os_error(), perm);
+        assert_eq!(capabilities(None).unwrap_err(), Errno::PERM);
+    });
+    drop(receiver);
 }
 
 #[test]

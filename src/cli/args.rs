@@ -30,6 +30,7 @@ pub(super) enum Command {
     Export(Export),
     Who(Who),
     Ctl(Ctl),
+    DeviceHelper(DeviceHelper),
 }
 
 /// Send captured packets through the firewall, and see what comes of them.
@@ -180,7 +181,7 @@ Needs CAP_NET_ADMIN. Words about its life go to standard error; RUST_LOG says
 which (default: info).
 
 Exit status: 0 it was told to stop, 2 bad usage, an unreadable rule file, or
-a device that cannot be made or went away.")]
+a device that cannot be made or is lost for good.")]
 pub(super) struct Run {
     /// The rule file.
     #[arg(value_name = "FILE")]
@@ -242,6 +243,27 @@ pub(super) struct Run {
     /// does not end by itself.
     #[arg(long, value_name = "TIME", requires = "state", value_parser = time)]
     pub(super) save_every: Option<Duration>,
+}
+
+/// Open devices for the gateway that has started it. Nobody else needs to.
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(super) struct DeviceHelper {
+    /// The devices, in the gateway's order.
+    #[arg(value_name = "DEVICE", required = true)]
+    pub(super) devices: Vec<String>,
+    /// How many queues each has.
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) queues: u8,
+    /// The number of the user to become.
+    #[arg(long, value_name = "NUMBER", requires = "gid")]
+    pub(super) uid: Option<u32>,
+    /// The number of that user's group.
+    #[arg(long, value_name = "NUMBER", requires = "uid")]
+    pub(super) gid: Option<u32>,
+    /// Keep every privilege, file and system call that it was started with.
+    #[arg(long, conflicts_with = "uid")]
+    pub(super) no_sandbox: bool,
 }
 
 /// A length of time, as rule files write it.

@@ -5,6 +5,7 @@
 mod args;
 mod check;
 mod ctl;
+mod device_helper;
 mod explain;
 mod export;
 mod listing;
@@ -61,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Watch(watch) => watch::run(&watch, &mut out, &mut err),
         Command::Who(who) => who::run(&who, &mut out, &mut err),
         Command::Ctl(ctl) => ctl::run(&ctl, &mut out, &mut err),
+        Command::DeviceHelper(helper) => device_helper::run(&helper, &mut err),
     };
     ExitCode::from(exit)
 }

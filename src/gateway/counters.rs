@@ -17,7 +17,7 @@ pub struct DeviceCounters {
     pub sent: u64,
     /// Packets that the gateway made: RSTs, ICMP errors, echo replies.
     pub made: u64,
-    /// Packets for a zone that has no device.
+    /// Packets for a zone that has no device, or whose device is missing.
     pub no_device: u64,
     /// Reads that the kernel refused.
     pub read_errors: u64,

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::GatewayError;
 use super::counters::DeviceCounters;
+use super::devices::Returned;
 use super::handover::Handover;
 use super::pinning::Core;
 use super::tap::Taps;
@@ -42,6 +43,8 @@ pub(super) struct Inside<'a> {
     pub(super) handover: Option<&'a Handover>,
     /// The core that it stays on, if it does.
     pub(super) core: Option<Core>,
+    /// Devices that are there again are put here; the loop reads from them afterwards.
+    pub(super) returned: &'a mut Vec<Returned>,
 }
 
 type Errand = Box<dyn FnOnce(&mut Inside<'_>) + Send>;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use rustix::io::Errno;
 
 use super::control::ControlTrouble;
-use super::device::Origin;
+use super::devices::Origin;
 use super::metrics::MetricsAddress;
 use crate::net::Workers;
 

@@ -39,10 +39,5 @@ pub(super) fn device(name: &str, zones: &[ZoneId]) -> (Port<UnixDatagram>, Far) 
     let (near, far) = UnixDatagram::pair().unwrap();
     near.set_nonblocking(true).unwrap();
     far.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let port = Port {
-        name: name.into(),
-        fd: near,
-        zones: zones.to_vec(),
-    };
-    (port, Far(far))
+    (Port::new(name, near, zones), Far(far))
 }

@@ -1,10 +1,11 @@
 //! What happens to the gateway as a whole: counted, and told to the event log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::clock::Clock;
-use super::events::{Entry, Queue, ReloadObject};
+use super::events::{DeviceObject, Entry, Queue, ReloadObject};
 use super::reload::{Refusal, Reloaded};
 use super::state::{NotSaved, Saved, StateObject, States};
 use crate::engine::Intake;
@@ -17,6 +18,8 @@ pub(super) struct Life {
     reloaded: AtomicU64,
     refused: AtomicU64,
     states: Mutex<States>,
+    /// In their order.
+    devices: Mutex<Vec<DeviceLife>>,
     /// `None`: there is no event log.
     events: Option<Queue>,
 }
@@ -30,6 +33,14 @@ pub(super) struct Reloads {
     pub(super) refused: u64,
 }
 
+/// Whether a device is there, and how often it was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DeviceLife {
+    pub(super) name: String,
+    pub(super) is_up: bool,
+    pub(super) losses: u64,
+}
+
 impl Life {
     /// The life of a gateway with this event log.
     pub(super) fn new(clock: Clock, events: Option<Queue>) -> Self {
@@ -38,7 +49,60 @@ impl Life {
             reloaded: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             states: Mutex::default(),
+            devices: Mutex::default(),
             events,
+        }
+    }
+
+    /// It has these devices, which are there.
+    pub(super) fn with_devices<'a>(self, names: impl Iterator<Item = &'a str>) -> Self {
+        let devices = names.map(|name| DeviceLife {
+            name: name.to_owned(),
+            is_up: true,
+            losses: 0,
+        });
+        Self {
+            devices: Mutex::new(devices.collect()),
+            ..self
+        }
+    }
+
+    fn lock_devices(&self) -> MutexGuard<'_, Vec<DeviceLife>> {
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The device at this place is gone.
+    pub(super) fn device_lost(&self, place: usize) {
+        if let Some(device) = self.lock_devices().get_mut(place) {
+            device.is_up = false;
+            device.losses += 1;
+            self.put(|at| Entry::Device(DeviceObject::lost(at, &device.name)));
+        }
+    }
+
+    /// It is there again, after so long.
+    pub(super) fn device_returned(&self, place: usize, after: Duration) {
+        if let Some(device) = self.lock_devices().get_mut(place) {
+            device.is_up = true;
+            self.put(|at| Entry::Device(DeviceObject::returned(at, &device.name, after)));
+        }
+    }
+
+    /// All devices.
+    pub(super) fn devices(&self) -> Vec<DeviceLife> {
+        self.lock_devices().clone()
+    }
+
+    /// The name of a device that is missing, if one is.
+    pub(super) fn missing_device(&self) -> Option<String> {
+        let devices = self.lock_devices();
+        let missing = devices.iter().find(|device| !device.is_up);
+        missing.map(|device| device.name.clone())
+    }
+
+    fn put(&self, entry: impl FnOnce(Timestamp) -> Entry) {
+        if let Some(events) = &self.events {
+            events.put(entry(self.clock.now()));
         }
     }
 
@@ -58,9 +122,7 @@ impl Life {
 
     /// An operator lets sessions begin, or not.
     pub(super) fn intake(&self, intake: Intake) {
-        if let Some(events) = &self.events {
-            events.put(Entry::Intake(self.clock.now(), intake));
-        }
+        self.put(|at| Entry::Intake(at, intake));
     }
 
     /// The state was saved, or not.
@@ -85,9 +147,7 @@ impl Life {
 
     /// Something about the state is told.
     pub(super) fn state(&self, object: StateObject) {
-        if let Some(events) = &self.events {
-            events.put(Entry::State(object));
-        }
+        self.put(|_| Entry::State(object));
     }
 
     /// What there is to tell of the state.

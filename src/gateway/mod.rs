@@ -11,7 +11,8 @@
 //! open devices -> set up addresses, routes, rules -> packet loops (a thread each) -> "gateway ready"
 //!                                                    main thread: signals, control socket
 //! SIGHUP, or the rule file has changed -> compile it -> swap it in between two bursts
-//! SIGINT, SIGTERM, or a device is gone -> stop all loops -> undo all, newest first -> close devices
+//! a device is gone -> the helper opens it again -> addresses, routes, rules -> packet loops
+//! SIGINT, SIGTERM, or a device is lost for good -> stop all loops -> undo all, newest first -> close devices
 //! ```
 //!
 //! A packet loop is a plain thread over poll(2): it never waits for what the
@@ -21,7 +22,7 @@
 mod clock;
 mod control;
 mod counters;
-mod device;
+mod devices;
 mod errands;
 mod error;
 mod events;
@@ -55,7 +56,7 @@ mod workforce;
 pub use clock::Clock;
 pub use control::{ControlTrouble, LogFilter, SocketMode, SocketPlace, Wanted};
 pub use counters::{DeviceCounters, Summary};
-pub use device::Origin;
+pub use devices::{HelperOptions, Origin, help};
 pub use error::GatewayError;
 pub use events::{EventOptions, EventPlace, EventRate};
 pub use handover::HandoverCounters;
@@ -66,13 +67,15 @@ pub use reload::RuleFile;
 pub use state::StatePlace;
 pub use stop::on_stop;
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-use self::device::TunDevice;
+use self::devices::{Attached, Helper, Recovery, TunDevice, loss_reports};
 use self::life::Life;
 use self::metrics::Metrics;
 use self::parts::Parts;
@@ -92,7 +95,7 @@ use crate::net::{Workers, Zones};
 /// when it has changed, the file is read again.
 ///
 /// # Errors
-/// A device or the host's network could not be set up, or a device went away.
+/// A device or the host's network could not be set up, or a device went away for good.
 /// The host is as it was before in every case.
 pub fn run(file: RuleFile, options: Options) -> Result<Summary, GatewayError> {
     tokio::runtime::Builder::new_current_thread()
@@ -112,10 +115,16 @@ async fn serve(file: RuleFile, options: Options) -> Result<Summary, GatewayError
     // First of all: a signal during set-up must not leave half of it behind.
     let mut signals = Signals::listen()?;
     let devices = file.devices.iter();
-    let devices = devices.map(|device| TunDevice::open(device, options.workers));
+    let devices = devices.map(|device| TunDevice::open(&device.name, options.workers));
     let devices = devices.collect::<Result<Vec<_>, _>>()?;
+    // While nothing is given up yet, and there is no other thread.
+    let helper = Helper::start(&file.devices, options.workers, options.sandbox);
+    let helper = helper.inspect_err(|cause| {
+        warn!(%cause, "the device helper cannot be started: a device that is lost is lost for good");
+    });
     routing::warn_if_not_forwarding(&file.devices, &file.policy.zones);
     let mut host = HostNetwork::connect()?;
+    let devices = (devices, helper.ok());
     let served = serve_with(&mut host, &mut signals, devices, file, options).await;
     host.undo().await;
     served
@@ -126,18 +135,20 @@ async fn serve(file: RuleFile, options: Options) -> Result<Summary, GatewayError
 async fn serve_with(
     host: &mut HostNetwork,
     signals: &mut Signals,
-    devices: Vec<Vec<TunDevice>>,
+    (devices, helper): (Vec<TunDevice>, Option<Helper>),
     mut file: RuleFile,
     options: Options,
 ) -> Result<Summary, GatewayError> {
     let (mut parts, records) = Parts::open(&options)?;
-    let ports = attach(host, devices, &file, options.workers).await?;
+    let (ports, attached) = attach(host, devices, &file, options.workers).await?;
     let clock = Clock::start();
     let engine_options = engine::Options {
         seed: seed(&options)?,
         checksums: options.checksums,
     };
-    let life = Arc::new(Life::new(clock, parts.event_queue()));
+    let names = file.devices.iter().map(|device| device.name.as_str());
+    let life = Life::new(clock, parts.event_queue()).with_devices(names);
+    let life = Arc::new(life);
     let crew = workers::crew(options.workers, engine_options);
     let wanted = (engine_options, crew.as_ref());
     let (kept, engines) = match &options.state {
@@ -163,6 +174,10 @@ async fn serve_with(
         Arc::new(Keeper::new(kept, workforce.clone(), life, clock))
     });
     let reloader = Arc::new(Reloader::new(file, workforce.clone(), Arc::clone(&life)));
+    let (reports, losses) = loss_reports();
+    gathered.report_losses(&reports);
+    let workers = (workforce.clone(), options.workers);
+    let mut recovery = Recovery::new(attached, losses, helper, workers, Arc::clone(&life));
     let metrics = Metrics::new(workforce.clone(), life, clock);
     if let Sandbox::Confined(user) = options.sandbox {
         confine(Confinement {
@@ -184,14 +199,25 @@ async fn serve_with(
     }
     let running = gathered.start(options.sandbox)?;
     let asked = (options.log, Arc::clone(&reloader), keeper.clone());
-    let served = parts.serve(workforce.clone(), asked, metrics, clock);
+    let mut served = parts.serve(workforce.clone(), asked, metrics, clock);
     if served.is_ok() {
         info!("gateway ready");
         let every = options.state.and_then(|place| place.every);
         let saving = keeper.as_ref().zip(every);
         let saving = saving.map(|(keeper, every)| keeper.keep_saving(every));
         let service = Service::ready(workforce);
-        until_stopped(signals, &running, (watch.as_ref(), &reloader), &service).await;
+        let (stop, lost) = (Notify::new(), Notify::new());
+        let told = async {
+            let reload = (watch.as_ref(), &*reloader);
+            until_stopped(signals, (&running, &lost), reload, &service).await;
+            stop.notify_one();
+        };
+        let recovered = async {
+            let recovered = recovery.run(host, &stop).await;
+            lost.notify_one();
+            recovered
+        };
+        ((), served) = tokio::join!(told, recovered);
         service.stopping();
         if let Some(saving) = saving {
             saving.abort();
@@ -211,38 +237,38 @@ async fn serve_with(
 /// Sets the devices up on the host; gives the ports of each worker.
 async fn attach(
     host: &mut HostNetwork,
-    devices: Vec<Vec<TunDevice>>,
+    devices: Vec<TunDevice>,
     file: &RuleFile,
     workers: Workers,
-) -> Result<Vec<Vec<Port<TunDevice>>>, GatewayError> {
+) -> Result<(Vec<Vec<Port<OwnedFd>>>, Vec<Attached>), GatewayError> {
     let mut ports: Vec<_> = workers.all().map(|_| Vec::new()).collect();
-    for (queues, wanted) in devices.into_iter().zip(&file.devices) {
-        if let Some(device) = queues.first() {
-            host.attach(device, wanted).await?;
-            info!(
-                device = device.name(),
-                zones = zone_names(&file.policy.zones, &wanted.zones),
-                mtu = wanted.mtu,
-                taken_over = device.origin() == Origin::TakenOver,
-                "device up"
-            );
+    let mut attached = Vec::new();
+    for (device, wanted) in devices.into_iter().zip(&file.devices) {
+        host.clean(wanted).await?;
+        host.attach(&device, wanted).await?;
+        info!(
+            device = device.name,
+            zones = zone_names(&file.policy.zones, &wanted.zones),
+            mtu = wanted.mtu,
+            taken_over = device.facts.origin == Origin::TakenOver,
+            "device up"
+        );
+        for (ports, queue) in ports.iter_mut().zip(device.queues) {
+            ports.push(Port::new(&wanted.name, queue, &wanted.zones));
         }
-        for (ports, queue) in ports.iter_mut().zip(queues) {
-            ports.push(Port {
-                name: wanted.name.clone(),
-                fd: queue,
-                zones: wanted.zones.clone(),
-            });
-        }
+        attached.push(Attached {
+            wanted: wanted.clone(),
+            facts: device.facts,
+        });
     }
-    Ok(ports)
+    Ok((ports, attached))
 }
 
-/// Does what signals and a changed rule file want, until the gateway is to end, or a packet
-/// loop has ended.
+/// Does what signals and a changed rule file want, until the gateway is to end, a packet
+/// loop has ended, or a device is lost for good.
 async fn until_stopped(
     signals: &mut Signals,
-    running: &Running,
+    (running, lost): (&Running, &Notify),
     (watch, reloader): (Option<&Watch>, &Reloader),
     service: &Service,
 ) {
@@ -256,6 +282,7 @@ async fn until_stopped(
                 Told::Reload => reload(reloader, service).await,
             },
             () = running.ended() => return,
+            () = lost.notified() => return,
             () = changed(watch, reloader) => reload(reloader, service).await,
         }
     }

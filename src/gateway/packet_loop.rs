@@ -4,7 +4,8 @@
 //! Owns the engine, the devices and the counters while it runs, and gives the
 //! counters back at the end. Refuses to judge packets (the engine's), to wait
 //! for anything but packets, deadlines, errands and the stop signal, and to let a device
-//! that errs stop the traffic of the others. Only a device that is gone ends it.
+//! that errs stop the traffic of the others. One that is gone it reports, and does without until
+//! an errand brings it again; where nobody is reported to, it ends.
 //!
 //! Packets of a device are read until it has no more, worked on together and
 //! written: one read and one write for each, one look at the clock for all; no
@@ -15,7 +16,7 @@
 //! over comes before what is read.
 
 use std::io::IoSlice;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
@@ -26,6 +27,7 @@ use tracing::debug;
 use super::GatewayError;
 use super::clock::Clock;
 use super::counters::{DeviceCounters, Summary};
+use super::devices::{Loss, LossReports, Returned};
 use super::errands::{Basket, Inside};
 use super::events::Listener;
 use super::handover::{Handover, INBOX};
@@ -57,6 +59,8 @@ pub(super) struct PacketLoop<F> {
     ports: Vec<Port<F>>,
     forwarder: Forwarder,
     basket: Basket,
+    /// `None`: nobody is told of a device that is gone.
+    losses: Option<LossReports>,
 }
 
 /// All but the devices, so that these can be borrowed while it works.
@@ -72,6 +76,8 @@ struct Forwarder {
     taps: Taps,
     ways: Ways,
     core: Option<Core>,
+    /// What an errand has brought, until it is taken up.
+    returned: Vec<Returned>,
 }
 
 /// What is needed to let go of what the engine gives.
@@ -84,7 +90,7 @@ struct Ways {
     handover: Option<Handover>,
 }
 
-impl<F: AsFd> PacketLoop<F> {
+impl<F: AsFd + From<OwnedFd>> PacketLoop<F> {
     /// A loop that passes packets between `ports` as `engine` says. `clock` is
     /// the one that the engine was started by.
     pub(super) fn new(
@@ -118,9 +124,11 @@ impl<F: AsFd> PacketLoop<F> {
                     handover: None,
                 },
                 core: None,
+                returned: Vec::new(),
             },
             ports,
             basket,
+            losses: None,
         }
     }
 
@@ -134,6 +142,11 @@ impl<F: AsFd> PacketLoop<F> {
         self.forwarder.core = Some(core);
     }
 
+    /// It goes on without a device that is gone, and reports that.
+    pub(super) fn report_losses(&mut self, to: LossReports) {
+        self.losses = Some(to);
+    }
+
     /// Has all that happens written down by the event log.
     pub(super) fn log(&mut self, listener: Listener) {
         self.forwarder.taps.log(listener);
@@ -143,8 +156,8 @@ impl<F: AsFd> PacketLoop<F> {
     /// the same thread.
     ///
     /// # Errors
-    /// A device is gone, or the kernel refuses to wait. The counters are
-    /// complete in either case, and the engine is given back.
+    /// A device is gone and nobody is told, or the kernel refuses to wait. The counters
+    /// are complete in either case, and the engine is given back.
     pub(super) fn run(
         mut self,
         stop: impl AsFd,
@@ -154,7 +167,7 @@ impl<F: AsFd> PacketLoop<F> {
             .forwarder
             .keep_to_core()
             .and_then(|()| first())
-            .and_then(|()| work(&mut self.forwarder, &self.ports, &self.basket, stop));
+            .and_then(|()| self.work(&stop));
         let Forwarder { engine, ways, .. } = &self.forwarder;
         let summary = Summary {
             devices: ways.counters,
@@ -163,25 +176,73 @@ impl<F: AsFd> PacketLoop<F> {
         };
         (summary, self.forwarder.engine, ended)
     }
+    fn work(&mut self, stop: impl AsFd) -> Result<(), GatewayError> {
+        loop {
+            match forward(&mut self.forwarder, &self.ports, &self.basket, &stop)? {
+                Pause::Stop => return Ok(()),
+                Pause::Devices(gone) => {
+                    for place in gone {
+                        self.lose(place)?;
+                    }
+                    self.take_up();
+                }
+            }
+        }
+    }
+
+    /// Does without a device, and reports that.
+    fn lose(&mut self, place: usize) -> Result<(), GatewayError> {
+        let Some(port) = self.ports.get_mut(place) else {
+            return Ok(());
+        };
+        port.fd = None;
+        let loss = Loss {
+            place,
+            generation: port.generation,
+        };
+        let told = self.losses.as_ref().map(|losses| losses.send(loss));
+        match told {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) | None => Err(gone(port)),
+        }
+    }
+
+    /// Reads from now on from the devices that errands have brought.
+    fn take_up(&mut self) {
+        for returned in self.forwarder.returned.drain(..) {
+            if let Some(port) = self.ports.get_mut(returned.place) {
+                port.fd = Some(returned.queue.into());
+                port.generation = returned.generation;
+            }
+        }
+    }
 }
 
-fn work<F: AsFd>(
+/// Why no packet is read for a moment.
+enum Pause {
+    /// It is told to stop.
+    Stop,
+    /// Devices have come, or those at these places are gone.
+    Devices(Vec<usize>),
+}
+
+/// Passes packets until it is told to stop, or devices come and go.
+fn forward<F: AsFd>(
     forwarder: &mut Forwarder,
     ports: &[Port<F>],
     basket: &Basket,
     stop: impl AsFd,
-) -> Result<(), GatewayError> {
+) -> Result<Pause, GatewayError> {
     let bell = forwarder.ways.handover.as_ref().map(Handover::bell);
+    let present = || ports.iter().enumerate();
+    let present = || present().filter_map(|(place, port)| Some((place, port, port.fd.as_ref()?)));
     let mut waiting = vec![
         PollFd::new(&stop, PollFlags::IN),
         PollFd::new(basket, PollFlags::IN),
     ];
-    waiting.extend(
-        ports
-            .iter()
-            .map(|port| PollFd::new(&port.fd, PollFlags::IN)),
-    );
+    waiting.extend(present().map(|(.., fd)| PollFd::new(fd, PollFlags::IN)));
     waiting.extend(bell.iter().map(|bell| PollFd::new(bell, PollFlags::IN)));
+    let mut gone = Vec::new();
     loop {
         match poll(&mut waiting, forwarder.patience().as_ref()) {
             Ok(_) => {}
@@ -193,11 +254,14 @@ fn work<F: AsFd>(
         let is_asked = seen.next().is_some_and(|bell| !bell.is_empty());
         // What others have handed over was there before.
         forwarder.take_over(ports);
-        for (port, seen) in ports.iter().zip(&mut seen) {
-            if seen.contains(PollFlags::IN) {
-                forwarder.take_from(port, ports)?;
-            } else if !seen.is_empty() {
-                return Err(gone(port));
+        for ((place, port, fd), seen) in present().zip(&mut seen) {
+            let device = match seen {
+                seen if seen.contains(PollFlags::IN) => forwarder.take_from((port, fd), ports),
+                seen if seen.is_empty() => Device::Stays,
+                _ => Device::IsGone,
+            };
+            if let Device::IsGone = device {
+                gone.push(place);
             }
         }
         if seen.next().is_some_and(|bell| !bell.is_empty()) {
@@ -210,7 +274,10 @@ fn work<F: AsFd>(
         forwarder.ways.records.flush();
         // What lay in the devices by then was still handled, a burst of each.
         if told_to_stop {
-            return Ok(());
+            return Ok(Pause::Stop);
+        }
+        if !gone.is_empty() || !forwarder.returned.is_empty() {
+            return Ok(Pause::Devices(gone));
         }
     }
 }
@@ -277,18 +344,11 @@ impl Forwarder {
     }
 
     /// Handles what waits at `port`, a burst at most.
-    fn take_from<F: AsFd>(
-        &mut self,
-        port: &Port<F>,
-        ports: &[Port<F>],
-    ) -> Result<(), GatewayError> {
-        let read = self.read_from(port);
+    fn take_from<F: AsFd>(&mut self, from: (&Port<F>, &F), ports: &[Port<F>]) -> Device {
+        let read = self.read_from(from);
         let packets = self.put_together(read.packets);
         self.work_on(packets, ports);
-        match read.device {
-            Device::Stays => Ok(()),
-            Device::IsGone => Err(gone(port)),
-        }
+        read.device
     }
 
     /// Makes one super-segment of segments that go on from each other; says how many packets
@@ -332,7 +392,7 @@ impl Forwarder {
     }
 
     /// Reads packets until there is none, or the burst is full.
-    fn read_from<F: AsFd>(&mut self, port: &Port<F>) -> Read {
+    fn read_from<F: AsFd>(&mut self, (port, fd): (&Port<F>, &F)) -> Read {
         let counters = &mut self.ways.counters;
         let (mut packets, mut octets) = (0, 0);
         while let Some(waiting) = self.batch.get_mut(packets)
@@ -340,7 +400,7 @@ impl Forwarder {
         {
             waiting.frame.clear();
             waiting.frame.reserve(LARGEST_READ);
-            match read(&port.fd, spare_capacity(&mut waiting.frame)) {
+            match read(fd, spare_capacity(&mut waiting.frame)) {
                 Ok(_) => {}
                 Err(Errno::AGAIN) => break,
                 Err(Errno::INTR) => continue,
@@ -394,6 +454,7 @@ impl Forwarder {
             taps: &mut self.taps,
             handover: self.ways.handover.as_ref(),
             core: self.core,
+            returned: &mut self.returned,
         });
         self.ways.guard_by(self.engine.policy(), ports);
         self.ways.deliver(now, &self.out, ports);
@@ -501,14 +562,15 @@ impl Ways {
     /// Writes a packet, behind what is said of it, to the device of `zone`. A refusal is
     /// counted: the packet is lost, as on any wire.
     fn send<F: AsFd>(&mut self, ports: &[Port<F>], zone: ZoneId, parts: [&[u8]; 2]) {
-        let Some(port) = self.egress.port(zone).and_then(|place| ports.get(place)) else {
+        let port = self.egress.port(zone).and_then(|place| ports.get(place));
+        let Some(fd) = port.and_then(|port| port.fd.as_ref()) else {
             self.counters.no_device += 1;
             return;
         };
         let length = parts.iter().map(|part| part.len()).sum();
         let written = rustix::io::retry_on_intr(|| match parts {
-            [all, []] => write(&port.fd, all),
-            [said, packet] => writev(&port.fd, &[IoSlice::new(said), IoSlice::new(packet)]),
+            [all, []] => write(fd, all),
+            [said, packet] => writev(fd, &[IoSlice::new(said), IoSlice::new(packet)]),
         });
         if written == Ok(length) {
             self.counters.sent += 1;

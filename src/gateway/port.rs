@@ -9,13 +9,26 @@ use crate::net::{ZoneId, Zones};
 pub(super) struct Port<F> {
     /// The device's name, for logs and errors.
     pub(super) name: String,
-    /// Where packets are read from and written to, one by one.
-    pub(super) fd: F,
+    /// Where packets are read from and written to, one by one; `None` while the device is
+    /// missing.
+    pub(super) fd: Option<F>,
     /// The zones behind it.
     pub(super) zones: Vec<ZoneId>,
+    /// Of the devices that have had its name, which this is.
+    pub(super) generation: u32,
 }
 
 impl<F> Port<F> {
+    /// That of a device that is there.
+    pub(super) fn new(name: &str, fd: F, zones: &[ZoneId]) -> Self {
+        Self {
+            name: name.to_owned(),
+            fd: Some(fd),
+            zones: zones.to_vec(),
+            generation: 0,
+        }
+    }
+
     /// The zone that `frame` enters by: the device's, or where several share
     /// it the one that holds the source address.
     pub(super) fn ingress(&self, zones: &Zones, frame: &[u8]) -> Option<ZoneId> {
@@ -88,11 +101,7 @@ mod tests {
     }
 
     fn port(zones: &[ZoneId]) -> Port<()> {
-        Port {
-            name: "tun0".into(),
-            fd: (),
-            zones: zones.to_vec(),
-        }
+        Port::new("tun0", (), zones)
     }
 
     fn v4_from(source: [u8; 4]) -> Vec<u8> {

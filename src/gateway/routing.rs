@@ -19,6 +19,11 @@
 //! that (table `local` has priority 0) and are not guarded. Answers to an
 //! address of the gateway reach the device by a route in the main table.
 //!
+//! While a device is missing that somebody has deleted, its table is gone, and what arrives
+//! by its interfaces would be routed past the gateway: rules of the same priority have it
+//! dropped instead, until the device is back ([`lose`](HostNetwork::lose),
+//! [`regain`](HostNetwork::regain)).
+//!
 //! A gateway that was killed leaves its rules behind; without their tables they
 //! do nothing, and the next start removes them.
 
@@ -35,8 +40,8 @@ use rustix::io::Errno;
 use tracing::{debug, warn};
 
 use super::GatewayError;
-use super::device::{Origin, TunDevice, interface_index};
-use super::steps::{RULE_PRIORITY, Step, TABLE_BASE, steps};
+use super::devices::{Origin, TunDevice, interface_index};
+use super::steps::{RULE_PRIORITY, Step, TABLE_BASE, families, steps};
 use super::sysctl::Sysctl;
 use crate::config;
 use crate::net::{Family, Zones};
@@ -48,7 +53,13 @@ const MOST_LEFT_OVER: usize = 64;
 /// What the gateway changed on the host, newest last.
 pub(super) struct HostNetwork {
     netlink: Handle,
-    done: Vec<Change>,
+    done: Vec<Done>,
+}
+
+/// A change, and the number of the device that it was made for.
+struct Done {
+    device: u32,
+    change: Change,
 }
 
 /// One change, as that which undoes it.
@@ -76,17 +87,34 @@ impl HostNetwork {
         })
     }
 
+    /// Removes the routing rules that a killed gateway left for the interfaces of the device
+    /// that `wanted` describes.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub(super) async fn clean(&self, wanted: &config::Device) -> Result<(), GatewayError> {
+        for family in families() {
+            for interface in &wanted.interfaces {
+                let removed = self.remove_left_over_rules(interface, *family).await;
+                removed.map_err(GatewayError::routing(format!(
+                    "remove the rules that a killed gateway left for `{interface}`"
+                )))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Sets `device` up as `wanted` says, and has packets routed into it.
     ///
     /// # Errors
     /// The first step that the kernel refused. What was done before stays
-    /// done: call [`undo`](Self::undo).
+    /// done: call [`undo`](Self::undo), or [`detach`](Self::detach).
     pub(super) async fn attach(
         &mut self,
         device: &TunDevice,
         wanted: &config::Device,
     ) -> Result<(), GatewayError> {
-        for step in steps(wanted, device.origin()) {
+        for step in steps(wanted, device.facts.origin) {
             let what = step.to_string();
             self.take(device, step)
                 .await
@@ -106,7 +134,7 @@ impl HostNetwork {
     async fn take(&mut self, device: &TunDevice, step: Step) -> io::Result<()> {
         match step {
             Step::Set(setting, value) => {
-                self.set_sysctl(setting, value);
+                self.set_sysctl(device.facts.index, setting, value);
                 Ok(())
             }
             Step::BringUp { mtu, .. } => self.bring_up(device, mtu).await,
@@ -116,22 +144,74 @@ impl HostNetwork {
             Step::Rule {
                 interface, family, ..
             } => {
-                let table = TABLE_BASE.saturating_add(device.index());
-                self.add_rule(&interface, table, family).await
+                let index = device.facts.index;
+                let table = TABLE_BASE.saturating_add(index);
+                let rule = rule_message(&interface, Some(table), family);
+                self.add_rule(index, rule).await
             }
         }
+    }
+
+    /// The device of this number is gone, and with it all that was done to itself. What
+    /// arrives by its interfaces is dropped from here on.
+    pub(super) async fn lose(&mut self, index: u32) {
+        let rules: Vec<_> = self
+            .take_changes(index)
+            .into_iter()
+            .filter_map(|change| match change {
+                Change::Rule(rule) => Some(rule),
+                _ => None,
+            })
+            .collect();
+        for rule in rules {
+            // Behind the rule that leads nowhere any more, before that goes.
+            if let Err(cause) = self.add_rule(index, dropping(&rule)).await {
+                warn!(%cause, "the host may pass packets on while the device is missing");
+            }
+            self.try_undo(Change::Rule(rule)).await;
+        }
+    }
+
+    /// Nothing is dropped any more for want of the device that had this number.
+    pub(super) async fn regain(&mut self, index: u32) {
+        self.detach(index).await;
+    }
+
+    /// Undoes all that was done for the device of this number, newest first.
+    pub(super) async fn detach(&mut self, index: u32) {
+        for change in self.take_changes(index) {
+            self.try_undo(change).await;
+        }
+    }
+
+    /// The changes that were made for a device, newest first. They are forgotten here.
+    fn take_changes(&mut self, index: u32) -> Vec<Change> {
+        let done = std::mem::take(&mut self.done);
+        let (its, others): (Vec<_>, Vec<_>) =
+            done.into_iter().partition(|done| done.device == index);
+        self.done = others;
+        its.into_iter().rev().map(|done| done.change).collect()
     }
 
     /// Undoes everything, newest first. What is gone already is fine; what
     /// cannot be undone is said and left.
     pub(super) async fn undo(mut self) {
-        while let Some(change) = self.done.pop() {
-            match self.undo_one(change).await {
-                Ok(()) => {}
-                Err(cause) if is_gone(&cause) => {}
-                Err(cause) => warn!(%cause, "a change to the host's network could not be undone"),
-            }
+        while let Some(done) = self.done.pop() {
+            self.try_undo(done.change).await;
         }
+    }
+
+    async fn try_undo(&self, change: Change) {
+        match self.undo_one(change).await {
+            Ok(()) => {}
+            Err(cause) if is_gone(&cause) => {}
+            Err(cause) => warn!(%cause, "a change to the host's network could not be undone"),
+        }
+    }
+
+    /// A change was made for the device of this number.
+    fn note(&mut self, device: u32, change: Change) {
+        self.done.push(Done { device, change });
     }
 
     async fn undo_one(&self, change: Change) -> io::Result<()> {
@@ -150,9 +230,9 @@ impl HostNetwork {
         }
     }
 
-    fn set_sysctl(&mut self, setting: Sysctl, value: &str) {
+    fn set_sysctl(&mut self, index: u32, setting: Sysctl, value: &str) {
         match setting.set(value) {
-            Ok(Some(before)) => self.done.push(Change::Sysctl { setting, before }),
+            Ok(Some(before)) => self.note(index, Change::Sysctl { setting, before }),
             Ok(None) => {}
             Err(cause) => warn!(sysctl = setting.name(), value, %cause, "cannot be set"),
         }
@@ -161,10 +241,10 @@ impl HostNetwork {
     /// Sets MTU and flags. A device that was there before keeps its other
     /// flags, and stays up at the end.
     async fn bring_up(&mut self, device: &TunDevice, mtu: u16) -> io::Result<()> {
-        let index = device.index();
-        let before = device.mtu()?;
+        let index = device.facts.index;
+        let before = device.facts.mtu;
         let mut link = LinkUnspec::new_with_index(index).up();
-        if device.origin() == Origin::Made {
+        if device.facts.origin == Origin::Made {
             // Without multicast no group is joined, so no MLD report is sent.
             link = link.multicast(false);
         }
@@ -173,21 +253,21 @@ impl HostNetwork {
         }
         answer(self.netlink.link().change(link.build()).execute().await)?;
         if before != mtu {
-            self.done.push(Change::Mtu { index, before });
+            self.note(index, Change::Mtu { index, before });
         }
         Ok(())
     }
 
     async fn add_address(&mut self, device: &TunDevice, address: IpNet) -> io::Result<()> {
-        let index = device.index();
+        let index = device.facts.index;
         let request = self
             .netlink
             .address()
             .add(index, address.addr(), address.prefix_len());
         match answer(request.execute().await) {
-            Ok(()) => self.done.push(Change::Address { index, address }),
+            Ok(()) => self.note(index, Change::Address { index, address }),
             Err(cause) if already_there(&cause, device) => {
-                debug!(device = device.name(), %address, "has this address already; it stays");
+                debug!(device = device.name, %address, "has this address already; it stays");
             }
             Err(cause) => return Err(cause),
         }
@@ -198,9 +278,9 @@ impl HostNetwork {
         let route = route_into(device, net)?.build();
         let request = self.netlink.route().add(route.clone());
         match answer(request.execute().await) {
-            Ok(()) => self.done.push(Change::Route(Box::new(route))),
+            Ok(()) => self.note(device.facts.index, Change::Route(Box::new(route))),
             Err(cause) if already_there(&cause, device) => {
-                debug!(device = device.name(), %net, "a route to it is there already; it stays");
+                debug!(device = device.name, %net, "a route to it is there already; it stays");
             }
             Err(cause) => return Err(cause),
         }
@@ -209,7 +289,7 @@ impl HostNetwork {
 
     /// Has everything of `family` that looks into the device's table led into it.
     async fn add_table(&mut self, device: &TunDevice, family: Family) -> io::Result<()> {
-        let table = TABLE_BASE.saturating_add(device.index());
+        let table = TABLE_BASE.saturating_add(device.facts.index);
         let default = route_into(device, everything(family))?
             .table_id(table)
             .build();
@@ -218,40 +298,38 @@ impl HostNetwork {
             // A device that outlived a killed gateway kept its route.
             Err(cause) if already_there(&cause, device) => {}
             Err(cause) if family == Family::V6 && is(&cause, Errno::ACCESS) => {
-                debug!(
-                    device = device.name(),
-                    "IPv6 is switched off for this device"
-                );
+                debug!(device = device.name, "IPv6 is switched off for this device");
                 return Ok(());
             }
             Err(cause) => return Err(cause),
         }
-        self.done.push(Change::Route(Box::new(default)));
+        self.note(device.facts.index, Change::Route(Box::new(default)));
         Ok(())
     }
 
-    async fn add_rule(&mut self, interface: &str, table: u32, family: Family) -> io::Result<()> {
-        self.remove_left_over_rules(interface, family).await?;
-        let rule = rule_message(interface, Some(table), family);
+    /// Adds a routing rule for the device of this number.
+    async fn add_rule(&mut self, device: u32, rule: RuleMessage) -> io::Result<()> {
         let mut request = self.netlink.rule().add();
         *request.message_mut() = rule.clone();
         answer(request.execute().await)?;
-        self.done.push(Change::Rule(Box::new(rule)));
+        self.note(device, Change::Rule(Box::new(rule)));
         Ok(())
     }
 
     /// Removes what a killed gateway left: our rules for this interface, into
-    /// whichever table.
+    /// whichever table, and those that drop.
     async fn remove_left_over_rules(&self, interface: &str, family: Family) -> io::Result<()> {
-        for _ in 0..MOST_LEFT_OVER {
-            let rule = rule_message(interface, None, family);
-            match answer(self.netlink.rule().del(rule).execute().await) {
-                Ok(()) => warn!(
-                    interface,
-                    "removed a routing rule that a killed gateway left"
-                ),
-                Err(cause) if is_gone(&cause) => return Ok(()),
-                Err(cause) => return Err(cause),
+        let ours = rule_message(interface, None, family);
+        for rule in [dropping(&ours), ours] {
+            for _ in 0..MOST_LEFT_OVER {
+                match answer(self.netlink.rule().del(rule.clone()).execute().await) {
+                    Ok(()) => warn!(
+                        interface,
+                        "removed a routing rule that a killed gateway left"
+                    ),
+                    Err(cause) if is_gone(&cause) => break,
+                    Err(cause) => return Err(cause),
+                }
             }
         }
         Ok(())
@@ -296,7 +374,7 @@ fn route_into(device: &TunDevice, net: IpNet) -> io::Result<RouteMessageBuilder<
         .map_err(|bad| io::Error::new(io::ErrorKind::InvalidInput, bad.to_string()))?;
     Ok(route
         .scope(RouteScope::Link)
-        .output_interface(device.index()))
+        .output_interface(device.facts.index))
 }
 
 fn address_message(index: u32, address: IpNet) -> AddressMessage {
@@ -329,6 +407,15 @@ fn rule_message(interface: &str, table: Option<u32>, family: Family) -> RuleMess
     rule
 }
 
+/// The rule that drops what another looks up.
+fn dropping(rule: &RuleMessage) -> RuleMessage {
+    let mut dropping = rule.clone();
+    dropping.header.action = RuleAction::Blackhole;
+    let table = |attribute: &RuleAttribute| matches!(attribute, RuleAttribute::Table(_));
+    dropping.attributes.retain(|attribute| !table(attribute));
+    dropping
+}
+
 /// What the kernel answered, as an ordinary error.
 fn answer(result: Result<(), rtnetlink::Error>) -> io::Result<()> {
     result.map_err(|error| match error {
@@ -357,5 +444,5 @@ fn is_gone(cause: &io::Error) -> bool {
 /// A device that was there before may have an address or a route already; then
 /// it is its administrator's, and stays.
 fn already_there(cause: &io::Error, device: &TunDevice) -> bool {
-    device.origin() == Origin::TakenOver && is(cause, Errno::EXIST)
+    device.facts.origin == Origin::TakenOver && is(cause, Errno::EXIST)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
-use super::device::{Origin, interface_index};
+use super::devices::{Origin, interface_index};
 use super::sysctl::Sysctl;
 use crate::config;
 use crate::net::{Family, Workers};
@@ -190,7 +190,8 @@ fn has_ipv6() -> bool {
     Path::new("/proc/sys/net/ipv6").exists()
 }
 
-fn families() -> &'static [Family] {
+/// The families that the kernel speaks.
+pub(super) fn families() -> &'static [Family] {
     if has_ipv6() {
         &[Family::V4, Family::V6]
     } else {

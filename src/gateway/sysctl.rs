@@ -1,5 +1,7 @@
 //! Kernel settings of one device, under `/proc/sys/net`.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::PathBuf;
 use std::{fs, io};
 
@@ -30,7 +32,9 @@ impl Sysctl {
         if before == value {
             return Ok(None);
         }
-        fs::write(&self.0, value)?;
+        // Without cutting it off, which Landlock has another right for.
+        let mut setting = OpenOptions::new().write(true).open(&self.0)?;
+        setting.write_all(value.as_bytes())?;
         Ok(Some(before))
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::GatewayError;
 use super::clock::Clock;
 use super::counters::Summary;
+use super::devices::LossReports;
 use super::errands::Errands;
 use super::events::Listener;
 use super::handover::Handover;
@@ -52,7 +53,7 @@ pub(super) fn engines(
         .collect()
 }
 
-impl<F: AsFd + Send + 'static> Gathered<F> {
+impl<F: AsFd + From<OwnedFd> + Send + 'static> Gathered<F> {
     /// Packet loops between these devices, of which each has its ports; and the way to them.
     ///
     /// # Errors
@@ -93,6 +94,13 @@ impl<F: AsFd + Send + 'static> Gathered<F> {
     pub(super) fn log(&mut self, listener: &Listener) {
         for packet_loop in &mut self.loops {
             packet_loop.log(listener.clone());
+        }
+    }
+
+    /// They go on without a device that is gone, and report that.
+    pub(super) fn report_losses(&mut self, to: &LossReports) {
+        for packet_loop in &mut self.loops {
+            packet_loop.report_losses(to.clone());
         }
     }
 
@@ -144,7 +152,7 @@ impl Drop for TellsWhenDone {
 }
 
 impl Running {
-    fn start<F: AsFd + Send + 'static>(
+    fn start<F: AsFd + From<OwnedFd> + Send + 'static>(
         &mut self,
         name: String,
         packet_loop: PacketLoop<F>,

@@ -18,6 +18,7 @@ mod behaviour;
 mod capture;
 mod control;
 mod crowd;
+mod devices;
 mod dry_run;
 mod enter;
 mod everyday;

@@ -1,6 +1,7 @@
 //! What is told of each event: its line.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -24,6 +25,8 @@ pub(in crate::gateway) enum Entry {
     Reload(ReloadObject),
     /// An operator lets sessions begin, or not.
     Intake(Timestamp, Intake),
+    /// A device is gone, or is there again.
+    Device(DeviceObject),
     /// The state was saved, or the gateway began by one.
     State(StateObject),
     /// There is something else to look at.
@@ -126,6 +129,38 @@ impl ReloadObject {
     }
 }
 
+/// A device is gone, or is there again.
+#[derive(Debug, Serialize)]
+pub(in crate::gateway) struct DeviceObject {
+    event: &'static str,
+    time: String,
+    device: String,
+    /// For how long it was missing, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<f64>,
+}
+
+impl DeviceObject {
+    /// Somebody has deleted it.
+    pub(in crate::gateway) fn lost(at: Timestamp, device: &str) -> Self {
+        Self {
+            event: "device-lost",
+            time: at.to_string(),
+            device: device.to_owned(),
+            missing: None,
+        }
+    }
+
+    /// It is there again, after so long.
+    pub(in crate::gateway) fn returned(at: Timestamp, device: &str, after: Duration) -> Self {
+        Self {
+            event: "device-returned",
+            missing: Some(after.as_secs_f64()),
+            ..Self::lost(at, device)
+        }
+    }
+}
+
 /// Something that has no more to it than when it was.
 #[derive(Debug, Serialize)]
 pub(super) struct PlainObject {
@@ -214,6 +249,7 @@ impl Entry {
             Self::Dropped(dropped) => put(lines, &dropped.object()),
             Self::Reload(object) => put(lines, object),
             Self::State(object) => put(lines, object),
+            Self::Device(object) => put(lines, object),
             Self::Intake(at, Intake::Drained) => put(lines, &PlainObject::plain("drain", *at)),
             Self::Intake(at, Intake::Open) => put(lines, &PlainObject::plain("undrain", *at)),
             Self::Look => 0,

@@ -14,7 +14,7 @@ mod writer;
 
 pub use limit::EventRate;
 
-pub(super) use entry::{Entry, ReloadObject};
+pub(super) use entry::{DeviceObject, Entry, ReloadObject};
 pub(super) use listener::{Listener, Queue};
 
 use std::convert::Infallible;

@@ -2,6 +2,7 @@
 
 use super::snapshot::{Snapshot, Worker};
 use crate::engine::Intake;
+use crate::gateway::life::DeviceLife;
 use crate::gateway::state::Saved;
 use crate::net::{NatRow, Timestamp};
 
@@ -102,7 +103,7 @@ pub(super) const FAMILIES: &[Family] = &[
     ),
     counter(
         "spigate_no_device_packets",
-        "Packets for a zone that has no device",
+        "Packets for a zone that has no device, or whose device is missing",
         |all| one(all.devices.no_device),
     ),
     counter(
@@ -114,6 +115,16 @@ pub(super) const FAMILIES: &[Family] = &[
         "spigate_device_write_errors",
         "Writes to the devices that failed; the packet is lost",
         |all| one(all.devices.write_errors),
+    ),
+    gauge(
+        "spigate_device_up",
+        "Whether each device is there: 0 while it is missing that somebody has deleted",
+        |all| of_devices(all, |device| device.is_up.into()),
+    ),
+    counter(
+        "spigate_device_losses",
+        "How often each device was gone",
+        |all| of_devices(all, |device| device.losses),
     ),
     gauge("spigate_sessions", "Sessions that live", |all| {
         one(all.sessions as u64)
@@ -339,6 +350,13 @@ pub(super) const WORKER_FAMILIES: &[Family] = &[
         |all| of_workers(all, |worker| worker.sessions as u64),
     ),
 ];
+
+fn of_devices(all: &Snapshot, value: fn(&DeviceLife) -> u64) -> Vec<Sample> {
+    let devices = all.each_device.iter();
+    devices
+        .map(|device| Sample::new([("device", &device.name)], value(device)))
+        .collect()
+}
 
 /// Workers are counted from one, as `spigate ctl workers` does.
 fn of_workers(all: &Snapshot, value: fn(&Worker) -> u64) -> Vec<Sample> {

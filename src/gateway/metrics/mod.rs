@@ -80,7 +80,9 @@ impl Metrics {
         let look =
             move |inside: &mut Inside<'_>| Snapshot::of(inside, (reloads, events, states), started);
         let asked = self.workforce.sum(look, Snapshot::add);
-        Ok(text::text(in_time(asked).await?))
+        let mut snapshot = in_time(asked).await?;
+        snapshot.each_device = self.life.devices();
+        Ok(text::text(snapshot))
     }
 
     /// What happens to the gateway as a whole.

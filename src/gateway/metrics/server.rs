@@ -167,7 +167,13 @@ async fn answer(request: &Request<Incoming>, metrics: &Metrics) -> Response<Full
             Err(unwell) => unavailable(unwell),
         },
         _ => match metrics.intake().await {
-            Ok(Intake::Open) => response(StatusCode::OK, PLAIN, "ready\n".to_owned()),
+            Ok(Intake::Open) => match metrics.life().missing_device() {
+                None => response(StatusCode::OK, PLAIN, "ready\n".to_owned()),
+                Some(name) => {
+                    let missing = format!("the device `{name}` is missing\n");
+                    response(StatusCode::SERVICE_UNAVAILABLE, PLAIN, missing)
+                }
+            },
             Ok(Intake::Drained) => {
                 let draining = "no new session begins\n".to_owned();
                 response(StatusCode::SERVICE_UNAVAILABLE, PLAIN, draining)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::{Counters, Intake, Policy};
 use crate::gateway::errands::Inside;
-use crate::gateway::life::Reloads;
+use crate::gateway::life::{DeviceLife, Reloads};
 use crate::gateway::state::States;
 use crate::gateway::{DeviceCounters, HandoverCounters};
 use crate::net::Timestamp;
@@ -16,6 +16,8 @@ pub(super) struct Snapshot {
     pub(super) policy: Arc<Policy>,
     pub(super) counters: Counters,
     pub(super) devices: DeviceCounters,
+    /// Which of them are there. No worker knows more of that than others.
+    pub(super) each_device: Vec<DeviceLife>,
     pub(super) sessions: usize,
     pub(super) standings: [(Standing, usize); Standing::ALL.len()],
     /// Sessions by rule, in the order of the rules.
@@ -59,6 +61,7 @@ impl Snapshot {
         Self {
             counters: engine.counters().clone(),
             devices: *inside.counters,
+            each_device: Vec::new(),
             sessions: sessions.len(),
             standings: Standing::ALL.map(|standing| (standing, census.of_standing(standing))),
             by_rule: rules.map(|(id, _)| census.of_rule(id.0)).collect(),

@@ -45,12 +45,7 @@ struct Gateway {
 fn device(name: &str, zone: ZoneId) -> (Port<UnixDatagram>, UnixDatagram) {
     let (near, far) = UnixDatagram::pair().unwrap();
     near.set_nonblocking(true).unwrap();
-    let port = Port {
-        name: name.into(),
-        fd: near,
-        zones: vec![zone],
-    };
-    (port, far)
+    (Port::new(name, near, &[zone]), far)
 }
 
 impl Gateway {

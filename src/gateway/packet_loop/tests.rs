@@ -197,6 +197,144 @@ fn a_super_segment_crosses_as_one_and_its_checksum_stays_unfinished() {
     assert_eq!((summary.devices.received, summary.devices.sent), (1, 1));
 }
 
+/// A loop that reports what it has lost.
+fn start_reporting(
+    ports: Vec<Port<OwnedFd>>,
+) -> (
+    thread::JoinHandle<Ended>,
+    UnixStream,
+    Errands,
+    tokio::sync::mpsc::UnboundedReceiver<Loss>,
+) {
+    let clock = Clock::start();
+    let (errands, basket) = Errands::new().unwrap();
+    let mut packet_loop = PacketLoop::new(engine(clock), clock, ports, Records::told(), basket);
+    let (reports, losses) = crate::gateway::devices::loss_reports();
+    packet_loop.report_losses(reports);
+    let (stop, heard) = UnixStream::pair().unwrap();
+    let running = thread::spawn(move || {
+        let (summary, _, ended) = packet_loop.run(heard, || Ok(()));
+        (summary, ended)
+    });
+    (running, stop, errands, losses)
+}
+
+/// A device of its zone whose end can be had again: it is gone with the reader.
+fn doomed(name: &str, zone: ZoneId) -> (Port<OwnedFd>, std::io::PipeReader) {
+    // Polled, a pipe that nobody reads from is in error, as a device is that is gone.
+    let (reader, writer) = std::io::pipe().unwrap();
+    (Port::new(name, writer.into(), &[zone]), reader)
+}
+
+fn owned(port: Port<UnixDatagram>) -> Port<OwnedFd> {
+    Port {
+        name: port.name,
+        fd: port.fd.map(OwnedFd::from),
+        zones: port.zones,
+        generation: port.generation,
+    }
+}
+
+/// Has the loop take this for the device in the second place.
+fn bring(errands: &Errands, generation: u32, queue: OwnedFd) {
+    let returned = Returned {
+        place: 1,
+        generation,
+        queue,
+    };
+    ask(errands, move |inside| inside.returned.push(returned));
+}
+
+fn ask<T: Send + 'static>(
+    errands: &Errands,
+    work: impl FnOnce(&mut crate::gateway::errands::Inside<'_>) -> T + Send + 'static,
+) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let asked = runtime.unwrap().block_on(errands.ask(work));
+    asked.unwrap_or_else(|ended| panic!("{ended}"))
+}
+
+#[test]
+fn a_device_that_is_gone_is_told_once_and_one_that_comes_in_its_place_is_taken_up() {
+    let (lan_port, lan) = device("lan0", &[LAN]);
+    let (wan_port, reader) = doomed("wan0", WAN);
+    let ports = vec![owned(lan_port), wan_port];
+    let (running, mut stop, errands, mut losses) = start_reporting(ports);
+    let outward = udp([10, 0, 0, 7], [198, 51, 100, 21], (5000, 7000));
+    drop(reader);
+    let lost = |generation| Loss {
+        place: 1,
+        generation,
+    };
+    assert_eq!(losses.blocking_recv(), Some(lost(0)));
+    // The others are served meanwhile, and what would leave by it is counted.
+    let counters = || ask(&errands, |inside| *inside.counters);
+    for _ in 0..3 {
+        lan.send(&outward).unwrap();
+    }
+    while counters().received < 3 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(counters().no_device, 3);
+    // What comes first is gone already.
+    let (gone, _reader) = doomed("wan0", WAN);
+    drop(_reader);
+    bring(&errands, 1, gone.fd.unwrap());
+    assert_eq!(losses.blocking_recv(), Some(lost(1)));
+    let (near, far) = device("wan0", &[WAN]);
+    bring(&errands, 2, owned(near).fd.unwrap());
+    lan.send(&outward).unwrap();
+    let mut buffer = [0; 2048];
+    far.recv(&mut buffer).unwrap();
+    // The session is the one that has begun before.
+    assert_eq!(ask(&errands, |inside| inside.engine.sessions().len()), 1);
+    let port = u16::from_be_bytes([buffer[20], buffer[21]]);
+    far.send(&udp([198, 51, 100, 21], [203, 0, 113, 2], (7000, port)))
+        .unwrap();
+    lan.recv(&mut buffer).unwrap();
+    assert_eq!(buffer[16..20], [10, 0, 0, 7]);
+    assert!(losses.try_recv().is_err());
+    stop.write_all(b"!").unwrap();
+    let (summary, ended) = running.join().unwrap();
+    assert!(ended.is_ok(), "{ended:?}");
+    assert_eq!(summary.devices.no_device, 3);
+    assert_eq!(summary.devices.sent, 2);
+}
+
+#[test]
+fn a_loop_whose_device_is_gone_waits_and_does_not_spin() {
+    let (lan_port, _lan) = device("lan0", &[LAN]);
+    let (wan_port, reader) = doomed("wan0", WAN);
+    let ports = vec![owned(lan_port), wan_port];
+    let (running, mut stop, errands, mut losses) = start_reporting(ports);
+    drop(reader);
+    losses.blocking_recv().unwrap();
+    let spent = move || {
+        ask(&errands, |_| {
+            rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime)
+        })
+    };
+    let before = spent();
+    thread::sleep(Duration::from_millis(300));
+    let after = spent();
+    let nanoseconds =
+        (after.tv_sec - before.tv_sec) * 1_000_000_000 + after.tv_nsec - before.tv_nsec;
+    assert!(nanoseconds < 50_000_000, "{nanoseconds}");
+    stop.write_all(b"!").unwrap();
+    assert!(running.join().unwrap().1.is_ok());
+}
+
+#[test]
+fn where_nobody_hears_of_it_a_device_that_is_gone_ends_the_loop() {
+    let (lan_port, _lan) = device("lan0", &[LAN]);
+    let (wan_port, reader) = doomed("wan0", WAN);
+    let (running, _stop, _errands, losses) = start_reporting(vec![owned(lan_port), wan_port]);
+    drop(losses);
+    drop(reader);
+    let ended = running.join().unwrap().1.unwrap_err();
+    assert!(matches!(ended, GatewayError::DeviceGone { name } if name == "wan0"));
+}
+
 #[test]
 fn no_packet_is_lost_while_other_policies_take_over() {
     const PACKETS: u16 = 5_000;

@@ -12,6 +12,19 @@ use seccompiler::{
 /// Makes or takes over a TUN device (`linux/if_tun.h`).
 const TUNSETIFF: u64 = 0x4004_54ca;
 
+/// What opening a TUN device asks the kernel besides (`linux/if_tun.h`, `linux/sockios.h`):
+/// its name, offloads, flags, MTU and number; that reading it does not wait.
+const OPENING_REQUESTS: &[u64] = &[
+    TUNSETIFF,
+    0x8004_54d2, // TUNGETIFF
+    0x4004_54d0, // TUNSETOFFLOAD
+    0x8913,      // SIOCGIFFLAGS
+    0x8914,      // SIOCSIFFLAGS
+    0x8921,      // SIOCGIFMTU
+    0x8933,      // SIOCGIFINDEX
+    0x5421,      // FIONBIO
+];
+
 /// Calls that a gateway never makes, and whoever takes one over would like to.
 const POWER: &[c_long] = &[
     // Other programs.
@@ -99,6 +112,23 @@ const FORWARDING: &[c_long] = &[
     libc::SYS_exit_group,
 ];
 
+/// What opening a TUN device takes besides, and sending it to the gateway. The kernel's list
+/// of interfaces comes by a netlink socket.
+const OPENING: &[c_long] = &[
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_open,
+    libc::SYS_openat,
+    libc::SYS_statx,
+    libc::SYS_newfstatat,
+    libc::SYS_fcntl,
+    libc::SYS_bind,
+    libc::SYS_getsockname,
+    libc::SYS_sendto,
+    libc::SYS_recvfrom,
+    libc::SYS_sendmsg,
+    libc::SYS_recvmsg,
+];
+
 type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
 
 /// Refuses what reaches for power. Gives whether this processor's calls are known.
@@ -106,11 +136,7 @@ pub(super) fn refuse_power() -> io::Result<bool> {
     let mut rules: Rules = POWER.iter().map(|call| (*call, Vec::new())).collect();
     rules.insert(libc::SYS_ioctl, vec![argument(1, TUNSETIFF)?]);
     let raw = [libc::AF_PACKET, libc::AF_ALG, libc::AF_VSOCK, libc::AF_KEY];
-    let raw = raw.map(|family| argument(0, u64::from(family.unsigned_abs())));
-    rules.insert(
-        libc::SYS_socket,
-        raw.into_iter().collect::<io::Result<_>>()?,
-    );
+    rules.insert(libc::SYS_socket, families(&raw)?);
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     apply(rules, SeccompAction::Allow, refuse)
 }
@@ -118,6 +144,18 @@ pub(super) fn refuse_power() -> io::Result<bool> {
 /// Allows what moving packets takes, and nothing else.
 pub(super) fn allow_forwarding() -> io::Result<bool> {
     let rules = FORWARDING.iter().map(|call| (*call, Vec::new())).collect();
+    let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    apply(rules, refuse, SeccompAction::Allow)
+}
+
+/// Allows what opening TUN devices for the gateway takes, and nothing else.
+pub(super) fn allow_opening() -> io::Result<bool> {
+    let calls = FORWARDING.iter().chain(OPENING);
+    let mut rules: Rules = calls.map(|call| (*call, Vec::new())).collect();
+    let requests = OPENING_REQUESTS.iter().map(|request| argument(1, *request));
+    rules.insert(libc::SYS_ioctl, requests.collect::<io::Result<_>>()?);
+    let asking = families(&[libc::AF_INET, libc::AF_NETLINK])?;
+    rules.insert(libc::SYS_socket, asking);
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     apply(rules, refuse, SeccompAction::Allow)
 }
@@ -130,6 +168,12 @@ fn apply(rules: Rules, others: SeccompAction, these: SeccompAction) -> io::Resul
     let program = BpfProgram::try_from(filter).map_err(io::Error::other)?;
     apply_filter(&program).map_err(io::Error::other)?;
     Ok(true)
+}
+
+/// Where a socket is of one of these families.
+fn families(families: &[i32]) -> io::Result<Vec<SeccompRule>> {
+    let families = families.iter().map(|family| family.unsigned_abs());
+    families.map(|family| argument(0, family.into())).collect()
 }
 
 /// Where this argument of a call is this number.

@@ -4,12 +4,12 @@
 //! nothing but forward: no files but a few, no programs, no new devices, no capability.
 //! What each layer gives up:
 //!
-//! | | the packet loop | the thread that waits |
-//! | --- | --- | --- |
-//! | capabilities (`privileges`) | none | `CAP_NET_ADMIN`: at the end it undoes what it did to the host |
-//! | user (`privileges`) | the one that is named | the same |
-//! | files (`files`, Landlock) | as the other | the [`Confinement`]'s, and the settings of networks |
-//! | system calls (`calls`, seccomp) | reading, writing, waiting, memory | all but those that reach for power |
+//! | | the packet loop | the thread that waits | the device helper, a process of its own |
+//! | --- | --- | --- | --- |
+//! | capabilities (`privileges`) | none | `CAP_NET_ADMIN`: it undoes what it did to the host | `CAP_NET_ADMIN` |
+//! | user (`privileges`) | the one that is named | the same | the same, if that one may open `/dev/net/tun` |
+//! | files (`files`, Landlock) | as the next | the [`Confinement`]'s, and the settings of networks | `/dev/net/tun` |
+//! | system calls (`calls`, seccomp) | reading, writing, waiting, memory | all but those that reach for power | what opening a device takes |
 //!
 //! In this order: each layer needs what the next takes away. A kernel without Landlock
 //! or seccomp is told of, and the gateway runs without.
@@ -75,6 +75,25 @@ pub fn confine(confinement: &Confinement) -> Result<Vec<Missing>, GatewayError> 
         missing.push(Missing::Landlock);
     }
     if !calls::refuse_power().map_err(GatewayError::process("restrict system calls"))? {
+        missing.push(Missing::Seccomp);
+    }
+    Ok(missing)
+}
+
+/// Confines the device helper, the calling thread: it can open TUN devices, and send them to
+/// whoever is at the other end of a socket that it has. It becomes `user`, where one is named
+/// that may do so; else it stays who it is, without what that one may do besides.
+///
+/// # Errors
+/// As [`confine`].
+pub fn confine_helper(user: Option<User>) -> Result<Vec<Missing>, GatewayError> {
+    let user = user.filter(|user| files::may_make_devices(*user));
+    privileges::keep_network_only(user).map_err(GatewayError::process("give up privileges"))?;
+    let mut missing = Vec::new();
+    if !files::restrict_to_devices().map_err(GatewayError::process("restrict files"))? {
+        missing.push(Missing::Landlock);
+    }
+    if !calls::allow_opening().map_err(GatewayError::process("restrict system calls"))? {
         missing.push(Missing::Seccomp);
     }
     Ok(missing)

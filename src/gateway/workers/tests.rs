@@ -45,7 +45,9 @@ struct Two {
 }
 
 /// Two workers between these ports.
-fn start<F: AsFd + Send + 'static>(ports: Vec<Vec<Port<F>>>) -> (Workforce, Running) {
+fn start<F: AsFd + From<OwnedFd> + Send + 'static>(
+    ports: Vec<Vec<Port<F>>>,
+) -> (Workforce, Running) {
     let clock = Clock::start();
     let options = Options {
         workers: Workers::new(2).unwrap(),
@@ -251,11 +253,7 @@ fn the_end_of_one_is_the_end_of_all() {
     let (_reader, alive) = std::io::pipe().unwrap();
     // Polled, a pipe that nobody reads from is in error, as a device is that is gone.
     let (_, gone) = std::io::pipe().unwrap();
-    let port = |fd| Port {
-        name: "lan0".into(),
-        fd,
-        zones: vec![LAN],
-    };
+    let port = |fd| Port::new("lan0", fd, &[LAN]);
     let started = start(vec![vec![port(gone)], vec![port(alive)]]);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(started.1.ended());

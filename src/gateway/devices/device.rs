@@ -1,19 +1,19 @@
 //! A TUN device: made, or taken over where a persistent one exists.
 //!
-//! Owns the file descriptor. A device that was made here goes away with it; one
+//! Owns the file descriptors. A device that was made here goes away with them; one
 //! that an administrator made persistent stays. Addresses, routes and the
-//! device's settings are [`routing`](super::routing)'s.
+//! device's settings are [`routing`](crate::gateway::routing)'s.
 //!
-//! Where several workers share it, it has a queue for each. Which of them gets a packet the
+//! Where several workers share it, it has a queue for each, which is a descriptor. Which of them gets a packet the
 //! kernel draws by the flow, and learns from the queue by which an answer was written: so flows
 //! come to the worker that has them.
 //!
-//! Packets come and go behind a virtio-net header ([`offload`](super::offload)): the
+//! Packets come and go behind a virtio-net header ([`offload`](crate::gateway::offload)): the
 //! kernel leaves checksums unfinished and hands over segments of up to 64 KiB, which
 //! cross the gateway as one packet.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
@@ -21,16 +21,29 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, netdevice};
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
-use super::GatewayError;
-use crate::config;
+use crate::gateway::GatewayError;
 use crate::net::Workers;
 
-/// A queue of an open TUN device.
-pub(super) struct TunDevice {
-    device: SyncDevice,
-    name: String,
-    index: u32,
-    origin: Origin,
+/// An open TUN device.
+#[derive(Debug)]
+pub(in crate::gateway) struct TunDevice {
+    /// Its name.
+    pub(in crate::gateway) name: String,
+    /// What the kernel says of it.
+    pub(in crate::gateway) facts: Facts,
+    /// Where its packets come and go: a queue for each worker.
+    pub(in crate::gateway) queues: Vec<OwnedFd>,
+}
+
+/// What there is to know of an open device besides its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::gateway) struct Facts {
+    /// Whether it was made here.
+    pub(in crate::gateway) origin: Origin,
+    /// The number that the kernel knows it by. Another of the same name has another.
+    pub(in crate::gateway) index: u32,
+    /// The largest packet that the kernel sent into it when it was opened.
+    pub(in crate::gateway) mtu: u16,
 }
 
 /// Where a device comes from.
@@ -44,7 +57,7 @@ pub enum Origin {
 
 impl Origin {
     /// Where a device of this name would come from now.
-    pub(super) fn of(name: &str) -> Self {
+    pub(in crate::gateway) fn of(name: &str) -> Self {
         match interface_index(name) {
             Ok(_) => Self::TakenOver,
             Err(_) => Self::Made,
@@ -53,26 +66,27 @@ impl Origin {
 }
 
 impl TunDevice {
-    /// Makes the device that `wanted` describes, or takes over the one that
-    /// has its name, with a queue for each worker. It is not up yet.
+    /// Makes the device of this name, or takes over the one that has it, with a queue for
+    /// each worker. It is not up yet.
     ///
     /// # Errors
     /// The kernel's refusal, with the device's name.
-    pub(super) fn open(
-        wanted: &config::Device,
-        workers: Workers,
-    ) -> Result<Vec<Self>, GatewayError> {
-        let origin = Origin::of(&wanted.name);
-        let opened = Self::try_open(&wanted.name, origin, workers);
+    pub(in crate::gateway) fn open(name: &str, workers: Workers) -> Result<Self, GatewayError> {
+        let origin = Origin::of(name);
+        let opened = Self::open_as(name, origin, workers);
         opened.map_err(|cause| GatewayError::Device {
-            name: wanted.name.clone(),
+            name: name.to_owned(),
             origin,
             workers,
             cause,
         })
     }
 
-    fn try_open(name: &str, origin: Origin, workers: Workers) -> io::Result<Vec<Self>> {
+    /// The same, of a device that comes from there.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn open_as(name: &str, origin: Origin, workers: Workers) -> io::Result<Self> {
         // The kernel gives one with several queues to whoever comes.
         let is_in_use = workers != Workers::ONE && is_running(name);
         let builder = DeviceBuilder::new().name(name).layer(Layer::L3);
@@ -86,49 +100,28 @@ impl TunDevice {
         if is_in_use {
             return Err(Errno::BUSY.into());
         }
-        let index = interface_index(name)?;
-        let mut devices = Vec::new();
-        for _ in 1..workers.count() {
-            devices.push(device.try_clone()?);
-        }
-        devices.insert(0, device);
-        let queue = |device: SyncDevice| {
-            device.set_nonblocking(true)?;
-            Ok(Self {
-                device,
-                name: name.to_owned(),
-                index,
-                origin,
-            })
+        let facts = Facts {
+            origin,
+            index: interface_index(name)?,
+            mtu: device.mtu()?,
         };
-        devices.into_iter().map(queue).collect()
-    }
-
-    /// Its name.
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The number that the kernel knows it by.
-    pub(super) fn index(&self) -> u32 {
-        self.index
-    }
-
-    /// Whether it was made here.
-    pub(super) fn origin(&self) -> Origin {
-        self.origin
-    }
-
-    /// The largest packet that the kernel sends into it now.
-    pub(super) fn mtu(&self) -> io::Result<u16> {
-        self.device.mtu()
+        let mut queues = Vec::new();
+        for _ in 1..workers.count() {
+            queues.push(queue(&device.try_clone()?)?);
+        }
+        queues.insert(0, queue(&device)?);
+        Ok(Self {
+            name: name.to_owned(),
+            facts,
+            queues,
+        })
     }
 }
 
-impl AsFd for TunDevice {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.device.as_fd()
-    }
+/// What is read from and written to. The crate's own handle is not needed any more.
+fn queue(device: &SyncDevice) -> io::Result<OwnedFd> {
+    device.set_nonblocking(true)?;
+    device.as_fd().try_clone_to_owned()
 }
 
 /// Whether an interface of this name is up, and somebody is at its other end.
@@ -142,7 +135,7 @@ fn is_running(name: &str) -> bool {
 ///
 /// # Errors
 /// `ENODEV` where there is none of this name.
-pub(super) fn interface_index(name: &str) -> io::Result<u32> {
+pub(in crate::gateway) fn interface_index(name: &str) -> io::Result<u32> {
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)?;
     Ok(netdevice::name_to_index(socket, name)?)
 }
