@@ -19,13 +19,12 @@
 //! that (table `local` has priority 0) and are not guarded. Answers to an
 //! address of the gateway reach the device by a route in the main table.
 //!
-//! While a device is missing that somebody has deleted, its table is gone, and what arrives
-//! by its interfaces would be routed past the gateway: rules of the same priority have it
-//! dropped instead, until the device is back ([`lose`](HostNetwork::lose),
-//! [`regain`](HostNetwork::regain)).
+//! Behind those stands a guard for each interface, a rule of priority [`GUARD_PRIORITY`] that
+//! drops what finds no way: where a device is deleted its table is gone, and the host would
+//! pass on by itself, past the gateway, what is meant for it.
 //!
-//! A gateway that was killed leaves its rules behind; without their tables they
-//! do nothing, and the next start removes them.
+//! A gateway that was killed leaves its rules behind: what arrives by its interfaces is
+//! dropped until the next start, which takes the guards over and removes the others.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -41,7 +40,7 @@ use tracing::{debug, warn};
 
 use super::GatewayError;
 use super::devices::{Origin, TunDevice, interface_index};
-use super::steps::{RULE_PRIORITY, Step, TABLE_BASE, families, steps};
+use super::steps::{GUARD_PRIORITY, RULE_PRIORITY, Step, TABLE_BASE, families, steps};
 use super::sysctl::Sysctl;
 use crate::config;
 use crate::net::{Family, Zones};
@@ -56,10 +55,19 @@ pub(super) struct HostNetwork {
     done: Vec<Done>,
 }
 
-/// A change, and the number of the device that it was made for.
+/// A change, and what it was made for.
 struct Done {
-    device: u32,
+    of: Of,
     change: Change,
+}
+
+/// What a change goes with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// The device of this number.
+    Device(u32),
+    /// The gateway, whichever devices it has.
+    Gateway,
 }
 
 /// One change, as that which undoes it.
@@ -147,34 +155,20 @@ impl HostNetwork {
                 let index = device.facts.index;
                 let table = TABLE_BASE.saturating_add(index);
                 let rule = rule_message(&interface, Some(table), family);
-                self.add_rule(index, rule).await
+                self.add_rule(Of::Device(index), rule).await
             }
+            Step::Guard { interface, family } => self.add_guard(&interface, family).await,
         }
     }
 
     /// The device of this number is gone, and with it all that was done to itself. What
-    /// arrives by its interfaces is dropped from here on.
+    /// arrives by its interfaces finds no way any more.
     pub(super) async fn lose(&mut self, index: u32) {
-        let rules: Vec<_> = self
-            .take_changes(index)
-            .into_iter()
-            .filter_map(|change| match change {
-                Change::Rule(rule) => Some(rule),
-                _ => None,
-            })
-            .collect();
-        for rule in rules {
-            // Behind the rule that leads nowhere any more, before that goes.
-            if let Err(cause) = self.add_rule(index, dropping(&rule)).await {
-                warn!(%cause, "the host may pass packets on while the device is missing");
+        for change in self.take_changes(index) {
+            if let Change::Rule(_) = change {
+                self.try_undo(change).await;
             }
-            self.try_undo(Change::Rule(rule)).await;
         }
-    }
-
-    /// Nothing is dropped any more for want of the device that had this number.
-    pub(super) async fn regain(&mut self, index: u32) {
-        self.detach(index).await;
     }
 
     /// Undoes all that was done for the device of this number, newest first.
@@ -187,8 +181,9 @@ impl HostNetwork {
     /// The changes that were made for a device, newest first. They are forgotten here.
     fn take_changes(&mut self, index: u32) -> Vec<Change> {
         let done = std::mem::take(&mut self.done);
-        let (its, others): (Vec<_>, Vec<_>) =
-            done.into_iter().partition(|done| done.device == index);
+        let (its, others): (Vec<_>, Vec<_>) = done
+            .into_iter()
+            .partition(|done| done.of == Of::Device(index));
         self.done = others;
         its.into_iter().rev().map(|done| done.change).collect()
     }
@@ -209,9 +204,9 @@ impl HostNetwork {
         }
     }
 
-    /// A change was made for the device of this number.
-    fn note(&mut self, device: u32, change: Change) {
-        self.done.push(Done { device, change });
+    /// A change was made.
+    fn note(&mut self, of: Of, change: Change) {
+        self.done.push(Done { of, change });
     }
 
     async fn undo_one(&self, change: Change) -> io::Result<()> {
@@ -232,7 +227,7 @@ impl HostNetwork {
 
     fn set_sysctl(&mut self, index: u32, setting: Sysctl, value: &str) {
         match setting.set(value) {
-            Ok(Some(before)) => self.note(index, Change::Sysctl { setting, before }),
+            Ok(Some(before)) => self.note(Of::Device(index), Change::Sysctl { setting, before }),
             Ok(None) => {}
             Err(cause) => warn!(sysctl = setting.name(), value, %cause, "cannot be set"),
         }
@@ -253,7 +248,7 @@ impl HostNetwork {
         }
         answer(self.netlink.link().change(link.build()).execute().await)?;
         if before != mtu {
-            self.note(index, Change::Mtu { index, before });
+            self.note(Of::Device(index), Change::Mtu { index, before });
         }
         Ok(())
     }
@@ -265,7 +260,7 @@ impl HostNetwork {
             .address()
             .add(index, address.addr(), address.prefix_len());
         match answer(request.execute().await) {
-            Ok(()) => self.note(index, Change::Address { index, address }),
+            Ok(()) => self.note(Of::Device(index), Change::Address { index, address }),
             Err(cause) if already_there(&cause, device) => {
                 debug!(device = device.name, %address, "has this address already; it stays");
             }
@@ -278,7 +273,10 @@ impl HostNetwork {
         let route = route_into(device, net)?.build();
         let request = self.netlink.route().add(route.clone());
         match answer(request.execute().await) {
-            Ok(()) => self.note(device.facts.index, Change::Route(Box::new(route))),
+            Ok(()) => self.note(
+                Of::Device(device.facts.index),
+                Change::Route(Box::new(route)),
+            ),
             Err(cause) if already_there(&cause, device) => {
                 debug!(device = device.name, %net, "a route to it is there already; it stays");
             }
@@ -303,33 +301,52 @@ impl HostNetwork {
             }
             Err(cause) => return Err(cause),
         }
-        self.note(device.facts.index, Change::Route(Box::new(default)));
+        self.note(
+            Of::Device(device.facts.index),
+            Change::Route(Box::new(default)),
+        );
         Ok(())
     }
 
-    /// Adds a routing rule for the device of this number.
-    async fn add_rule(&mut self, device: u32, rule: RuleMessage) -> io::Result<()> {
+    /// Adds a routing rule.
+    async fn add_rule(&mut self, of: Of, rule: RuleMessage) -> io::Result<()> {
         let mut request = self.netlink.rule().add();
         *request.message_mut() = rule.clone();
         answer(request.execute().await)?;
-        self.note(device, Change::Rule(Box::new(rule)));
+        self.note(of, Change::Rule(Box::new(rule)));
         Ok(())
     }
 
+    /// Has what arrives by an interface dropped where it finds no way, from here to the end.
+    async fn add_guard(&mut self, interface: &str, family: Family) -> io::Result<()> {
+        let guard = guard_message(interface, family);
+        let is_it = |done: &Done| matches!(&done.change, Change::Rule(rule) if **rule == guard);
+        if self.done.iter().any(is_it) {
+            // Its device was lost, and comes back.
+            return Ok(());
+        }
+        match self.add_rule(Of::Gateway, guard.clone()).await {
+            Err(cause) if is(&cause, Errno::EXIST) => {
+                debug!(interface, "a gateway that was killed has left it guarded");
+                self.note(Of::Gateway, Change::Rule(Box::new(guard)));
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
     /// Removes what a killed gateway left: our rules for this interface, into
-    /// whichever table, and those that drop.
+    /// whichever table. That it is guarded stays.
     async fn remove_left_over_rules(&self, interface: &str, family: Family) -> io::Result<()> {
-        let ours = rule_message(interface, None, family);
-        for rule in [dropping(&ours), ours] {
-            for _ in 0..MOST_LEFT_OVER {
-                match answer(self.netlink.rule().del(rule.clone()).execute().await) {
-                    Ok(()) => warn!(
-                        interface,
-                        "removed a routing rule that a killed gateway left"
-                    ),
-                    Err(cause) if is_gone(&cause) => break,
-                    Err(cause) => return Err(cause),
-                }
+        for _ in 0..MOST_LEFT_OVER {
+            let rule = rule_message(interface, None, family);
+            match answer(self.netlink.rule().del(rule).execute().await) {
+                Ok(()) => warn!(
+                    interface,
+                    "removed a routing rule that a killed gateway left"
+                ),
+                Err(cause) if is_gone(&cause) => return Ok(()),
+                Err(cause) => return Err(cause),
             }
         }
         Ok(())
@@ -394,26 +411,30 @@ fn address_message(index: u32, address: IpNet) -> AddressMessage {
 /// `iif INTERFACE lookup TABLE`; without a table, the pattern of all our rules
 /// for the interface.
 fn rule_message(interface: &str, table: Option<u32>, family: Family) -> RuleMessage {
+    let mut rule = rule_for(interface, family, RULE_PRIORITY);
+    rule.header.action = RuleAction::ToTable;
+    rule.attributes.extend(table.map(RuleAttribute::Table));
+    rule
+}
+
+/// `iif INTERFACE blackhole`, behind all that look up.
+fn guard_message(interface: &str, family: Family) -> RuleMessage {
+    let mut rule = rule_for(interface, family, GUARD_PRIORITY);
+    rule.header.action = RuleAction::Blackhole;
+    rule
+}
+
+/// A rule of this priority for what arrives by an interface.
+fn rule_for(interface: &str, family: Family, priority: u32) -> RuleMessage {
     let mut rule = RuleMessage::default();
     rule.header.family = match family {
         Family::V4 => AddressFamily::Inet,
         Family::V6 => AddressFamily::Inet6,
     };
-    rule.header.action = RuleAction::ToTable;
-    rule.attributes
-        .push(RuleAttribute::Iifname(interface.to_owned()));
-    rule.attributes.push(RuleAttribute::Priority(RULE_PRIORITY));
-    rule.attributes.extend(table.map(RuleAttribute::Table));
+    let iif = RuleAttribute::Iifname(interface.to_owned());
+    rule.attributes.push(iif);
+    rule.attributes.push(RuleAttribute::Priority(priority));
     rule
-}
-
-/// The rule that drops what another looks up.
-fn dropping(rule: &RuleMessage) -> RuleMessage {
-    let mut dropping = rule.clone();
-    dropping.header.action = RuleAction::Blackhole;
-    let table = |attribute: &RuleAttribute| matches!(attribute, RuleAttribute::Table(_));
-    dropping.attributes.retain(|attribute| !table(attribute));
-    dropping
 }
 
 /// What the kernel answered, as an ordinary error.

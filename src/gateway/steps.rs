@@ -13,6 +13,8 @@ use crate::net::{Family, Workers};
 
 /// The priority of all our routing rules: after table `local`, before `main`.
 pub(super) const RULE_PRIORITY: u32 = 7300;
+/// That of the rules behind them: of what finds no way by its table.
+pub(super) const GUARD_PRIORITY: u32 = RULE_PRIORITY + 1;
 /// The routing table of the device with interface index `n` is this plus `n`.
 pub(super) const TABLE_BASE: u32 = 7_300_000;
 /// One thing that is done to the host for a device.
@@ -32,6 +34,8 @@ pub(super) enum Step {
     Route(String, IpNet),
     /// What looks into its table is.
     Table(String, Family),
+    /// What arrives by an interface goes no other way than through the gateway.
+    Guard { interface: String, family: Family },
     /// What arrives by an interface looks there.
     Rule {
         device: String,
@@ -51,6 +55,9 @@ impl fmt::Display for Step {
             Self::Address(device, address) => write!(f, "give `{device}` the address {address}"),
             Self::Route(device, net) => write!(f, "route {net} into `{device}`"),
             Self::Table(device, _) => write!(f, "route everything of its table into `{device}`"),
+            Self::Guard { interface, .. } => {
+                write!(f, "drop what arrives by `{interface}` and finds no way")
+            }
             Self::Rule {
                 device, interface, ..
             } => write!(
@@ -96,6 +103,10 @@ impl Step {
                 "{} route add default dev {device} proto static scope link table {}",
                 ip(family),
                 table(device)
+            ),
+            Self::Guard { interface, family } => format!(
+                "{} rule add priority {GUARD_PRIORITY} iif {interface} blackhole",
+                ip(family)
             ),
             Self::Rule {
                 device,
@@ -145,8 +156,12 @@ pub(super) fn steps(wanted: &config::Device, origin: Origin) -> Vec<Step> {
         if wanted.interfaces.is_empty() {
             continue;
         }
-        steps.push(Step::Table(name(), *family));
         let interfaces = wanted.interfaces.iter().cloned();
+        steps.extend(interfaces.clone().map(|interface| Step::Guard {
+            interface,
+            family: *family,
+        }));
+        steps.push(Step::Table(name(), *family));
         steps.extend(interfaces.map(|interface| Step::Rule {
             device: name(),
             interface,

@@ -280,7 +280,6 @@ impl Recovery {
             host.detach(device.facts.index).await;
             return known.failed(&error);
         }
-        host.regain(known.facts.index).await;
         known.generation = known.generation.wrapping_add(1);
         known.facts = device.facts;
         known.since = Instant::now();
