@@ -312,7 +312,9 @@ fn a_gateway_that_stops_while_a_device_is_missing_leaves_nothing_behind() {
         ip(&["tuntap", "add", "dev", "lan0", "mode", "tun"]);
         let mut gateway = start(&lab, &ONE_WORKER);
         ip(&["link", "del", "lan0"]);
-        wait_until("it is missed", || !ip(&["rule"]).contains("iif lan-eth lookup"));
+        wait_until("it is missed", || {
+            !ip(&["rule"]).contains("iif lan-eth lookup")
+        });
         gateway.terminate();
         assert_eq!(lab.gateway.network(), before);
         // One that is killed leaves rules, which the next start takes over or removes. The host
@@ -320,7 +322,9 @@ fn a_gateway_that_stops_while_a_device_is_missing_leaves_nothing_behind() {
         ip(&["tuntap", "add", "dev", "lan0", "mode", "tun"]);
         let mut gateway = start(&lab, &ONE_WORKER);
         ip(&["link", "del", "lan0"]);
-        wait_until("it is missed", || !ip(&["rule"]).contains("iif lan-eth lookup"));
+        wait_until("it is missed", || {
+            !ip(&["rule"]).contains("iif lan-eth lookup")
+        });
         gateway.signal("KILL");
         gateway.wait();
         assert!(ip(&["rule"]).contains("iif lan-eth blackhole"));
