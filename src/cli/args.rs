@@ -243,6 +243,10 @@ pub(super) struct Run {
     /// does not end by itself.
     #[arg(long, value_name = "TIME", requires = "state", value_parser = time)]
     pub(super) save_every: Option<Duration>,
+    /// Leave the host closed at the end: what arrives by the gateway's interfaces
+    /// is dropped until the next start, and never passes by the gateway.
+    #[arg(long)]
+    pub(super) stay_closed: bool,
 }
 
 /// Open devices for the gateway that has started it. Nobody else needs to.

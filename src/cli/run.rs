@@ -6,7 +6,7 @@ use super::args::Run;
 use super::log::start_log;
 use super::{Exit, complain, show};
 use crate::gateway::sandbox::User;
-use crate::gateway::{self, EventOptions, Options, Pinning, RuleFile, Sandbox};
+use crate::gateway::{self, EventOptions, Leaves, Options, Pinning, RuleFile, Sandbox};
 
 /// Runs the gateway of a rule file until it is told to stop.
 pub(super) fn run(args: &Run, out: &mut impl Write, err: &mut impl Write) -> Exit {
@@ -52,6 +52,10 @@ pub(super) fn run(args: &Run, out: &mut impl Write, err: &mut impl Write) -> Exi
             rate: args.event_rate,
         }),
         state: args.state(),
+        leaves: match args.stay_closed {
+            true => Leaves::Closed,
+            false => Leaves::AsItWas,
+        },
         log,
         ..Options::default()
     };

@@ -61,7 +61,7 @@ pub use error::GatewayError;
 pub use events::{EventOptions, EventPlace, EventRate};
 pub use handover::HandoverCounters;
 pub use metrics::MetricsAddress;
-pub use options::{Options, Sandbox, WorkersWanted};
+pub use options::{Leaves, Options, Sandbox, WorkersWanted};
 pub use pinning::Pinning;
 pub use reload::RuleFile;
 pub use state::StatePlace;
@@ -96,7 +96,7 @@ use crate::net::{Workers, Zones};
 ///
 /// # Errors
 /// A device or the host's network could not be set up, or a device went away for good.
-/// The host is as it was before in every case.
+/// The host is left as [`Options::leaves`] says in every case.
 pub fn run(file: RuleFile, options: Options) -> Result<Summary, GatewayError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -125,8 +125,9 @@ async fn serve(file: RuleFile, options: Options) -> Result<Summary, GatewayError
     routing::warn_if_not_forwarding(&file.devices, &file.policy.zones);
     let mut host = HostNetwork::connect()?;
     let devices = (devices, helper.ok());
+    let leaves = options.leaves;
     let served = serve_with(&mut host, &mut signals, devices, file, options).await;
-    host.undo().await;
+    host.undo(leaves).await;
     served
 }
 

@@ -42,6 +42,8 @@ pub struct Options {
     pub events: Option<EventOptions>,
     /// Where it keeps what it knows of sessions; `None`: nowhere.
     pub state: Option<StatePlace>,
+    /// How it leaves the host.
+    pub leaves: Leaves,
     /// Changes what it says of its life; `None`: that stays as it is.
     pub log: Option<LogFilter>,
 }
@@ -60,6 +62,7 @@ impl Default for Options {
             metrics: None,
             events: None,
             state: None,
+            leaves: Leaves::AsItWas,
             log: None,
         }
     }
@@ -101,6 +104,16 @@ impl FromStr for WorkersWanted {
             .map(Self::Exactly)
             .ok_or_else(|| format!("expected a number from 1 to {}, or `auto`", Workers::MOST))
     }
+}
+
+/// How a gateway leaves the host when it has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Leaves {
+    /// As it found it.
+    AsItWas,
+    /// What arrives by the gateway's interfaces goes nowhere until it is there again; all
+    /// else as it found it.
+    Closed,
 }
 
 /// What a gateway gives up once its devices are open.

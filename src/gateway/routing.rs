@@ -24,7 +24,8 @@
 //! pass on by itself, past the gateway, what is meant for it.
 //!
 //! A gateway that was killed leaves its rules behind: what arrives by its interfaces is
-//! dropped until the next start, which takes the guards over and removes the others.
+//! dropped until the next start, which takes the guards over and removes the others. One that
+//! ends leaves the guards alone, where that is [wanted](Leaves::Closed).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -38,10 +39,10 @@ use rtnetlink::{AddressMessageBuilder, Handle, LinkUnspec, RouteMessageBuilder};
 use rustix::io::Errno;
 use tracing::{debug, warn};
 
-use super::GatewayError;
 use super::devices::{Origin, TunDevice, interface_index};
 use super::steps::{GUARD_PRIORITY, RULE_PRIORITY, Step, TABLE_BASE, families, steps};
 use super::sysctl::Sysctl;
+use super::{GatewayError, Leaves};
 use crate::config;
 use crate::net::{Family, Zones};
 
@@ -62,7 +63,7 @@ struct Done {
 }
 
 /// What a change goes with.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Of {
     /// The device of this number.
     Device(u32),
@@ -188,11 +189,14 @@ impl HostNetwork {
         its.into_iter().rev().map(|done| done.change).collect()
     }
 
-    /// Undoes everything, newest first. What is gone already is fine; what
-    /// cannot be undone is said and left.
-    pub(super) async fn undo(mut self) {
-        while let Some(done) = self.done.pop() {
-            self.try_undo(done.change).await;
+    /// Undoes everything, newest first, but for the guards where they are to stay. What is
+    /// gone already is fine; what cannot be undone is said and left.
+    pub(super) async fn undo(mut self, leaves: Leaves) {
+        while let Some(Done { of, change }) = self.done.pop() {
+            // Nothing but guards is the gateway's, whichever devices it has.
+            if (of, leaves) != (Of::Gateway, Leaves::Closed) {
+                self.try_undo(change).await;
+            }
         }
     }
 
