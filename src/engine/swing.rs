@@ -184,14 +184,6 @@ impl Engine {
                 }
             }
         }
-        // Most that are nowhere begin something.
-        if glance.likely.is_none()
-            && let Some(hash) = glance.hash
-            && self.sessions.is_nobodys(hash.get())
-        {
-            glance.owner = Owner::Nobody;
-            return None;
-        }
         self.swing_elsewhere(came, frame, look)
     }
 
@@ -202,8 +194,24 @@ impl Engine {
     }
 
     /// The same for all other kinds, and where the session is not where it was likely to be.
+    // Most that are nowhere begin something. They end here, before much is made ready.
     #[inline(never)]
     fn swing_elsewhere(
+        &mut self,
+        came: (Timestamp, &Arrival),
+        frame: &mut [u8],
+        look: &mut Look,
+    ) -> Option<()> {
+        let glance = &mut look.glance;
+        if glance.likely.is_none() && self.sessions.is_nobodys(glance.hash?.get()) {
+            glance.owner = Owner::Nobody;
+            return None;
+        }
+        self.swing_wherever(came, frame, look)
+    }
+
+    #[inline(never)]
+    fn swing_wherever(
         &mut self,
         came: (Timestamp, &Arrival),
         frame: &mut [u8],
