@@ -321,9 +321,11 @@ impl Engine {
         let begins_alone = decision.plan.begins_alone();
         let plain = known.and_then(|known| known.plain(frame));
         self.commit(now, arrival, (frame, plain.as_ref()), &mut decision, out);
-        if let Some(deadline) = begins_alone {
-            // Nothing else has come to what was due before.
-            self.quiet_until = self.quiet_until.min(deadline);
+        if begins_alone {
+            // Nothing but its deadline has come to those that were there. The table may look for
+            // it sooner, and whoever waits for that look is not to wait in vain.
+            let sessions = self.sessions.next_look();
+            self.quiet_until = sessions.map_or(self.quiet_until, |at| self.quiet_until.min(at));
         } else if !is_dropped {
             self.look_ahead();
         }

@@ -570,6 +570,12 @@ impl Sessions {
             .min()
     }
 
+    /// When a session may next be due.
+    #[inline]
+    pub(crate) fn next_look(&self) -> Option<Timestamp> {
+        self.wheel.next()
+    }
+
     /// The data sessions that are expected.
     #[must_use]
     pub fn expectations(&self) -> &Expectations {

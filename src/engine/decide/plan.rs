@@ -83,12 +83,9 @@ impl Plan {
         }
     }
 
-    /// The deadline of a session that begins, where nothing else comes of it that time ends.
-    pub(in crate::engine) fn begins_alone(&self) -> Option<Timestamp> {
-        match self {
-            Self::Open(_, opening) if opening.control.is_none() => Some(opening.first.deadline),
-            _ => None,
-        }
+    /// Whether a session begins, and nothing else comes of it that time ends.
+    pub(in crate::engine) fn begins_alone(&self) -> bool {
+        matches!(self, Self::Open(_, opening) if opening.control.is_none())
     }
 
     /// What stands in the transport's checksum field of the packet that it is about,
