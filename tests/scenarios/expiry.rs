@@ -459,3 +459,23 @@ fn assert_sleeps_well(lab: &mut Lab) {
     assert!(woken < 100, "{woken}");
     assert_eq!(lab.engine.sessions().len(), 0);
 }
+
+#[test]
+fn whoever_waits_for_the_next_look_does_not_wait_in_vain() {
+    let mut lab = Lab::new(OFFICE);
+    // At some distance from where the timer wheel began.
+    for (at, port) in [(0.0, 51_000), (7.3, 51_001), (7.4, 51_002)] {
+        let client = format!("10.0.0.7:{port}");
+        let _ = lab.at(at).from(LAN).send(udp(&client, SERVER));
+    }
+    let mut out = Output::default();
+    let mut looks = 0;
+    while let Some(at) = lab.engine.next_deadline() {
+        let _ = lab.engine.expire(at, &mut out);
+        let next = lab.engine.next_deadline();
+        assert!(next.is_none_or(|next| next > at), "told of {at} again");
+        looks += 1;
+    }
+    assert!(lab.engine.sessions().is_empty());
+    assert!(looks < 50, "it was looked {looks} times");
+}
