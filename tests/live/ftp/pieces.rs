@@ -262,6 +262,10 @@ struct Kernel<'a>(&'a Lab);
 
 impl<'a> Kernel<'a> {
     fn start(lab: &'a Lab, rules: &str) -> Self {
+        // The gateways before it were killed, and have left the host closed: a guard for each
+        // of its two interfaces.
+        let opens = ["rule", "del", "priority", "7301"];
+        while lab.gateway.try_run("ip", &opens).status.success() {}
         let file = lab.dir.write("exported.toml", rules);
         let mut export = Command::new(env!("CARGO_BIN_EXE_spigate"));
         let ruleset = checked(export.args(["export", "nftables"]).arg(file));
