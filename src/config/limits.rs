@@ -41,7 +41,7 @@ const WHEN_FULL: [(&str, WhenFull); 2] = [
 /// The word for no limit.
 const UNLIMITED: &str = "unlimited";
 
-/// Numbers of sessions: the most take some ten gigabytes.
+/// Numbers of sessions: the most take some three gigabytes.
 const COUNTS: RangeInclusive<u32> = 1..=16_777_216;
 /// Octets for pieces: the longest datagram always finds room.
 const OCTETS: RangeInclusive<u32> = 131_072..=1_073_741_824;

@@ -63,6 +63,10 @@ impl Packed {
     const REPLY: u32 = Self::BEYOND << 1;
 
     fn of(entry: Entry) -> Self {
+        debug_assert!(
+            (entry.slot as usize) < MOST,
+            "a table has no room for so many"
+        );
         let way = match entry.direction {
             Direction::Original => 0,
             Direction::Reply => Self::REPLY,
@@ -445,7 +449,7 @@ impl Index {
                 }
             }
             for (tag, packed) in bucket.used() {
-                // Where it stands is where it belongs.
+                // Where it stands is where it belongs; a half has room for all of the whole.
                 match half_of(packed) {
                     Some(false) => lower.put_from(buckets, place, (tag, packed)),
                     Some(true) => upper.put_from(&mut others, place, (tag, packed)),
