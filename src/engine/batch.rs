@@ -118,9 +118,14 @@ impl Engine {
         let judgement = match swings {
             true => {
                 out.checksum = arrival.checksum;
-                look.judgement
+                Some(look.judgement)
             }
-            false => {
+            false => (waiting.come())
+                .and_then(|came| self.begin((now, came.0), came.1, &look.glance, out)),
+        };
+        let judgement = match judgement {
+            Some(judgement) => judgement,
+            None => {
                 let known = look.glance.hash.is_some().then_some(&look.glance);
                 self.whole_way(now, arrival, (waiting.bare(), known), out, why)
             }

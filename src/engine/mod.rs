@@ -14,6 +14,7 @@
 //! [`Engine::explain`] is deciding alone.
 
 mod batch;
+mod begin;
 mod commit;
 mod control;
 mod counters;
@@ -281,6 +282,9 @@ impl Engine {
             out.checksum = arrival.checksum;
             return look.judgement;
         }
+        if let Some(judgement) = self.begin((now, &arrival), frame, &look.glance, out) {
+            return judgement;
+        }
         let known = look.glance.hash.is_some().then_some(&look.glance);
         self.whole_way(now, arrival, (frame, known), out, why)
     }
@@ -322,10 +326,7 @@ impl Engine {
         let plain = known.and_then(|known| known.plain(frame));
         self.commit(now, arrival, (frame, plain.as_ref()), &mut decision, out);
         if begins_alone {
-            // Nothing but its deadline has come to those that were there. The table may look for
-            // it sooner, and whoever waits for that look is not to wait in vain.
-            let sessions = self.sessions.next_look();
-            self.quiet_until = sessions.map_or(self.quiet_until, |at| self.quiet_until.min(at));
+            self.look_for_newest();
         } else if !is_dropped {
             self.look_ahead();
         }
@@ -356,6 +357,15 @@ impl Engine {
         if !self.is_behind() {
             self.savings = overdue::AT_FIRST;
         }
+    }
+
+    /// The same where nothing but the deadline of one session has come to those that were
+    /// there. The table may look for it sooner, and whoever waits for that look is not to wait
+    /// in vain.
+    #[inline]
+    fn look_for_newest(&mut self) {
+        let sessions = self.sessions.next_look();
+        self.quiet_until = sessions.map_or(self.quiet_until, |at| self.quiet_until.min(at));
     }
 
     /// The reader of a control session; `None` for all others.

@@ -58,6 +58,9 @@ impl Glance {
     }
 }
 
+/// When a packet came, and how.
+pub(super) type Arrived<'a> = (Timestamp, &'a Arrival);
+
 /// What is known of a packet on its way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
@@ -155,23 +158,13 @@ impl Engine {
     /// Passes a packet on that is of a session in full swing, and says what is judged of
     /// it. False, and nothing changed: it is not.
     #[inline(never)]
-    pub(super) fn swing(
-        &mut self,
-        came: (Timestamp, &Arrival),
-        frame: &mut [u8],
-        look: &mut Look,
-    ) -> bool {
+    pub(super) fn swing(&mut self, came: Arrived<'_>, frame: &mut [u8], look: &mut Look) -> bool {
         self.swing_on(came, frame, look).is_some()
     }
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: docs/performance.md")]
-    fn swing_on(
-        &mut self,
-        came: (Timestamp, &Arrival),
-        frame: &mut [u8],
-        look: &mut Look,
-    ) -> Option<()> {
+    fn swing_on(&mut self, came: Arrived<'_>, frame: &mut [u8], look: &mut Look) -> Option<()> {
         let Look { glance, judgement } = look;
         // A way of its own for the kind that most are: neither has a trace of the other.
         if let (Kind::TcpV4, Some(likely)) = (glance.kind, glance.likely) {
@@ -198,7 +191,7 @@ impl Engine {
     #[inline(never)]
     fn swing_elsewhere(
         &mut self,
-        came: (Timestamp, &Arrival),
+        came: Arrived<'_>,
         frame: &mut [u8],
         look: &mut Look,
     ) -> Option<()> {
@@ -213,7 +206,7 @@ impl Engine {
     #[inline(never)]
     fn swing_wherever(
         &mut self,
-        came: (Timestamp, &Arrival),
+        came: Arrived<'_>,
         frame: &mut [u8],
         look: &mut Look,
     ) -> Option<()> {
@@ -238,7 +231,7 @@ impl Engine {
     fn swing_found(
         &mut self,
         found: Found,
-        (now, arrival): (Timestamp, &Arrival),
+        (now, arrival): Arrived<'_>,
         frame: &mut [u8],
         plain: &Plain,
         judgement: &mut Judgement,

@@ -53,7 +53,7 @@ impl TcpFlags {
         const RST: u8 = TcpFlags::RST.0;
         const ACK: u8 = TcpFlags::ACK.0;
         const URG: u8 = TcpFlags::URG.0;
-        let counted = self.0 & (SYN | FIN | RST | ACK | URG);
+        let counted = self.counted();
         matches!(counted, SYN | RST | ACK)
             || [
                 SYN | URG,
@@ -64,6 +64,17 @@ impl TcpFlags {
                 ACK | URG,
             ]
             .contains(&counted)
+    }
+
+    /// Whether it is a SYN, and nothing besides that counts.
+    #[must_use]
+    pub fn are_a_syns(self) -> bool {
+        self.counted() == Self::SYN.0
+    }
+
+    /// Those that are not free.
+    fn counted(self) -> u8 {
+        self.0 & !(Self::PSH.0 | Self::ECE.0 | Self::CWR.0)
     }
 }
 

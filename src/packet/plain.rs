@@ -14,8 +14,8 @@ mod passing;
 use super::addresses::{Addresses, ports_of};
 use super::checksum::{added, is_right, over, total};
 use super::parse::{Checksum, Fragment, Headers, Transport};
-use super::tcp::TcpHeader;
-use crate::net::{Family, Protocol, SeqNumber, TcpFlags};
+use super::tcp::{TcpHeader, TcpOptions};
+use crate::net::{Endpoint, Family, Protocol, SeqNumber, TcpFlags, Tuple};
 
 const V4_HEADER: usize = 20;
 const V6_HEADER: usize = 40;
@@ -199,22 +199,12 @@ impl Plain {
     #[must_use]
     pub fn headers(&self, frame: &[u8]) -> Option<Headers> {
         let [source, destination] = self.addresses(frame)?.ends();
-        let [from, to] = ports_of(self.ports);
         let transport = match self.protocol {
-            Protocol::TCP => {
-                let said = self.segment(frame)?;
-                Transport::Tcp(TcpHeader {
-                    source: from,
-                    destination: to,
-                    seq: said.seq,
-                    ack: said.ack,
-                    flags: said.flags,
-                    window: said.window,
-                    length: usize::from(self.header),
-                    payload: self.payload() as usize,
-                })
+            Protocol::TCP => Transport::Tcp(self.tcp_header(frame)?),
+            _ => {
+                let [from, to] = ports_of(self.ports);
+                Transport::Udp(from, to)
             }
-            _ => Transport::Udp(from, to),
         };
         Some(Headers {
             source,
@@ -227,6 +217,45 @@ impl Plain {
             transport,
             checksum: Checksum::Complete,
         })
+    }
+
+    /// The header of a TCP segment.
+    #[inline]
+    #[must_use]
+    pub fn tcp_header(&self, frame: &[u8]) -> Option<TcpHeader> {
+        let [source, destination] = ports_of(self.ports);
+        let said = self.segment(frame)?;
+        Some(TcpHeader {
+            source,
+            destination,
+            seq: said.seq,
+            ack: said.ack,
+            flags: said.flags,
+            window: said.window,
+            length: usize::from(self.header),
+            payload: self.payload() as usize,
+        })
+    }
+
+    /// All options of a TCP segment that tracking needs.
+    #[must_use]
+    pub fn tcp_options(&self, frame: &[u8]) -> TcpOptions {
+        let (from, to) = (self.ip_header(), self.headers_length());
+        let header = frame.get(usize::from(from)..usize::from(to));
+        header.map(TcpOptions::read).unwrap_or_default()
+    }
+
+    /// Its tuple.
+    #[inline]
+    #[must_use]
+    pub fn tuple(&self, frame: &[u8]) -> Option<Tuple> {
+        let [source, destination] = self.addresses(frame)?.ends();
+        let [from, to] = ports_of(self.ports);
+        Some(Tuple::new(
+            self.protocol,
+            Endpoint::new(source, from),
+            Endpoint::new(destination, to),
+        ))
     }
 
     /// Both addresses, as they stand in the packet that it was read of.

@@ -82,4 +82,5 @@ pub(crate) use swing::{Beginning, Found, Lives, Passing, Place};
 pub use table::{Due, PageStart, Sessions};
 pub use tcp::{Connection, Heard, Life, PickUp, Resets, TcpChecks, Windows};
 pub use timeouts::Timeouts;
+pub(crate) use tracker::begin_plain;
 pub use tracker::{CannotBegin, Invalid, Seen, Track, Tracked, answers_probe, begin, track};

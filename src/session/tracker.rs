@@ -9,7 +9,7 @@ use super::state::{FlowState, SctpState, State, TcpState};
 use super::tcp::{Connection, Heard, Life, Segment, TcpChecks, Verdict};
 use super::timeouts::Timeouts;
 use crate::net::{Direction, Protocol, SeqNumber, Timestamp};
-use crate::packet::{Headers, Transport};
+use crate::packet::{Headers, Plain, Transport};
 
 /// A UDP session is a stream when it goes on after an answer and is older than
 /// this (conntrack: two seconds).
@@ -124,6 +124,18 @@ pub fn begin(seen: &Seen<'_>) -> Result<Tracked, CannotBegin> {
             Ok(Tracked::Flow(FlowState::Unreplied))
         }
     }
+}
+
+/// The same of a plain packet, if it begins a session as most do: by a SYN, or by the first
+/// datagram. `None` where it is not such a one, whatever else it may begin.
+#[inline]
+pub(crate) fn begin_plain(plain: &Plain, frame: &[u8]) -> Option<Tracked> {
+    if plain.protocol != Protocol::TCP {
+        return Some(Tracked::Flow(FlowState::Unreplied));
+    }
+    let header = plain.tcp_header(frame)?;
+    let segment = Segment::of(&header, plain.tcp_options(frame), |ack| ack)?;
+    Some(Tracked::Tcp(Connection::begin_by_syn(&segment)?))
 }
 
 /// What this packet, travelling in `direction`, does to a session that began

@@ -5,6 +5,7 @@ use super::super::decide::{Admission, Opening};
 use super::super::{Ending, Engine, Event, Output};
 use crate::net::{NatRows, Timestamp};
 use crate::packet::{self, Headers, Plain};
+use crate::session::{Handle, Origin};
 
 impl Engine {
     pub(super) fn open_session(
@@ -81,11 +82,8 @@ impl Engine {
         if makes_room {
             self.sessions.release(origin, now);
         }
-        if let Some(rate) = self.policy.limits.per_source_rate
-            && !matches!(by, Admission::Expected(..))
-        {
-            let source = origin.tuples.original.source.address;
-            self.sessions.spend_of_source(source, rate, now);
+        if !matches!(by, Admission::Expected(..)) {
+            self.spend_of_source(origin, now);
         }
         let direction = first.direction;
         if let Some(kind) = origin.alg {
@@ -94,11 +92,7 @@ impl Engine {
             control.handle = Some(handle);
             self.controls.insert(handle.id(), control);
         }
-        for tuple in [&origin.tuples.original, &origin.tuples.reply] {
-            self.held_syns.forget(tuple);
-        }
-        out.events.push(Event::Began(handle));
-        self.write_notes(now, out);
+        self.has_begun(now, origin, handle, out);
         if let Some(mut step) = control.take() {
             self.carry_on(now, handle, &mut step, out);
             if let Some(control) = self.controls.get_mut(&handle.id()) {
@@ -110,5 +104,30 @@ impl Engine {
         if let Some(most) = origin.mss {
             packet::lower_mss(frame, headers, most.get());
         }
+    }
+
+    /// One session more comes from its source.
+    #[inline]
+    pub(in crate::engine) fn spend_of_source(&mut self, origin: &Origin, now: Timestamp) {
+        if let Some(rate) = self.policy.limits.per_source_rate {
+            let source = origin.tuples.original.source.address;
+            self.sessions.spend_of_source(source, rate, now);
+        }
+    }
+
+    /// What else there is to do, and to tell, of a session that begins.
+    #[inline]
+    pub(in crate::engine) fn has_begun(
+        &mut self,
+        now: Timestamp,
+        origin: &Origin,
+        handle: Handle,
+        out: &mut Output,
+    ) {
+        for tuple in [&origin.tuples.original, &origin.tuples.reply] {
+            self.held_syns.forget(tuple);
+        }
+        out.events.push(Event::Began(handle));
+        self.write_notes(now, out);
     }
 }

@@ -24,24 +24,43 @@ use crate::session::{
 };
 
 /// What a session that the rules allow is made of.
-struct Begins<'a> {
+pub(in crate::engine) struct Begins<'a> {
     tuple: &'a Tuple,
-    leaving: &'a Leaving,
+    pub(in crate::engine) leaving: Leaving,
     /// The zone that it came by, and that which it leaves by.
     ways: (ZoneId, ZoneId),
-    permit: Permit,
+    pub(in crate::engine) permit: Permit,
     /// The row that says where it leads.
     destination: Option<NatRow>,
-    lifetime: LifetimeId,
-    alg: Option<AlgKind>,
-    mss: Option<NonZeroU16>,
+    pub(in crate::engine) lifetime: LifetimeId,
+    pub(in crate::engine) alg: Option<AlgKind>,
+    pub(in crate::engine) mss: Option<NonZeroU16>,
+}
+
+/// How far a connection came that does not begin.
+pub(in crate::engine) struct Stopped {
+    pub(super) at: Stop,
+    /// The row that says where it leads.
+    destination: Option<NatRow>,
+}
+
+/// What stopped it.
+pub(in crate::engine) enum Stop {
+    NoRoute,
+    TtlExpired,
+    /// A rule, or the default policy.
+    Refused(Judgement, Asking),
+    /// It is for the gateway itself.
+    Local(Permit),
+    /// There is no public endpoint for it.
+    Unmapped(Permit, Shortage),
 }
 
 impl Begins<'_> {
     // Made where it is kept: it is large, and whoever copies it has to wait for it.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "else it is moved once more")]
-    fn origin(&self) -> Origin {
+    pub(in crate::engine) fn origin(&self) -> Origin {
         let (from, egress) = self.ways;
         Origin {
             tuples: PerDirection {
@@ -66,6 +85,17 @@ impl Begins<'_> {
                 reply: None,
             },
             mss: self.mss,
+        }
+    }
+
+    /// What is judged of a packet with which it begins, but for its number.
+    #[inline]
+    pub(in crate::engine) fn allowed(&self, state: State) -> Judgement {
+        let (_, egress) = self.ways;
+        let rule = self.permit.rule();
+        Judgement {
+            state: Some(state),
+            ..new(Verdict::Forward(egress), reason_of(rule), rule)
         }
     }
 }
@@ -97,105 +127,20 @@ impl Engine {
         replaces: Option<Handle>,
         why: &mut impl Observer,
     ) -> Decision {
-        let policy = &self.policy;
         let from = case.arrival.zone;
         let Ok(tracked) = begin(&self.seen(case)) else {
             return self.decide_invalid(case, invalid(Reason::NoSession), why);
         };
-        let judgement = |verdict, reason, rule, state| Judgement {
-            verdict,
-            ct: CtState::New,
-            reason,
-            rule,
-            session: None,
-            state,
-            check: None,
+        let came = (from, case.headers.ttl);
+        let begins = match self.way_of(tuple, came, replaces, why) {
+            Ok(begins) => begins,
+            Err(stopped) => return self.decide_stopped(case, tuple, &stopped, why),
         };
-
-        let translated = policy.nat.inward(from, tuple, &policy.zones);
-        why.step(Step::Inward(
-            translated.map(|found| (found.row, found.tuple)),
-        ));
-        let inward = translated.map_or(*tuple, |found| found.tuple);
-        let refusal = || match (translated, self.refusal(from, case.headers)) {
-            (Some(_), Answer::Refusal(complaint)) => Answer::RefusalAsAddressed(complaint),
-            (_, usual) => usual,
-        };
-
-        let to = policy.zones.route(inward.destination.address);
-        why.step(Step::Routed(to));
-        let Some(to) = to else {
-            return answered(
-                case,
-                judgement(Verdict::Reject, Reason::NoRoute, None, None),
-                Answer::Error(Complaint::NoRoute),
-            );
-        };
-        if case.headers.ttl <= 1 && to != Place::Gateway {
-            return ttl_expired(
-                case,
-                judgement(Verdict::Reject, Reason::TtlExpired, None, None),
-            );
-        }
-
-        let asking = Asking {
-            from,
-            to,
-            tuple: inward,
-        };
-        let permit = match self.permit(&asking, why) {
-            Ok(permit) => permit,
-            Err(refused) if self.is_unsolicited(case, tuple, &asking) => {
-                return self.decide_unsolicited(case, tuple, refused, why);
-            }
-            Err(refused) => return refused_by_rule(case, refused, refusal()),
-        };
-        let Place::Zone(egress) = to else {
-            return self.decide_local(case, permit, refusal());
-        };
-
-        let aside = Aside {
-            replaces,
-            leads_to: None,
-        };
-        let known = (egress, aside);
-        let leaving = match self.leaving(tuple, &asking, translated.as_ref(), known, why) {
-            Ok(leaving) => leaving,
-            Err(short) => {
-                let unmapped = judgement(Verdict::Drop, short.reason, permit.rule(), None);
-                return self.without_mapping(case, unmapped, short);
-            }
-        };
-
-        let service = permit
-            .service()
-            .and_then(|service| policy.services.get(service));
-        let lifetime = self.lifetime_of(permit.rule(), service, from, egress);
-        let alg = service
-            .and_then(|service| service.alg)
-            .filter(|alg| alg.protocol() == tuple.protocol);
-        let mss = self.mss_of(permit.rule(), tuple, (from, egress));
-        let begins = Begins {
-            tuple,
-            leaving: &leaving,
-            ways: (from, egress),
-            permit,
-            destination: translated.map(|found| found.row),
-            lifetime,
-            alg,
-            mss,
-        };
-        why.step(Step::Lives(lifetime));
-        let reason = reason_of(permit.rule());
-        let allowed = judgement(
-            Verdict::Forward(egress),
-            reason,
-            permit.rule(),
-            Some(tracked.state()),
-        );
+        let permit = begins.permit;
+        let allowed = begins.allowed(tracked.state());
         let by = Admission::Permit(permit);
         // Of TCP there is nothing to read in a SYN.
-        let request = match alg {
+        let request = match begins.alg {
             Some(kind) if kind.protocol() == Protocol::UDP => {
                 self.read_request(case, kind, &begins, why)
             }
@@ -204,16 +149,16 @@ impl Engine {
         let control = match request {
             Ok(control) => control,
             Err(refused) => {
-                let dropped = judgement(Verdict::Drop, refused.reason, permit.rule(), None);
+                let dropped = new(Verdict::Drop, refused.reason, permit.rule());
                 return refused_by_alg(dropped, refused.notes);
             }
         };
-        let newcomer = self.newcomer(case, tuple.source.address, &tracked, replaces, by);
+        let newcomer = self.newcomer(case.now, tuple.source.address, &tracked, replaces, by);
         let evicts = match self.room(&newcomer, by, why) {
             Ok(evicts) => evicts,
             Err(limit) => return self.without_room(case, allowed, limit),
         };
-        let kind = (tuple.protocol, lifetime);
+        let kind = (tuple.protocol, begins.lifetime);
         let deadline = self.deadline(case.now, tracked.state(), tracked.first_life(), kind);
         if why.listens() {
             why.step(Step::Begins(&begins.origin(), deadline.since(case.now)));
@@ -228,7 +173,7 @@ impl Engine {
                 *case.headers,
                 Opening {
                     origin: begins.origin(),
-                    first: first(case, tracked, deadline),
+                    first: first(case.headers.length, tracked, deadline),
                     control,
                     replaces,
                     evicts,
@@ -236,6 +181,116 @@ impl Engine {
                 },
             ),
             shortage: None,
+        }
+    }
+
+    /// The way of a connection that came by this zone, with so long to live: destination NAT,
+    /// route, rules, source NAT.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "else what it gives is moved once more"
+    )]
+    pub(in crate::engine) fn way_of<'a>(
+        &self,
+        tuple: &'a Tuple,
+        (from, ttl): (ZoneId, u8),
+        replaces: Option<Handle>,
+        why: &mut impl Observer,
+    ) -> Result<Begins<'a>, Stopped> {
+        let policy = &self.policy;
+        let translated = policy.nat.inward(from, tuple, &policy.zones);
+        why.step(Step::Inward(
+            translated.map(|found| (found.row, found.tuple)),
+        ));
+        let destination = translated.map(|found| found.row);
+        let inward = translated.map_or(*tuple, |found| found.tuple);
+        let stopped = |at| Stopped { at, destination };
+
+        let to = policy.zones.route(inward.destination.address);
+        why.step(Step::Routed(to));
+        let Some(to) = to else {
+            return Err(stopped(Stop::NoRoute));
+        };
+        if ttl <= 1 && to != Place::Gateway {
+            return Err(stopped(Stop::TtlExpired));
+        }
+
+        let asking = Asking {
+            from,
+            to,
+            tuple: inward,
+        };
+        let permit = match self.permit(&asking, why) {
+            Ok(permit) => permit,
+            Err(refused) => return Err(stopped(Stop::Refused(refused, asking))),
+        };
+        let Place::Zone(egress) = to else {
+            return Err(stopped(Stop::Local(permit)));
+        };
+
+        let aside = Aside {
+            replaces,
+            leads_to: None,
+        };
+        let known = (egress, aside);
+        let leaving = match self.leaving(tuple, &asking, translated.as_ref(), known, why) {
+            Ok(leaving) => leaving,
+            Err(short) => return Err(stopped(Stop::Unmapped(permit, short))),
+        };
+
+        let service = permit
+            .service()
+            .and_then(|service| policy.services.get(service));
+        let lifetime = self.lifetime_of(permit.rule(), service, from, egress);
+        let alg = service
+            .and_then(|service| service.alg)
+            .filter(|alg| alg.protocol() == tuple.protocol);
+        why.step(Step::Lives(lifetime));
+        Ok(Begins {
+            tuple,
+            leaving,
+            ways: (from, egress),
+            permit,
+            destination,
+            lifetime,
+            alg,
+            mss: self.mss_of(permit.rule(), tuple, (from, egress)),
+        })
+    }
+
+    /// What becomes of a connection that came no further.
+    #[inline(never)]
+    fn decide_stopped(
+        &self,
+        case: &Case<'_>,
+        tuple: &Tuple,
+        stopped: &Stopped,
+        why: &mut impl Observer,
+    ) -> Decision {
+        let refusal = || {
+            let usual = self.refusal(case.arrival.zone, case.headers);
+            match (stopped.destination, usual) {
+                (Some(_), Answer::Refusal(complaint)) => Answer::RefusalAsAddressed(complaint),
+                _ => usual,
+            }
+        };
+        match stopped.at {
+            Stop::NoRoute => answered(
+                case,
+                new(Verdict::Reject, Reason::NoRoute, None),
+                Answer::Error(Complaint::NoRoute),
+            ),
+            Stop::TtlExpired => ttl_expired(case, new(Verdict::Reject, Reason::TtlExpired, None)),
+            Stop::Refused(refused, asking) => match self.is_unsolicited(case, tuple, &asking) {
+                true => self.decide_unsolicited(case, tuple, refused, why),
+                false => refused_by_rule(case, refused, refusal()),
+            },
+            Stop::Local(permit) => self.decide_local(case, permit, refusal()),
+            Stop::Unmapped(permit, short) => {
+                let unmapped = new(Verdict::Drop, short.reason, permit.rule());
+                self.without_mapping(case, unmapped, short)
+            }
         }
     }
 
@@ -333,7 +388,7 @@ impl Engine {
             ..
         } = opening;
         let source = origin.tuples.original.source.address;
-        let newcomer = self.newcomer(case, source, &first.tracked, replaces, by);
+        let newcomer = self.newcomer(case.now, source, &first.tracked, replaces, by);
         let evicts = match self.room(&newcomer, by, why) {
             Ok(evicts) => evicts,
             Err(limit) => return self.without_room(case, judgement, limit),
@@ -350,9 +405,9 @@ impl Engine {
 
     /// What the limits ask of a session that is about to begin.
     #[inline]
-    fn newcomer(
+    pub(in crate::engine) fn newcomer(
         &self,
-        case: &Case<'_>,
+        now: Timestamp,
         source: IpAddr,
         tracked: &Tracked,
         replaces: Option<Handle>,
@@ -375,14 +430,14 @@ impl Engine {
             replaces,
             of_source,
             source_rate,
-            now: case.now,
+            now,
             of_rule: most.map(|most| most as usize),
         }
     }
 
     /// Whether there is room for one more, and who goes to make it.
     #[inline]
-    fn room(
+    pub(in crate::engine) fn room(
         &self,
         newcomer: &Newcomer,
         by: Admission,
@@ -436,10 +491,10 @@ impl Engine {
         kind: (Protocol, LifetimeId),
     ) -> Update {
         let deadline = self.deadline(case.now, tracked.state(), tracked.first_life(), kind);
-        first(case, tracked, deadline)
+        first(case.headers.length, tracked, deadline)
     }
 
-    pub(super) fn deadline(
+    pub(in crate::engine) fn deadline(
         &self,
         now: Timestamp,
         state: State,
@@ -496,13 +551,13 @@ impl Engine {
 
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "else it is moved once more")]
-fn first(case: &Case<'_>, tracked: Tracked, deadline: Timestamp) -> Update {
+pub(in crate::engine) fn first(bytes: usize, tracked: Tracked, deadline: Timestamp) -> Update {
     Update {
         direction: Direction::Original,
         tracked,
         heard: Heard::OneEnd,
         deadline,
-        bytes: case.headers.length,
+        bytes,
     }
 }
 
@@ -527,6 +582,20 @@ fn told(case: &Case<'_>, dropped: Judgement, word: NoMapping) -> Decision {
         ..dropped
     };
     answered(case, rejected, Answer::Error(complaint))
+}
+
+/// Of a packet that may begin something.
+#[inline]
+fn new(verdict: Verdict, reason: Reason, rule: Option<RuleId>) -> Judgement {
+    Judgement {
+        verdict,
+        ct: CtState::New,
+        reason,
+        rule,
+        session: None,
+        state: None,
+        check: None,
+    }
 }
 
 fn reason_of(rule: Option<RuleId>) -> Reason {

@@ -23,8 +23,8 @@ const OTHER_ADDRESSES: usize = 8;
 
 /// A connection as it leaves, and what it holds of its public endpoint.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Leaving {
-    pub(super) tuple: Tuple,
+pub(in crate::engine) struct Leaving {
+    pub(in crate::engine) tuple: Tuple,
     pub(super) claim: Option<Claim>,
     /// The row that says so.
     pub(super) row: Option<NatRow>,

@@ -19,6 +19,7 @@ mod pieces;
 mod plan;
 mod refuse;
 mod unsolicited;
+mod usual;
 
 use std::num::NonZeroU64;
 
@@ -26,6 +27,7 @@ pub(super) use plan::{
     Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Overdue, Pass, Plan,
 };
 
+pub(super) use self::fresh::first;
 pub(super) use self::refuse::is_a_hosts;
 use self::refuse::{refused_for_options, refused_unseen};
 use super::observer::{Observer, Step};

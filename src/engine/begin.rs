@@ -1,0 +1,86 @@
+//! The way of most packets that begin a session, or are refused in silence: plain, let
+//! out by a rule, translated by a row.
+//!
+//! It is the way of all packets with what cannot matter left out, as that of sessions
+//! [in full swing](super::swing) is, and held against it by the same tests. What else
+//! could come of a packet (an ALG reads it, somebody goes to make room, its sender is
+//! told something) is left to the whole way, and nothing has changed.
+
+use super::decide::{Admission, first};
+use super::swing::{Arrived, Glance, Owner};
+use super::{Engine, Judgement, Output, Silent};
+use crate::packet::{Leaving, lower_mss};
+use crate::session::begin_plain;
+
+impl Engine {
+    /// Judges a packet that is nobody's, and begins its session. `None`: it has to go the
+    /// whole way.
+    // What it makes is large, and changed where it is kept: so it is one piece.
+    #[inline(never)]
+    pub(super) fn begin(
+        &mut self,
+        came: Arrived<'_>,
+        frame: &mut [u8],
+        glance: &Glance,
+        out: &mut Output,
+    ) -> Option<Judgement> {
+        // Others may have it, or it may meet what is over.
+        let is_usual = glance.owner == Owner::Nobody
+            && glance.hash.is_some()
+            && !self.is_behind()
+            && self.sessions.post().is_none();
+        if !is_usual {
+            return None;
+        }
+        let (now, arrival) = came;
+        self.sessions.keep_up(now);
+
+        // Deciding: it only reads.
+        let plain = glance.plain(frame)?;
+        let tuple = plain.tuple(frame)?;
+        if !self.may_ask_the_rules(came, &plain, &tuple) {
+            return None;
+        }
+        let mut first = first(usize::from(plain.length), begin_plain(&plain, frame)?, now);
+        let way = self.way_of(&tuple, (arrival.zone, plain.ttl), None, &mut Silent);
+        let begins = match &way {
+            Ok(begins) if begins.alg.is_none() => begins,
+            Ok(_) => return None,
+            Err(stopped) => {
+                let dropped = self.refused_in_silence(stopped)?;
+                self.counters.count(&dropped);
+                return Some(dropped);
+            }
+        };
+        let tracked = &first.tracked;
+        let by = Admission::Permit(begins.permit);
+        let newcomer = self.newcomer(now, tuple.source.address, tracked, None, by);
+        if self.room(&newcomer, by, &mut Silent) != Ok(None) {
+            return None;
+        }
+        let kind = (plain.protocol, begins.lifetime);
+        first.deadline = self.deadline(now, tracked.state(), tracked.first_life(), kind);
+        let judgement = Judgement {
+            session: Some(self.sessions.next_id()),
+            ..begins.allowed(first.tracked.state())
+        };
+
+        // Committing: it only writes.
+        let origin = begins.origin();
+        self.counters.count_translated(origin.nat);
+        let handle = self.sessions.insert(&origin, now, &first);
+        self.spend_of_source(&origin, now);
+        self.has_begun(now, &origin, handle, out);
+        let leaves = Leaving::of(&begins.leaving.tuple);
+        plain.pass_on(frame, leaves, arrival.checksum);
+        if let Some(most) = begins.mss
+            && let Some(headers) = plain.headers(frame)
+        {
+            lower_mss(frame, &headers, most.get());
+        }
+        out.checksum = arrival.checksum;
+        self.look_for_newest();
+        self.counters.count(&judgement);
+        Some(judgement)
+    }
+}
