@@ -25,6 +25,8 @@ mod seen;
 
 #[path = "properties/any_backlog.rs"]
 mod any_backlog;
+#[path = "properties/any_beginning.rs"]
+mod any_beginning;
 #[path = "properties/any_crew.rs"]
 mod any_crew;
 #[path = "properties/any_cutting.rs"]

@@ -6,7 +6,7 @@
 //! could come of a packet (an ALG reads it, somebody goes to make room, its sender is
 //! told something) is left to the whole way, and nothing has changed.
 
-use super::decide::{Admission, first};
+use super::decide::{Admission, as_it_came, first};
 use super::swing::{Arrived, Glance, Owner};
 use super::{Engine, Judgement, Output, Silent};
 use crate::packet::{Leaving, lower_mss};
@@ -76,7 +76,7 @@ impl Engine {
         if let Some(most) = begins.mss
             && let Some(headers) = plain.headers(frame)
         {
-            lower_mss(frame, &headers, most.get());
+            lower_mss(frame, &as_it_came(headers, *arrival), most.get());
         }
         out.checksum = arrival.checksum;
         self.look_for_newest();

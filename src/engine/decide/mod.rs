@@ -345,7 +345,7 @@ fn headers_of(arrival: Arrival, known: &Glance, frame: &[u8]) -> Option<(Headers
 }
 
 #[inline]
-fn as_it_came(headers: Headers, arrival: Arrival) -> Headers {
+pub(super) fn as_it_came(headers: Headers, arrival: Arrival) -> Headers {
     match arrival.checksum {
         Checksum::Complete => headers,
         Checksum::Partial => headers.with_partial_checksum(),
