@@ -409,7 +409,7 @@ fn hides(policy: &Policy, server: IpNet, from: ZoneId) -> Option<&str> {
     let leaving = Asking {
         from: home,
         to: Place::Zone(from),
-        tuple: Tuple::new(
+        tuple: &Tuple::new(
             Protocol::TCP,
             Endpoint::new(server.network(), Port(0)),
             Endpoint::new(anybody, Port(0)),

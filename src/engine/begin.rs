@@ -71,7 +71,7 @@ impl Engine {
         let handle = self.sessions.insert(&origin, now, &first);
         self.spend_of_source(&origin, now);
         self.has_begun(now, &origin, handle, out);
-        let leaves = Leaving::of(&begins.leaving.tuple);
+        let leaves = Leaving::of(&begins.leaves());
         plain.pass_on(frame, leaves, arrival.checksum);
         if let Some(most) = begins.mss
             && let Some(headers) = plain.headers(frame)

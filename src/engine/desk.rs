@@ -230,7 +230,7 @@ impl<'a> EngineDesk<'a> {
         let asking = Asking {
             from: self.origin.egress.reply,
             to: Place::Zone(self.origin.egress.original),
-            tuple: Tuple {
+            tuple: &Tuple {
                 destination: tuples.reply.source,
                 ..tuples.original
             },
@@ -240,7 +240,7 @@ impl<'a> EngineDesk<'a> {
         let places = (services, zones);
         let outward = policy
             .nat
-            .outward(&asking, inward.as_ref(), places, |_| hash.of(&asking.tuple));
+            .outward(&asking, inward.as_ref(), places, |_| hash.of(asking.tuple));
         let range = outward.row?.ports.range.as_ref()?;
         Some(range.start().0..=range.end().0)
     }

@@ -175,7 +175,7 @@ impl Engine {
         let asking = Asking {
             from: origin.egress.reply,
             to: Place::Zone(origin.egress.original),
-            tuple: Tuple {
+            tuple: &Tuple {
                 destination: origin.tuples.reply.source,
                 ..origin.tuples.original
             },
@@ -205,7 +205,7 @@ impl Engine {
         let asking = Asking {
             from,
             to,
-            tuple: inward,
+            tuple: &inward,
         };
         let ruling = policy.rules.judge(&asking, &policy.services, |_, _| ());
         matches!(ruling, Ruling::Permitted(_))

@@ -56,7 +56,7 @@ impl Engine {
             let back = Asking {
                 from,
                 to: Place::Zone(zone),
-                tuple: Tuple {
+                tuple: &Tuple {
                     source: Endpoint::new(address, tuple.destination.port),
                     ..tuple.reversed()
                 },

@@ -11,7 +11,7 @@ impl NatPolicy {
     /// that has one, or from where a row of source translation is about some
     /// connection. Which one cannot be known, so service and server do not count.
     #[must_use]
-    pub fn may_concern(&self, packet: &Asking, services: &Services, zones: &Zones) -> bool {
+    pub fn may_concern(&self, packet: &Asking<'_>, services: &Services, zones: &Zones) -> bool {
         let Asking { from, to, tuple } = packet;
         let source = tuple.source.address;
         let serves = |forward: &Forward| {

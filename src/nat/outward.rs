@@ -60,7 +60,7 @@ impl NatPolicy {
     #[must_use]
     pub fn outward(
         &self,
-        asking: &Asking,
+        asking: &Asking<'_>,
         inward: Option<&Inward<'_>>,
         (services, zones): (&Services, &Zones),
         draw: impl Fn(Pooling) -> u64,
@@ -83,7 +83,7 @@ impl NatPolicy {
 
     fn by_rows(
         &self,
-        asking: &Asking,
+        asking: &Asking<'_>,
         services: &Services,
         zones: &Zones,
         draw: impl Fn(Pooling) -> u64,
@@ -120,7 +120,7 @@ impl NatPolicy {
         &self,
         row: NatRow,
         on: ZoneId,
-        asking: &Asking,
+        asking: &Asking<'_>,
         (services, zones): (&Services, &Zones),
         draw: impl Fn(Pooling) -> u64,
     ) -> Outward<'_> {
@@ -149,7 +149,7 @@ impl SourceTarget {
     fn choose(
         &self,
         row: NatRow,
-        asking: &Asking,
+        asking: &Asking<'_>,
         zones: &Zones,
         draw: impl Fn(Pooling) -> u64,
     ) -> SourceChoice {

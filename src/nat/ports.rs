@@ -18,7 +18,7 @@ const ATTEMPTS: u32 = 256;
 #[derive(Debug, Clone, Copy)]
 pub struct Wish<'p> {
     /// As what the packet would leave with the port that it has.
-    pub wanted: Tuple,
+    pub wanted: &'p Tuple,
     /// What the row says of ports.
     pub choice: &'p PortChoice,
 }
@@ -45,20 +45,20 @@ impl<'p> Wish<'p> {
     pub fn with(&self, port: Port) -> Tuple {
         Tuple {
             source: Endpoint::new(self.wanted.source.address, port),
-            ..self.wanted
+            ..*self.wanted
         }
     }
 
     /// The tuple with the port that the packet has, where the row lets it keep
     /// that, and that of a protocol that has none.
     #[must_use]
-    pub fn kept(&self) -> Option<Tuple> {
-        if port_class(&self.wanted).is_none() {
+    pub fn kept(&self) -> Option<&'p Tuple> {
+        if port_class(self.wanted).is_none() {
             return Some(self.wanted);
         }
         let fits = self
             .choice
-            .range_of(&self.wanted)
+            .range_of(self.wanted)
             .is_none_or(|range| range.contains(&self.wanted.source.port.0));
         (fits && self.choice.order != PortOrder::Random).then_some(self.wanted)
     }
@@ -66,21 +66,25 @@ impl<'p> Wish<'p> {
     /// The ports that it may get; `None` where the protocol has none.
     #[must_use]
     pub fn range(&self) -> Option<RangeInclusive<u16>> {
-        self.choice.ports_for(&self.wanted)
+        self.choice.ports_for(self.wanted)
     }
 
-    /// The first of all that may be tried, one by one, whose answers nobody has.
+    /// The port of the first of all that may be tried, one by one, whose answers nobody has.
     #[must_use]
     pub fn first_free(
         self,
         start: impl FnOnce() -> u64,
         is_taken: impl Fn(&Tuple) -> bool,
-    ) -> Option<Tuple> {
+    ) -> Option<Port> {
         let is_free = |candidate: &Tuple| !is_taken(&candidate.reversed());
-        self.kept().filter(is_free).or_else(|| {
-            let range = self.range()?;
-            self.from(start()).each(range).find(is_free)
-        })
+        if let Some(kept) = self.kept()
+            && is_free(kept)
+        {
+            return Some(kept.source.port);
+        }
+        let range = self.range()?;
+        let found = self.from(start()).each(range).find(is_free)?;
+        Some(found.source.port)
     }
 }
 
@@ -96,7 +100,7 @@ impl Search<'_> {
     /// The tuple with each port of a range in turn, as many as may be tried.
     pub fn each(self, range: RangeInclusive<u16>) -> impl Iterator<Item = Tuple> {
         let wish = self.wish;
-        let parity = wish.choice.parity_of(&wish.wanted);
+        let parity = wish.choice.parity_of(wish.wanted);
         let step = parity.map_or(Step::All, Step::Parity);
         stepping(range, step, self.start).map(move |port| wish.with(port))
     }
@@ -184,7 +188,10 @@ mod tests {
         start: u64,
         is_taken: impl Fn(&Tuple) -> bool,
     ) -> Option<Tuple> {
-        Wish { wanted, choice }.first_free(|| start, is_taken)
+        let wanted = &wanted;
+        let wish = Wish { wanted, choice };
+        let port = wish.first_free(|| start, is_taken)?;
+        Some(wish.with(port))
     }
 
     fn leaving(port: u16) -> Tuple {

@@ -36,13 +36,13 @@ pub struct UnnamedTraffic {
 /// A connection that asks to be let through, as rules see it: the real client
 /// and the real server (after destination NAT, before source NAT).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asking {
+pub struct Asking<'a> {
     /// The zone the first packet arrived by.
     pub from: ZoneId,
     /// Where it is bound for.
     pub to: Place,
     /// Client and server.
-    pub tuple: Tuple,
+    pub tuple: &'a Tuple,
 }
 
 /// The condition of a [`Selector`] that a connection does not meet.
@@ -66,7 +66,7 @@ impl Selector {
     ///
     /// # Errors
     /// The first condition that is not met.
-    pub fn admits_sender(&self, asking: &Asking) -> Result<(), Mismatch> {
+    pub fn admits_sender(&self, asking: &Asking<'_>) -> Result<(), Mismatch> {
         let Asking { from, to, tuple } = asking;
         if self
             .from
@@ -89,7 +89,7 @@ impl Selector {
     ///
     /// # Errors
     /// The first condition that is not met.
-    pub fn admits_ends(&self, asking: &Asking) -> Result<(), Mismatch> {
+    pub fn admits_ends(&self, asking: &Asking<'_>) -> Result<(), Mismatch> {
         self.admits_sender(asking)?;
         match outside(self.destination.as_ref(), asking.tuple.destination.address) {
             true => Err(Mismatch::Destination),
@@ -110,8 +110,8 @@ impl Selector {
     /// Whether the connection meets every condition, whatever service it is of where
     /// none is asked for.
     #[must_use]
-    pub fn is_about(&self, asking: &Asking, services: &Services) -> bool {
-        let tuple = &asking.tuple;
+    pub fn is_about(&self, asking: &Asking<'_>, services: &Services) -> bool {
+        let tuple = asking.tuple;
         let covers = |traffic: &Traffic| traffic.covers(tuple);
         self.admits_ends(asking).is_ok()
             && self
@@ -131,10 +131,10 @@ impl Selector {
     /// The first condition that is not met.
     pub fn admits(
         &self,
-        asking: &Asking,
+        asking: &Asking<'_>,
         services: &Services,
     ) -> Result<Option<ServiceId>, Mismatch> {
-        let tuple = &asking.tuple;
+        let tuple = asking.tuple;
         self.admits_ends(asking)?;
         if let Some(unnamed) = &self.traffic {
             if !unnamed.any_of.iter().any(|traffic| traffic.covers(tuple)) {
@@ -163,16 +163,12 @@ mod tests {
     use super::*;
     use crate::net::{AlgKind, Port, Protocol, Service, UdpChecksum};
 
-    fn asking(port: u16) -> Asking {
-        Asking {
-            from: ZoneId(0),
-            to: Place::Zone(ZoneId(1)),
-            tuple: Tuple::new(
-                Protocol::TCP,
-                "198.51.100.9:40000".parse().unwrap(),
-                format!("10.0.9.21:{port}").parse().unwrap(),
-            ),
-        }
+    fn to_port(port: u16) -> Tuple {
+        Tuple::new(
+            Protocol::TCP,
+            "198.51.100.9:40000".parse().unwrap(),
+            format!("10.0.9.21:{port}").parse().unwrap(),
+        )
     }
 
     fn tcp(port: u16) -> Traffic {
@@ -197,8 +193,13 @@ mod tests {
             ..Selector::default()
         };
         let admits = |selector: &Selector, port| {
-            let found = selector.admits(&asking(port), &services);
-            assert_eq!(selector.is_about(&asking(port), &services), found.is_ok());
+            let asking = Asking {
+                from: ZoneId(0),
+                to: Place::Zone(ZoneId(1)),
+                tuple: &to_port(port),
+            };
+            let found = selector.admits(&asking, &services);
+            assert_eq!(selector.is_about(&asking, &services), found.is_ok());
             found
         };
         assert_eq!(admits(&selector, 2121), Ok(Some(ServiceId(0))));

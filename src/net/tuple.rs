@@ -37,8 +37,20 @@ impl Tuple {
     }
 
     /// The tuple of the answers to this one's packets.
+    #[inline]
     #[must_use]
     pub fn reversed(&self) -> Self {
+        if self.protocol.is_icmp() {
+            return self.reversed_query();
+        }
+        Self {
+            protocol: self.protocol,
+            source: self.destination,
+            destination: self.source,
+        }
+    }
+
+    fn reversed_query(&self) -> Self {
         let (mut source, mut destination) = (self.destination, self.source);
         if let Some(query) = self.icmp_query() {
             let [_, code] = self.destination.port.0.to_be_bytes();

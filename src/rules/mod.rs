@@ -176,14 +176,14 @@ impl RuleSet {
     /// that did not match, with the first condition that failed.
     pub fn judge(
         &self,
-        asking: &Asking,
+        asking: &Asking<'_>,
         services: &Services,
         mut passed_over: impl FnMut(RuleId, Mismatch),
     ) -> Ruling {
         let found = self.first(Judges::Connections, asking, services, &mut passed_over);
         match found {
             Some((id, rule, service)) => ruling(rule.action, Some(id), service),
-            None => ruling(self.default, None, services.covering(&asking.tuple)),
+            None => ruling(self.default, None, services.covering(asking.tuple)),
         }
     }
 
@@ -193,7 +193,7 @@ impl RuleSet {
     /// says otherwise.
     pub fn judge_related(
         &self,
-        asking: &Asking,
+        asking: &Asking<'_>,
         services: &Services,
         mut passed_over: impl FnMut(RuleId, Mismatch),
     ) -> Option<(RuleId, Action)> {
@@ -204,7 +204,7 @@ impl RuleSet {
     /// Whether a connection of some service may lead from this client to this
     /// server, by some rule or by the default.
     #[must_use]
-    pub fn may_allow(&self, asking: &Asking) -> bool {
+    pub fn may_allow(&self, asking: &Asking<'_>) -> bool {
         let allows = |rule: &Rule| {
             rule.judges == Judges::Connections
                 && rule.action == Action::Allow
@@ -224,7 +224,7 @@ impl RuleSet {
     /// rule allows a [`Permit`], as it opens nothing.
     pub fn judge_invalid(
         &self,
-        packet: &Asking,
+        packet: &Asking<'_>,
         services: &Services,
         mut passed_over: impl FnMut(RuleId, Mismatch),
     ) -> Option<(RuleId, Action)> {
@@ -235,7 +235,7 @@ impl RuleSet {
     fn first(
         &self,
         judges: Judges,
-        asking: &Asking,
+        asking: &Asking<'_>,
         services: &Services,
         passed_over: &mut impl FnMut(RuleId, Mismatch),
     ) -> Option<(RuleId, &Rule, Option<ServiceId>)> {

@@ -63,12 +63,12 @@ impl Engine {
         &self,
         wanted: &Wanted<'_>,
         start: impl FnOnce() -> u64,
-    ) -> Option<Tuple> {
+    ) -> Option<Port> {
         let wish = wanted.wish;
         if let Some(kept) = wish.kept()
-            && self.is_free(wanted, &kept)
+            && self.is_free(wanted, kept)
         {
-            return Some(kept);
+            return Some(kept.source.port);
         }
         let range = wish.range()?;
         let start = start();
@@ -85,7 +85,7 @@ impl Engine {
         start: u64,
         (id, row): (RowId, &SourceNat),
         client: IpAddr,
-    ) -> Result<Tuple, Reason> {
+    ) -> Result<Port, Reason> {
         let wish = wanted.wish;
         let mappings = self.sessions.mappings();
         let address = wish.wanted.source.address;
@@ -99,9 +99,9 @@ impl Engine {
         let has = || own.clone().into_iter().chain(leased.clone());
         if let Some(kept) = wish.kept()
             && has().any(|range| range.contains(&kept.source.port.0))
-            && self.is_free(wanted, &kept)
+            && self.is_free(wanted, kept)
         {
-            return Ok(kept);
+            return Ok(kept.source.port);
         }
         if let Some(found) = has().find_map(|range| self.drawn(wanted, start, &range)) {
             return Ok(found);
@@ -124,13 +124,13 @@ impl Engine {
     }
 
     /// One that nobody has at all, drawn from this range.
-    fn drawn(&self, wanted: &Wanted<'_>, start: u64, range: &RangeInclusive<u16>) -> Option<Tuple> {
+    fn drawn(&self, wanted: &Wanted<'_>, start: u64, range: &RangeInclusive<u16>) -> Option<Port> {
         let Wish {
             wanted: leaves,
             choice,
         } = wanted.wish;
         let place = (leaves.protocol, leaves.source.address);
-        let parity = choice.parity_of(&leaves);
+        let parity = choice.parity_of(leaves);
         let mappings = self.sessions.mappings();
         let Port(port) = mappings.drawn_port(place, range, start, parity)?;
         self.unused(wanted, range, port)
@@ -142,10 +142,10 @@ impl Engine {
         wanted: &Wanted<'_>,
         range: &RangeInclusive<u16>,
         mut start: u16,
-    ) -> Option<Tuple> {
+    ) -> Option<Port> {
         let leaves = wanted.wish.wanted;
         let place = (leaves.protocol, leaves.source.address);
-        let parity = wanted.wish.choice.parity_of(&leaves);
+        let parity = wanted.wish.choice.parity_of(leaves);
         let mappings = self.sessions.mappings();
         for _ in 0..PASSED_OVER {
             let port = mappings.unused_port(place, range, start, parity)?;
@@ -156,7 +156,7 @@ impl Engine {
                 None if !self.is_taken(&reply, wanted.aside)
                     && !mappings.is_used_elsewhere(leaves.protocol, found.source) =>
                 {
-                    return Some(found);
+                    return Some(port);
                 }
                 None => port,
             };
@@ -175,12 +175,13 @@ impl Engine {
         wanted: &Wanted<'_>,
         start: u64,
         range: RangeInclusive<u16>,
-    ) -> Option<Tuple> {
+    ) -> Option<Port> {
         if wanted.sharing == Sharing::Own {
             return None;
         }
         let mut each = wanted.wish.from(start).each(range);
-        each.find(|candidate| self.is_free(wanted, candidate))
+        let found = each.find(|candidate| self.is_free(wanted, candidate))?;
+        Some(found.source.port)
     }
 
     /// Whether it may be had.

@@ -115,19 +115,23 @@ impl Engine {
             leads_to: None,
         };
         let known = (egress, aside);
-        let leaving = match self.leaving_from(tuple, wanted, known, (by, nat.source)) {
+        let leaving = match self.leaving_from(tuple, &wanted, known, (by, nat.source)) {
             Ok(leaving) => leaving,
             Err(short) => {
                 let unmapped = judgement(Verdict::Drop, short.reason, None);
                 return self.without_mapping(case, unmapped, short);
             }
         };
-        why.step(Step::Leaves(&leaving.tuple));
+        let leaves = Tuple {
+            source: leaving.source,
+            ..wanted
+        };
+        why.step(Step::Leaves(&leaves));
         let parent_rule = parent.origin.rule.map(RuleId);
         let origin = Origin {
             tuples: PerDirection {
                 original: *tuple,
-                reply: leaving.tuple.reversed(),
+                reply: leaves.reversed(),
             },
             egress: PerDirection {
                 original: egress,
@@ -176,7 +180,7 @@ impl Engine {
         let asking = Asking {
             from: case.arrival.zone,
             to: Place::Zone(expectation.egress),
-            tuple: Tuple {
+            tuple: &Tuple {
                 destination: expectation.to,
                 ..*tuple
             },

@@ -14,8 +14,8 @@ use super::plan::{Admission, Answer, Decision, Opening, Plan};
 use super::{Case, answered, invalid, nothing, refused_by_alg, ttl_expired};
 use crate::nat::NoMapping;
 use crate::net::{
-    AlgKind, Asking, Direction, Family, LifetimeId, NatRow, NatRows, PerDirection, Place, Protocol,
-    Service, Timestamp, Tuple, ZoneId,
+    AlgKind, Asking, Direction, Endpoint, Family, LifetimeId, NatRow, NatRows, PerDirection, Place,
+    Protocol, Service, Timestamp, Tuple, ZoneId,
 };
 use crate::packet::{Complaint, Transport};
 use crate::rules::{Mss, Permit, Refusal, RuleId, Ruling};
@@ -26,7 +26,9 @@ use crate::session::{
 /// What a session that the rules allow is made of.
 pub(in crate::engine) struct Begins<'a> {
     tuple: &'a Tuple,
-    pub(in crate::engine) leaving: Leaving,
+    /// Where it leads.
+    to: Endpoint,
+    leaving: Leaving,
     /// The zone that it came by, and that which it leaves by.
     ways: (ZoneId, ZoneId),
     pub(in crate::engine) permit: Permit,
@@ -49,7 +51,7 @@ pub(in crate::engine) enum Stop {
     NoRoute,
     TtlExpired,
     /// A rule, or the default policy.
-    Refused(Judgement, Asking),
+    Refused(Judgement, Place),
     /// It is for the gateway itself.
     Local(Permit),
     /// There is no public endpoint for it.
@@ -65,7 +67,7 @@ impl Begins<'_> {
         Origin {
             tuples: PerDirection {
                 original: *self.tuple,
-                reply: self.leaving.tuple.reversed(),
+                reply: self.leaves().reversed(),
             },
             egress: PerDirection {
                 original: egress,
@@ -85,6 +87,16 @@ impl Begins<'_> {
                 reply: None,
             },
             mss: self.mss,
+        }
+    }
+
+    /// As what it leaves.
+    #[inline]
+    pub(in crate::engine) fn leaves(&self) -> Tuple {
+        Tuple {
+            protocol: self.tuple.protocol,
+            source: self.leaving.source,
+            destination: self.to,
         }
     }
 
@@ -204,7 +216,7 @@ impl Engine {
             translated.map(|found| (found.row, found.tuple)),
         ));
         let destination = translated.map(|found| found.row);
-        let inward = translated.map_or(*tuple, |found| found.tuple);
+        let inward = translated.as_ref().map_or(tuple, |found| &found.tuple);
         let stopped = |at| Stopped { at, destination };
 
         let to = policy.zones.route(inward.destination.address);
@@ -223,7 +235,7 @@ impl Engine {
         };
         let permit = match self.permit(&asking, why) {
             Ok(permit) => permit,
-            Err(refused) => return Err(stopped(Stop::Refused(refused, asking))),
+            Err(refused) => return Err(stopped(Stop::Refused(refused, to))),
         };
         let Place::Zone(egress) = to else {
             return Err(stopped(Stop::Local(permit)));
@@ -249,6 +261,7 @@ impl Engine {
         why.step(Step::Lives(lifetime));
         Ok(Begins {
             tuple,
+            to: inward.destination,
             leaving,
             ways: (from, egress),
             permit,
@@ -282,10 +295,19 @@ impl Engine {
                 Answer::Error(Complaint::NoRoute),
             ),
             Stop::TtlExpired => ttl_expired(case, new(Verdict::Reject, Reason::TtlExpired, None)),
-            Stop::Refused(refused, asking) => match self.is_unsolicited(case, tuple, &asking) {
-                true => self.decide_unsolicited(case, tuple, refused, why),
-                false => refused_by_rule(case, refused, refusal()),
-            },
+            Stop::Refused(refused, to) => {
+                let (from, policy) = (case.arrival.zone, &self.policy);
+                let translated = policy.nat.inward(from, tuple, &policy.zones);
+                let asking = Asking {
+                    from,
+                    to,
+                    tuple: translated.as_ref().map_or(tuple, |found| &found.tuple),
+                };
+                match self.is_unsolicited(case, tuple, &asking) {
+                    true => self.decide_unsolicited(case, tuple, refused, why),
+                    false => refused_by_rule(case, refused, refusal()),
+                }
+            }
             Stop::Local(permit) => self.decide_local(case, permit, refusal()),
             Stop::Unmapped(permit, short) => {
                 let unmapped = new(Verdict::Drop, short.reason, permit.rule());
@@ -312,7 +334,7 @@ impl Engine {
     /// What the rules say of a connection: the permit, or the refusal.
     pub(super) fn permit(
         &self,
-        asking: &Asking,
+        asking: &Asking<'_>,
         why: &mut impl Observer,
     ) -> Result<Permit, Judgement> {
         let policy = &self.policy;

@@ -58,7 +58,7 @@ impl Engine {
         let asking = Asking {
             from: case.arrival.zone,
             to,
-            tuple,
+            tuple: &tuple,
         };
         why.step(Step::Invalid(dropped.reason));
         let passed_over = |rule, mismatch| why.step(Step::PassedOver(rule, mismatch));
@@ -83,7 +83,7 @@ impl Engine {
         case: &Case<'_>,
         judged: Judgement,
         known: Option<(&Session, Direction)>,
-        asking: &Asking,
+        asking: &Asking<'_>,
         why: &mut impl Observer,
     ) -> Decision {
         let Place::Zone(egress) = asking.to else {

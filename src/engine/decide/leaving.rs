@@ -11,7 +11,7 @@ use super::lease::Found;
 use crate::nat::{
     Inward, Outward, Pooling, PortChoice, SourceChoice, SourceNat, SourceTarget, Wish,
 };
-use crate::net::{Asking, Dependence, Endpoint, Family, NatRow, RowId, Tuple, ZoneId};
+use crate::net::{Asking, Dependence, Endpoint, Family, NatRow, Protocol, RowId, Tuple, ZoneId};
 use crate::session::{Behaviour, Claim, Mappings};
 
 /// How many addresses of a pool are looked at for one that has a block left.
@@ -21,10 +21,10 @@ const ADDRESSES: u8 = 16;
 /// left.
 const OTHER_ADDRESSES: usize = 8;
 
-/// A connection as it leaves, and what it holds of its public endpoint.
+/// From where a connection leaves, and what it holds of that endpoint.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct Leaving {
-    pub(in crate::engine) tuple: Tuple,
+pub(super) struct Leaving {
+    pub(super) source: Endpoint,
     pub(super) claim: Option<Claim>,
     /// The row that says so.
     pub(super) row: Option<NatRow>,
@@ -36,14 +36,14 @@ impl Engine {
     pub(super) fn leaving(
         &self,
         arrives: &Tuple,
-        asking: &Asking,
+        asking: &Asking<'_>,
         inward: Option<&Inward<'_>>,
         (known_in, aside): (ZoneId, Aside),
         why: &mut impl Observer,
     ) -> Result<Leaving, Shortage> {
         let policy = &self.policy;
-        let mut wanted = asking.tuple;
-        let (client, server) = (wanted.source.address, wanted.destination.address);
+        let (source, destination) = (asking.tuple.source, asking.tuple.destination);
+        let (client, server) = (source.address, destination.address);
         let draw = |pooling| match pooling {
             Pooling::Paired | Pooling::Preferred => self.hash.of(&client),
             Pooling::Arbitrary => self.hash.of(&(client, server)),
@@ -59,59 +59,72 @@ impl Engine {
             reason,
             row,
             client,
-            protocol: wanted.protocol,
+            protocol: asking.tuple.protocol,
         };
-        let claim = match outward.choice {
-            SourceChoice::From(_, address) => {
-                wanted.source.address = address;
-                holds_an_endpoint(&wanted).then(|| claim_of(&outward, known_in, &wanted))
-            }
-            SourceChoice::Unchanged | SourceChoice::Exempt(_) => None,
+        let address = match outward.choice {
+            SourceChoice::From(_, address) => address,
+            SourceChoice::Unchanged | SourceChoice::Exempt(_) => client,
             SourceChoice::NoAddress(_) => return Err(short(Reason::NatNoAddress)),
         };
-        let at_endpoint = |wanted| match claim {
+        // Written where it is kept: whoever copies it has to wait for it.
+        let from = |address| Tuple {
+            source: Endpoint::new(address, source.port),
+            ..*asking.tuple
+        };
+        let wanted = &from(address);
+        let is_translated = matches!(outward.choice, SourceChoice::From(..));
+        let claim = (is_translated && holds_an_endpoint(wanted))
+            .then(|| claim_of(&outward, known_in, wanted));
+        let at_endpoint = |wanted: &Tuple| match claim {
             None => self.unshared(arrives, wanted, aside),
             Some(claim) => {
                 let by = row.zip(outward.row);
-                let socket = asking.tuple.source;
-                self.claimed((arrives, wanted, socket), claim, by, (known_in, aside))
+                self.claimed((arrives, wanted, source), claim, by, (known_in, aside))
             }
         };
         let elsewhere = |reason| {
-            let from = |address| Tuple {
-                source: Endpoint::new(address, wanted.source.port),
-                ..wanted
-            };
-            let others = others(outward.row, wanted.source.address);
-            let mut found = others.map(from).map(at_endpoint);
+            let others = others(outward.row, address);
+            let mut found = others.map(|address| at_endpoint(&from(address)));
             found.find(Result::is_ok).unwrap_or(Err(reason))
         };
-        let tuple = at_endpoint(wanted).or_else(elsewhere).map_err(short)?;
+        let own = match at_endpoint(wanted) {
+            Ok(own) => own,
+            Err(reason) => elsewhere(reason).map_err(short)?,
+        };
         if let Some((id, _)) = row.filter(|_| claim.is_some()).zip(outward.row) {
-            self.within_limits(id, client, &tuple, aside)
+            let public = (asking.tuple.protocol, own);
+            self.within_limits(id, client, public, aside)
                 .map_err(short)?;
         }
         if let Some(claim) = &claim {
             why.step(Step::Claims(claim));
         }
-        if why.listens() && matches!(outward.choice, SourceChoice::From(..)) {
-            // The address may be another than the first that was wanted.
-            wanted.source.address = tuple.source.address;
-            let found = Found {
-                socket: asking.tuple.source,
-                wanted: &wanted,
-                leaves: &tuple,
-                claim,
+        if why.listens() {
+            let leaves = Tuple {
+                source: own,
+                ..*asking.tuple
             };
-            let usual = PortChoice::default();
-            let ports = outward.row.map_or(&usual, |row| &row.ports);
-            if let Some(lease) = self.lease(&found, ports, (known_in, aside)) {
-                why.step(Step::Lease(lease));
+            if is_translated {
+                let found = Found {
+                    socket: source,
+                    // The address may be another than the first that was wanted.
+                    wanted: &from(own.address),
+                    leaves: &leaves,
+                    claim,
+                };
+                let usual = PortChoice::default();
+                let ports = outward.row.map_or(&usual, |row| &row.ports);
+                if let Some(lease) = self.lease(&found, ports, (known_in, aside)) {
+                    why.step(Step::Lease(lease));
+                }
             }
+            why.step(Step::Leaves(&leaves));
         }
-        why.step(Step::Leaves(&tuple));
-        let row = outward.choice.row();
-        Ok(Leaving { tuple, claim, row })
+        Ok(Leaving {
+            source: own,
+            claim,
+            row: outward.choice.row(),
+        })
     }
 
     /// A client of a pool that gives out blocks stays at the address where it has
@@ -143,11 +156,11 @@ impl Engine {
     /// The public endpoint that the socket has already; else another.
     fn claimed(
         &self,
-        (arrives, wanted, socket): (&Tuple, Tuple, Endpoint),
+        (arrives, wanted, socket): (&Tuple, &Tuple, Endpoint),
         claim: Claim,
         by: Option<(RowId, &SourceNat)>,
         (known_in, aside): (ZoneId, Aside),
-    ) -> Result<Tuple, Reason> {
+    ) -> Result<Endpoint, Reason> {
         let sharing = match claim {
             Claim::Shared(_) => Sharing::Towards,
             Claim::Mapped(behaviour, _, row) => {
@@ -156,12 +169,13 @@ impl Engine {
                 let known = (row, known_in);
                 let far = wanted.destination;
                 if let Some(own) = mappings.of_socket(socket, known, behaviour.mapping, far) {
-                    let own = Tuple {
+                    let leaves = Tuple {
                         source: own.outside,
-                        ..wanted
+                        ..*wanted
                     };
-                    let is_free = !self.is_taken(&own.reversed(), aside);
-                    return is_free.then_some(own).ok_or(Reason::NatPortsExhausted);
+                    let is_free = !self.is_taken(&leaves.reversed(), aside);
+                    let own = is_free.then_some(own.outside);
+                    return own.ok_or(Reason::NatPortsExhausted);
                 }
                 Sharing::Own
             }
@@ -175,21 +189,22 @@ impl Engine {
             wanted,
             choice: by.map_or(&usual, |(_, row)| &row.ports),
         };
-        let wanted = Wanted {
+        let search = Wanted {
             wish,
             sharing,
             known_in,
             aside,
         };
-        match by {
+        let port = match by {
             Some((id, row)) if row.has_ranges() => {
-                self.endpoint_of_client(&wanted, start(), (id, row), socket.address)
+                self.endpoint_of_client(&search, start(), (id, row), socket.address)?
             }
             _ => {
-                let found = self.endpoint(&wanted, start);
-                found.ok_or(Reason::NatPortsExhausted)
+                let found = self.endpoint(&search, start);
+                found.ok_or(Reason::NatPortsExhausted)?
             }
-        }
+        };
+        Ok(Endpoint::new(wanted.source.address, port))
     }
 
     /// Whether the client may hold this public endpoint by one more session.
@@ -197,7 +212,7 @@ impl Engine {
         &self,
         row: RowId,
         client: IpAddr,
-        leaves: &Tuple,
+        public: (Protocol, Endpoint),
         aside: Aside,
     ) -> Result<(), Reason> {
         let mappings = self.sessions.mappings();
@@ -207,7 +222,6 @@ impl Engine {
         let replaced = aside.replaces.and_then(|handle| self.sessions.get(handle));
         let replaced = replaced.and_then(|session| Mappings::holding(&session.origin));
         let replaced = replaced.filter(|held| (held.row, held.client) == (row, client));
-        let public = (leaves.protocol, leaves.source);
         let sessions = mappings.sessions_by(row, client, public);
         if sessions > 0 {
             let goes = replaced.is_some_and(|held| held.public == public);
@@ -223,7 +237,7 @@ impl Engine {
         if let Some(held) = goes {
             tally = tally.without_one(held.public.0);
         }
-        let fills = |quota| tally.fills(quota, leaves.protocol);
+        let fills = |quota| tally.fills(quota, public.0);
         if terms.quota.is_some_and(fills) {
             return Err(Reason::NatClientLimit);
         }
@@ -239,13 +253,13 @@ impl Engine {
     pub(super) fn leaving_from(
         &self,
         arrives: &Tuple,
-        wanted: Tuple,
+        wanted: &Tuple,
         (known_in, aside): (ZoneId, Aside),
         (row, by): (Option<RowId>, Option<NatRow>),
     ) -> Result<Leaving, Shortage> {
         let is_translated = wanted.source.address != arrives.source.address;
-        let claim = (is_translated && holds_an_endpoint(&wanted)).then_some(Claim::Shared(row));
-        let tuple = match claim {
+        let claim = (is_translated && holds_an_endpoint(wanted)).then_some(Claim::Shared(row));
+        let source = match claim {
             Some(claim) => {
                 let terms = row.and_then(|id| Some((id, self.policy.nat.source.get(id.place())?)));
                 let socket = arrives.source;
@@ -259,12 +273,12 @@ impl Engine {
             client: arrives.source.address,
             protocol: arrives.protocol,
         };
-        let tuple = tuple.map_err(short)?;
+        let source = source.map_err(short)?;
         let row = by;
-        Ok(Leaving { tuple, claim, row })
+        Ok(Leaving { source, claim, row })
     }
 
-    /// The leaving tuple with a source port that no other session's answers
+    /// The source of a leaving tuple, with a port that no other session's answers
     /// use.
     ///
     /// Where the search begins depends on the real client too: many clients
@@ -272,16 +286,17 @@ impl Engine {
     pub(super) fn unshared(
         &self,
         arrives: &Tuple,
-        wanted: Tuple,
+        wanted: &Tuple,
         aside: Aside,
-    ) -> Result<Tuple, Reason> {
+    ) -> Result<Endpoint, Reason> {
         let wish = Wish {
             wanted,
             choice: &PortChoice::default(),
         };
         let start = || self.hash.of(&(arrives, wanted));
-        wish.first_free(start, |reply| self.is_taken(reply, aside))
-            .ok_or(Reason::NatPortsExhausted)
+        let port = wish.first_free(start, |reply| self.is_taken(reply, aside));
+        let port = port.ok_or(Reason::NatPortsExhausted)?;
+        Ok(Endpoint::new(wanted.source.address, port))
     }
 }
 

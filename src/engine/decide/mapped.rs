@@ -62,7 +62,7 @@ impl Engine {
                 let asking = Asking {
                     from,
                     to: Place::Zone(mapping.known_in),
-                    tuple: *tuple,
+                    tuple,
                 };
                 let permit = match self.permit(&asking, why) {
                     Ok(permit) => permit,
@@ -84,7 +84,7 @@ impl Engine {
                     }
                 };
                 let rule = permit.rule().map(|rule| rule.0);
-                (leaving.tuple.source, leaving.claim, rule, leaving.row)
+                (leaving.source, leaving.claim, rule, leaving.row)
             }
         };
         if !self.sessions.mappings().lets_in(mapping, source) {
@@ -121,8 +121,8 @@ impl Engine {
                     replaces,
                     leads_to: None,
                 };
-                match self.unshared(tuple, leaves, aside) {
-                    Ok(leaves) => leaves,
+                match self.unshared(tuple, &leaves, aside) {
+                    Ok(source) => Tuple { source, ..leaves },
                     Err(reason) => return Some(dropped_for(reason)),
                 }
             }

@@ -12,7 +12,12 @@ impl Engine {
     /// public address that stands for inside hosts, or for a host that may open
     /// connections to where it comes from. Ports that are kept for the gateway
     /// are its own matter (RFC 5382 REQ-4).
-    pub(super) fn is_unsolicited(&self, case: &Case<'_>, tuple: &Tuple, asking: &Asking) -> bool {
+    pub(super) fn is_unsolicited(
+        &self,
+        case: &Case<'_>,
+        tuple: &Tuple,
+        asking: &Asking<'_>,
+    ) -> bool {
         let policy = &self.policy;
         let opens = |flags: TcpFlags| {
             flags.has(TcpFlags::SYN) && !flags.has(TcpFlags::ACK) && !flags.has(TcpFlags::RST)
@@ -29,7 +34,7 @@ impl Engine {
             let back = Asking {
                 from: to,
                 to: Place::Zone(from),
-                tuple: asking.tuple.reversed(),
+                tuple: &asking.tuple.reversed(),
             };
             to != from && policy.rules.may_allow(&back)
         };
