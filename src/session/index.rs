@@ -199,7 +199,9 @@ fn same_octets(octets: &[u8; HEAD], octet: u8) -> u32 {
 type Buckets = [Bucket; BUCKETS];
 
 /// What a segment is besides its buckets.
+// Aligned, so that each is in one cache line.
 #[derive(Debug, Default)]
+#[repr(align(32))]
 struct Extent {
     /// By how many bits of the hash its entries are alike.
     depth: Depth,

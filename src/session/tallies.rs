@@ -22,6 +22,8 @@ use super::shelf::Shelf;
 const PLACES: usize = 512;
 /// A part with so many addresses is split before it takes another.
 const ENOUGH: u16 = 344;
+/// Most addresses lie no further than this behind the place where they belong.
+const NEAR: usize = 5;
 
 /// An address that has any; count nought: nobody's place.
 #[derive(Debug, Clone, Copy, Default)]
@@ -99,6 +101,12 @@ impl Part {
         self.set(place, Tally::default());
     }
 
+    fn add(&mut self, place: usize) {
+        if let Some(own) = self.0.get_mut(place) {
+            own.count += 1;
+        }
+    }
+
     fn set(&mut self, place: usize, tally: Tally) {
         if let Some(own) = self.0.get_mut(place) {
             *own = tally;
@@ -136,16 +144,44 @@ impl Tallies {
     #[inline]
     pub(super) fn fetch(&self, address: u32) {
         let hash = self.hash.hash_one(address);
-        let part = self.parts.get(self.directory.part_of(hash));
-        if let Some(home) = part.and_then(|part| part.0.get(home_of(hash))) {
-            prefetch(home);
+        if let Some(part) = self.parts.get(self.directory.part_of(hash)) {
+            let home = home_of(hash);
+            // Most lie so near to where they belong; often that is the same cache line.
+            for place in [home, (home + NEAR) % PLACES] {
+                if let Some(place) = part.0.get(place) {
+                    prefetch(place);
+                }
+            }
         }
     }
 
     /// An address has one more.
     pub(super) fn add(&mut self, address: u32) {
         let hash = self.hash.hash_one(address);
-        if let Some(count) = self.count_mut(hash, address) {
+        let number = self.directory.part_of(hash);
+        let is_full = self.is_to_split(number);
+        if let (Some(part), Some(extent)) =
+            (self.parts.get_mut(number), self.extents.get_mut(number))
+        {
+            match part.find(hash, address) {
+                Ok(place) => return part.add(place),
+                Err(Some(place)) if !is_full && self.spilt.is_empty() => {
+                    part.set(place, Tally { address, count: 1 });
+                    extent.length += 1;
+                    self.length += 1;
+                    return;
+                }
+                Err(_) => {}
+            }
+        }
+        self.add_further(hash, address);
+    }
+
+    /// The same where the part has no room, or somebody found none before.
+    #[cold]
+    #[inline(never)]
+    fn add_further(&mut self, hash: u64, address: u32) {
+        if let Some(count) = self.spilt.get_mut(&address) {
             *count += 1;
             return;
         }
@@ -183,15 +219,6 @@ impl Tallies {
         part.vacate(place, |address| home_of(self.hash.hash_one(address)));
         extent.length -= 1;
         self.length -= 1;
-    }
-
-    #[inline]
-    fn count_mut(&mut self, hash: u64, address: u32) -> Option<&mut u32> {
-        let part = self.parts.get_mut(self.directory.part_of(hash))?;
-        match part.find(hash, address) {
-            Ok(place) => Some(&mut part.0.get_mut(place)?.count),
-            Err(_) => self.spilt.get_mut(&address),
-        }
     }
 
     /// Puts what is not there into its part.
