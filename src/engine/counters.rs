@@ -97,6 +97,7 @@ impl Counters {
 
     /// Counts one packet. Rules count what they decided: new connections and
     /// refused packets, not the packets of sessions that they let in.
+    #[inline]
     pub(super) fn count(&mut self, judgement: &Judgement) {
         let row = self.reasons.get_mut(judgement.reason as usize);
         if let Some(cell) = row.and_then(|row| row.get_mut(judgement.verdict.index())) {
@@ -135,6 +136,7 @@ impl Counters {
     }
 
     /// Counts a session that these rows were asked about.
+    #[inline]
     pub(super) fn count_translated(&mut self, rows: NatRows) {
         for row in rows.iter() {
             let (list, place) = match row {

@@ -220,7 +220,15 @@ impl Engine {
     }
 
     /// Passes on what is to be written down of public endpoints.
+    #[inline]
     pub(super) fn write_notes(&mut self, at: Timestamp, out: &mut Output) {
+        if self.sessions.has_notes() {
+            self.pass_on_notes(at, out);
+        }
+    }
+
+    #[inline(never)]
+    fn pass_on_notes(&mut self, at: Timestamp, out: &mut Output) {
         let notes = self.sessions.notes();
         out.events
             .extend(notes.map(|note| Event::Noted { at, note }));

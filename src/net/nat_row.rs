@@ -35,6 +35,7 @@ impl NatRows {
     }
 
     /// Each of them once: that of a forward may say both.
+    #[inline]
     pub fn iter(self) -> impl Iterator<Item = NatRow> {
         let second = self.source.filter(|row| Some(*row) != self.destination);
         self.destination.into_iter().chain(second)

@@ -154,6 +154,7 @@ impl Zones {
     }
 
     /// The zone whose longest prefix holds `address`.
+    #[inline]
     #[must_use]
     pub fn holding(&self, address: IpAddr) -> Option<ZoneId> {
         match address {
@@ -163,6 +164,7 @@ impl Zones {
     }
 
     /// Whether `address` is one of the gateway's own.
+    #[inline]
     #[must_use]
     pub fn is_own(&self, address: IpAddr) -> bool {
         self.own.contains(&address)
@@ -170,6 +172,7 @@ impl Zones {
 
     /// Whether all hosts of an attached network are addressed at once (a
     /// directed broadcast, RFC 1812 section 5.3.5.2).
+    #[inline]
     #[must_use]
     pub fn is_broadcast(&self, address: IpAddr) -> bool {
         match address {
@@ -179,6 +182,7 @@ impl Zones {
     }
 
     /// Whether a packet that came by `zone` may have this source.
+    #[inline]
     #[must_use]
     pub fn accepts_source(&self, zone: ZoneId, source: IpAddr) -> bool {
         match self.get(zone).map(|zone| zone.source_check) {
@@ -190,6 +194,7 @@ impl Zones {
 
     /// Where a packet to `address` goes: the gateway itself, or the zone with
     /// the longest matching prefix; `None` where no zone has it.
+    #[inline]
     #[must_use]
     pub fn route(&self, address: IpAddr) -> Option<Place> {
         if self.is_own(address) {

@@ -41,11 +41,13 @@ pub(super) fn refused_for_options(case: &Case<'_>) -> Option<Decision> {
 /// Addresses that a router passes on (RFC 1812 section 5.3.7, RFC 4291
 /// section 2.5): one sender, one receiver, neither on this link or host alone.
 /// Linux passes on the reserved ones of class E too.
+#[inline]
 pub(super) fn may_be_forwarded(profile: Profile, source: IpAddr, destination: IpAddr) -> bool {
     is_a_hosts(profile, source) && is_a_hosts(profile, destination)
 }
 
 /// Whether an address can be one host's, anywhere but on this link.
+#[inline]
 pub(in crate::engine) fn is_a_hosts(profile: Profile, address: IpAddr) -> bool {
     let first = |a: Ipv4Addr| a.octets()[0];
     match address {

@@ -43,8 +43,17 @@ impl PublicAddresses {
     /// An address, to be changed, if somebody has a port of it.
     pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut PublicAddress> {
         let number = self.number_of(place)?;
-        self.recent = Some((place, number));
+        self.note(place, number);
         self.all.get_mut(number as usize)?.as_mut()
+    }
+
+    /// An address is the one that was changed last.
+    #[inline]
+    fn note(&mut self, place: Place, number: u32) {
+        // It is large for what it says: written only where it says something else.
+        if self.recent.is_none_or(|(_, own)| own != number) {
+            self.recent = Some((place, number));
+        }
     }
 
     /// An address of which somebody takes a port.
@@ -54,7 +63,7 @@ impl PublicAddresses {
             Some(number) => number,
             None => self.add(place),
         };
-        self.recent = Some((place, number));
+        self.note(place, number);
         self.all.get_mut(number as usize)?.as_mut()
     }
 
