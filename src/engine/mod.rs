@@ -11,7 +11,9 @@
 //!
 //! *Decide, then commit*: `decide` only reads and `commit` only writes, so
 //! that a session is never half made, a refused packet leaves no trace, and
-//! [`Engine::explain`] is deciding alone.
+//! [`Engine::explain`] is deciding alone. Two kinds of packets have ways of their own, with
+//! the same answers: those of sessions in full swing (`swing`), and those that begin one as
+//! most do (`begin`).
 
 mod batch;
 mod begin;
