@@ -19,6 +19,7 @@
 //! async side does, nor for another loop. tokio drives what waits (netlink, signals, the rule file, the control
 //! socket) on the main thread. What it wants of the engine it asks by errands.
 
+mod before;
 mod clock;
 mod control;
 mod counters;
@@ -29,6 +30,7 @@ mod events;
 #[cfg(test)]
 mod far;
 mod handover;
+mod left_over;
 mod life;
 mod merging;
 mod metrics;
@@ -142,6 +144,7 @@ async fn serve_with(
 ) -> Result<Summary, GatewayError> {
     let (mut parts, records) = Parts::open(&options)?;
     let (ports, attached) = attach(host, devices, &file, options.workers).await?;
+    host.tell_of_others(&file.devices).await;
     let clock = Clock::start();
     let engine_options = engine::Options {
         seed: seed(&options)?,
@@ -244,8 +247,8 @@ async fn attach(
 ) -> Result<(Vec<Vec<Port<OwnedFd>>>, Vec<Attached>), GatewayError> {
     let mut ports: Vec<_> = workers.all().map(|_| Vec::new()).collect();
     let mut attached = Vec::new();
-    for (device, wanted) in devices.into_iter().zip(&file.devices) {
-        host.clean(wanted).await?;
+    for (mut device, wanted) in devices.into_iter().zip(&file.devices) {
+        host.clean(&mut device, wanted).await?;
         host.attach(&device, wanted).await?;
         info!(
             device = device.name,

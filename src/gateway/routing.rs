@@ -24,7 +24,7 @@
 //! pass on by itself, past the gateway, what is meant for it.
 //!
 //! A gateway that was killed leaves its rules behind: what arrives by its interfaces is
-//! dropped until the next start, which takes the guards over and removes the others. One that
+//! dropped until the next start, which takes the guards over and removes [all else](super::left_over). One that
 //! ends leaves the guards alone, where that is [wanted](Leaves::Closed).
 
 use std::io;
@@ -33,22 +33,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressMessage;
-use rtnetlink::packet_route::route::{RouteMessage, RouteScope};
+use rtnetlink::packet_route::route::{RouteMessage, RouteProtocol, RouteScope};
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use rtnetlink::{AddressMessageBuilder, Handle, LinkUnspec, RouteMessageBuilder};
 use rustix::io::Errno;
 use tracing::{debug, warn};
 
+use super::before::Before;
 use super::devices::{Origin, TunDevice, interface_index};
-use super::steps::{GUARD_PRIORITY, RULE_PRIORITY, Step, TABLE_BASE, families, steps};
+use super::left_over;
+use super::steps::{GUARD_PRIORITY, PROTOCOL, RULE_PRIORITY, Step, TABLE_BASE, steps};
 use super::sysctl::Sysctl;
 use super::{GatewayError, Leaves};
 use crate::config;
 use crate::net::{Family, Zones};
-
-/// How many left-over rules of one interface are looked for: a killed gateway
-/// leaves one, and the next start removes it.
-const MOST_LEFT_OVER: usize = 64;
 
 /// What the gateway changed on the host, newest last.
 pub(super) struct HostNetwork {
@@ -74,6 +72,7 @@ enum Of {
 /// One change, as that which undoes it.
 enum Change {
     Mtu { index: u32, before: u16 },
+    Alias { index: u32, before: String },
     Sysctl { setting: Sysctl, before: String },
     Address { index: u32, address: IpNet },
     Route(Box<RouteMessage>),
@@ -96,21 +95,21 @@ impl HostNetwork {
         })
     }
 
-    /// Removes the routing rules that a killed gateway left for the interfaces of the device
-    /// that `wanted` describes.
+    /// Removes what a killed gateway left for this device.
     ///
     /// # Errors
     /// The kernel's refusal.
-    pub(super) async fn clean(&self, wanted: &config::Device) -> Result<(), GatewayError> {
-        for family in families() {
-            for interface in &wanted.interfaces {
-                let removed = self.remove_left_over_rules(interface, *family).await;
-                removed.map_err(GatewayError::routing(format!(
-                    "remove the rules that a killed gateway left for `{interface}`"
-                )))?;
-            }
-        }
-        Ok(())
+    pub(super) async fn clean(
+        &self,
+        device: &mut TunDevice,
+        wanted: &config::Device,
+    ) -> Result<(), GatewayError> {
+        left_over::clean(&self.netlink, device, wanted).await
+    }
+
+    /// Says what a gateway with another file has left.
+    pub(super) async fn tell_of_others(&self, wanted: &[config::Device]) {
+        left_over::tell_of_guards(&self.netlink, wanted).await;
     }
 
     /// Sets `device` up as `wanted` says, and has packets routed into it.
@@ -123,7 +122,11 @@ impl HostNetwork {
         device: &TunDevice,
         wanted: &config::Device,
     ) -> Result<(), GatewayError> {
-        for step in steps(wanted, device.facts.origin) {
+        let steps = steps(wanted, device.facts.origin);
+        if device.facts.origin == Origin::TakenOver {
+            self.note_before(device, &steps).await;
+        }
+        for step in steps {
             let what = step.to_string();
             self.take(device, step)
                 .await
@@ -142,8 +145,8 @@ impl HostNetwork {
 
     async fn take(&mut self, device: &TunDevice, step: Step) -> io::Result<()> {
         match step {
-            Step::Set(setting, value) => {
-                self.set_sysctl(device.facts.index, setting, value);
+            Step::Set { setting, value, .. } => {
+                self.set_sysctl(device.facts.index, setting.of(&device.name), value);
                 Ok(())
             }
             Step::BringUp { mtu, .. } => self.bring_up(device, mtu).await,
@@ -219,6 +222,10 @@ impl HostNetwork {
                 let link = LinkUnspec::new_with_index(index).mtu(u32::from(before));
                 answer(self.netlink.link().change(link.build()).execute().await)
             }
+            Change::Alias { index, before } => {
+                let link = LinkUnspec::new_with_index(index).alias(before);
+                answer(self.netlink.link().change(link.build()).execute().await)
+            }
             Change::Sysctl { setting, before } => setting.set(&before).map(drop),
             Change::Address { index, address } => {
                 let message = address_message(index, address);
@@ -226,6 +233,34 @@ impl HostNetwork {
             }
             Change::Route(route) => answer(self.netlink.route().del(*route).execute().await),
             Change::Rule(rule) => answer(self.netlink.rule().del(*rule).execute().await),
+        }
+    }
+
+    /// Has a device that stays bear what it was before these steps: whoever comes after a
+    /// gateway that was killed sets it back.
+    async fn note_before(&mut self, device: &TunDevice, steps: &[Step]) {
+        let index = device.facts.index;
+        let noted = async {
+            let alias = left_over::alias_of(&self.netlink, index).await?;
+            let before = before(device, steps, alias.clone());
+            if before.is_as_it_was() {
+                return Ok(None);
+            }
+            let text = before.alias_that_says_so();
+            let text = text.ok_or_else(|| io::Error::other("its alias would be too long"))?;
+            let link = LinkUnspec::new_with_index(index).alias(text).build();
+            answer(self.netlink.link().change(link).execute().await)?;
+            Ok(Some(alias))
+        };
+        let noted: io::Result<_> = noted.await;
+        match noted {
+            Ok(Some(before)) => self.note(Of::Device(index), Change::Alias { index, before }),
+            Ok(None) => {}
+            Err(cause) => warn!(
+                device = device.name,
+                %cause,
+                "what it was before cannot be noted: it will not be set back if the gateway is killed"
+            ),
         }
     }
 
@@ -259,10 +294,12 @@ impl HostNetwork {
 
     async fn add_address(&mut self, device: &TunDevice, address: IpNet) -> io::Result<()> {
         let index = device.facts.index;
-        let request = self
+        let mut request = self
             .netlink
             .address()
             .add(index, address.addr(), address.prefix_len());
+        let mark = left_over::mark_of_an_address();
+        request.message_mut().attributes.push(mark);
         match answer(request.execute().await) {
             Ok(()) => self.note(Of::Device(index), Change::Address { index, address }),
             Err(cause) if already_there(&cause, device) => {
@@ -338,23 +375,30 @@ impl HostNetwork {
             other => other,
         }
     }
+}
 
-    /// Removes what a killed gateway left: our rules for this interface, into
-    /// whichever table. That it is guarded stays.
-    async fn remove_left_over_rules(&self, interface: &str, family: Family) -> io::Result<()> {
-        for _ in 0..MOST_LEFT_OVER {
-            let rule = rule_message(interface, None, family);
-            match answer(self.netlink.rule().del(rule).execute().await) {
-                Ok(()) => warn!(
-                    interface,
-                    "removed a routing rule that a killed gateway left"
-                ),
-                Err(cause) if is_gone(&cause) => return Ok(()),
-                Err(cause) => return Err(cause),
+/// What a device is before these steps are taken.
+fn before(device: &TunDevice, steps: &[Step], alias: String) -> Before {
+    let mut before = Before {
+        alias,
+        ..Before::default()
+    };
+    for step in steps {
+        match step {
+            Step::Set { setting, value, .. } => {
+                let was = setting.of(&device.name).read();
+                // What cannot be read is not set either.
+                let was = was.ok().filter(|was| was != value);
+                let was = was.and_then(|was| was.parse().ok());
+                before.settings.extend(was.map(|was| (*setting, was)));
             }
+            Step::BringUp { mtu, .. } => {
+                before.mtu = Some(device.facts.mtu).filter(|was| was != mtu);
+            }
+            _ => {}
         }
-        Ok(())
     }
+    before
 }
 
 /// Says so where the host passes nothing on between its interfaces, in a
@@ -394,6 +438,7 @@ fn route_into(device: &TunDevice, net: IpNet) -> io::Result<RouteMessageBuilder<
         .destination_prefix(net.network(), net.prefix_len())
         .map_err(|bad| io::Error::new(io::ErrorKind::InvalidInput, bad.to_string()))?;
     Ok(route
+        .protocol(RouteProtocol::Other(PROTOCOL))
         .scope(RouteScope::Link)
         .output_interface(device.facts.index))
 }
@@ -414,7 +459,7 @@ fn address_message(index: u32, address: IpNet) -> AddressMessage {
 
 /// `iif INTERFACE lookup TABLE`; without a table, the pattern of all our rules
 /// for the interface.
-fn rule_message(interface: &str, table: Option<u32>, family: Family) -> RuleMessage {
+pub(super) fn rule_message(interface: &str, table: Option<u32>, family: Family) -> RuleMessage {
     let mut rule = rule_for(interface, family, RULE_PRIORITY);
     rule.header.action = RuleAction::ToTable;
     rule.attributes.extend(table.map(RuleAttribute::Table));
@@ -442,7 +487,7 @@ fn rule_for(interface: &str, family: Family, priority: u32) -> RuleMessage {
 }
 
 /// What the kernel answered, as an ordinary error.
-fn answer(result: Result<(), rtnetlink::Error>) -> io::Result<()> {
+pub(super) fn answer(result: Result<(), rtnetlink::Error>) -> io::Result<()> {
     result.map_err(|error| match error {
         rtnetlink::Error::NetlinkError(message) => message.to_io(),
         other => io::Error::other(other),
@@ -455,7 +500,7 @@ fn is(cause: &io::Error, errno: Errno) -> bool {
 
 /// The thing to be undone is not there (any more): the device went, and the
 /// kernel removed it with the device.
-fn is_gone(cause: &io::Error) -> bool {
+pub(super) fn is_gone(cause: &io::Error) -> bool {
     let gone = [
         Errno::NOENT,
         Errno::NODEV,

@@ -7,7 +7,7 @@ use std::path::Path;
 use ipnet::IpNet;
 
 use super::devices::{Origin, interface_index};
-use super::sysctl::Sysctl;
+use super::sysctl::Setting;
 use crate::config;
 use crate::net::{Family, Workers};
 
@@ -17,11 +17,19 @@ pub(super) const RULE_PRIORITY: u32 = 7300;
 pub(super) const GUARD_PRIORITY: u32 = RULE_PRIORITY + 1;
 /// The routing table of the device with interface index `n` is this plus `n`.
 pub(super) const TABLE_BASE: u32 = 7_300_000;
+/// By which our routes and addresses can be told from others (`proto 73`): a number that no program
+/// has in iproute2's `rt_protos`.
+pub(super) const PROTOCOL: u8 = 73;
+
 /// One thing that is done to the host for a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     /// A setting of the device gets a value.
-    Set(Sysctl, &'static str),
+    Set {
+        device: String,
+        setting: Setting,
+        value: &'static str,
+    },
     /// It gets its MTU, and goes up.
     BringUp {
         device: String,
@@ -48,7 +56,11 @@ pub(super) enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Set(setting, value) => write!(f, "set {} to {value}", setting.name()),
+            Self::Set {
+                device,
+                setting,
+                value,
+            } => write!(f, "set {} to {value}", setting.of(device).name()),
             Self::BringUp { device, mtu, .. } => {
                 write!(f, "set `{device}` up with an MTU of {mtu}")
             }
@@ -81,7 +93,11 @@ impl Step {
             Err(_) => format!("$(({TABLE_BASE} + $(cat /sys/class/net/{device}/ifindex)))"),
         };
         match self {
-            Self::Set(setting, value) => format!("sysctl -w {}={value}", setting.name()),
+            Self::Set {
+                device,
+                setting,
+                value,
+            } => format!("sysctl -w {}={value}", setting.of(device).name()),
             Self::BringUp {
                 device,
                 mtu,
@@ -97,10 +113,10 @@ impl Step {
             Self::Address(device, address) => format!("ip address add {address} dev {device}"),
             Self::Route(device, net) => {
                 let ip = ip(&Family::of(net.addr()));
-                format!("{ip} route add {net} dev {device} proto static scope link")
+                format!("{ip} route add {net} dev {device} proto {PROTOCOL} scope link")
             }
             Self::Table(device, family) => format!(
-                "{} route add default dev {device} proto static scope link table {}",
+                "{} route add default dev {device} proto {PROTOCOL} scope link table {}",
                 ip(family),
                 table(device)
             ),
@@ -130,18 +146,22 @@ pub(super) fn steps(wanted: &config::Device, origin: Origin) -> Vec<Step> {
     let name = || wanted.name.clone();
     // The larger of `all` and the device's own counts: a loose check (2)
     // of the device is the only way past a strict one (1) of all.
-    let all = Sysctl::of_device("ipv4", "all", "rp_filter").read();
+    let all = Setting::RP_FILTER.of("all").read();
     let lenient = if all.is_ok_and(|all| all == "1") {
         "2"
     } else {
         "0"
     };
-    let of_device = |family, setting| Sysctl::of_device(family, &wanted.name, setting);
-    let mut steps = vec![Step::Set(of_device("ipv4", "rp_filter"), lenient)];
+    let set = |setting, value| Step::Set {
+        device: name(),
+        setting,
+        value,
+    };
+    let mut steps = vec![set(Setting::RP_FILTER, lenient)];
     if has_ipv6() {
         // 1: no link-local address, and so no router solicitation either.
-        steps.push(Step::Set(of_device("ipv6", "addr_gen_mode"), "1"));
-        steps.push(Step::Set(of_device("ipv6", "accept_ra"), "0"));
+        steps.push(set(Setting::ADDR_GEN_MODE, "1"));
+        steps.push(set(Setting::ACCEPT_RA, "0"));
     }
     steps.push(Step::BringUp {
         device: name(),
@@ -192,7 +212,10 @@ pub(super) fn script(devices: &[config::Device], workers: Workers) -> String {
                 "ip tuntap add dev {} mode tun{queues}",
                 device.name
             )),
-            Origin::TakenOver => say(&format!("# {} is there, and is taken over", device.name)),
+            Origin::TakenOver => say(&format!(
+                "# {} is there, and is taken over; what it was before will stand in its alias",
+                device.name
+            )),
         }
         for step in steps(device, origin) {
             say(&step.command());

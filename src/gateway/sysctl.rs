@@ -3,19 +3,56 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
-use std::{fs, io};
+use std::{fmt, fs, io};
 
-/// One setting.
+/// A setting of a device that the gateway changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Setting {
+    family: &'static str,
+    name: &'static str,
+}
+
+impl Setting {
+    pub(super) const RP_FILTER: Self = Self {
+        family: "ipv4",
+        name: "rp_filter",
+    };
+    pub(super) const ADDR_GEN_MODE: Self = Self {
+        family: "ipv6",
+        name: "addr_gen_mode",
+    };
+    pub(super) const ACCEPT_RA: Self = Self {
+        family: "ipv6",
+        name: "accept_ra",
+    };
+    /// All that it changes.
+    pub(super) const ALL: [Self; 3] = [Self::RP_FILTER, Self::ADDR_GEN_MODE, Self::ACCEPT_RA];
+
+    /// The one of this name, such as `ipv4.rp_filter`.
+    pub(super) fn named(text: &str) -> Option<Self> {
+        let (family, name) = text.split_once('.')?;
+        let is_it = |own: &Self| (own.family, own.name) == (family, name);
+        Self::ALL.into_iter().find(is_it)
+    }
+
+    /// That of this device.
+    pub(super) fn of(self, device: &str) -> Sysctl {
+        let path = ["/proc/sys/net", self.family, "conf", device, self.name];
+        Sysctl(path.iter().collect())
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.family, self.name)
+    }
+}
+
+/// One setting, where it can be set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sysctl(PathBuf);
 
 impl Sysctl {
-    /// A setting of one device, `family` being `ipv4` or `ipv6`.
-    pub(super) fn of_device(family: &str, device: &str, setting: &str) -> Self {
-        let path = ["/proc/sys/net", family, "conf", device, setting];
-        Self(path.iter().collect())
-    }
-
     /// A setting of the whole network namespace, such as `ipv4/ip_forward`.
     pub(super) fn of_host(setting: &str) -> Self {
         Self(["/proc/sys/net", setting].iter().collect())
@@ -51,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_setting_goes_by_its_sysctl_name() {
-        let filter = Sysctl::of_device("ipv4", "lan0", "rp_filter");
+        let filter = Setting::RP_FILTER.of("lan0");
         assert_eq!(filter.name(), "net.ipv4.conf.lan0.rp_filter");
         assert_eq!(
             Sysctl::of_host("ipv4/ip_forward").name(),

@@ -1,5 +1,7 @@
 //! What is said when the gateway cannot run: one line, and exit code 2.
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::enter::in_own_namespaces;
@@ -111,4 +113,118 @@ fn complaint(lab: &Lab, mut spigate: Command) -> String {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What an administrator has made of a persistent device, as far as the gateway may change it.
+fn made_of(lab: &Lab) -> String {
+    let link = lab.gateway.run("ip", &["-j", "link", "show", "lan0"]);
+    let link: serde_json::Value = serde_json::from_str(&link).expect("it is JSON");
+    let settings = ["ipv4.conf.lan0.rp_filter", "ipv6.conf.lan0.accept_ra"];
+    let settings = settings.map(|name| lab.gateway.run("sysctl", &[&format!("net.{name}")]));
+    let asked: [&[&str]; 3] = [
+        &["-br", "address", "show", "lan0"],
+        &["route", "show", "table", "all", "dev", "lan0"],
+        &["-6", "route", "show", "table", "all", "dev", "lan0"],
+    ];
+    let answers = asked.map(|asked| {
+        let said = lab.gateway.run("ip", asked);
+        // Whether somebody has it open is another matter, and so is what the kernel does then.
+        let said = said.replace("UNKNOWN", "").replace("DOWN", "");
+        let lines = said.lines().filter(|line| !line.starts_with("multicast"));
+        lines
+            .map(|line| line.replace(" linkdown", ""))
+            .collect::<Vec<_>>()
+    });
+    format!(
+        "{} {}\n{settings:?}\n{answers:#?}",
+        link[0]["mtu"], link[0]["ifalias"]
+    )
+}
+
+#[test]
+fn what_a_killed_gateway_made_of_a_persistent_device_is_set_back_by_the_next() {
+    let test = "trouble::what_a_killed_gateway_made_of_a_persistent_device_is_set_back_by_the_next";
+    in_own_namespaces(test, &["kill"], || {
+        let lab = Lab::new();
+        let ip = |arguments: &[&str]| lab.gateway.run("ip", arguments);
+        ip(&["tuntap", "add", "dev", "lan0", "mode", "tun"]);
+        ip(&[
+            "link",
+            "set",
+            "lan0",
+            "mtu",
+            "1300",
+            "alias",
+            "to the lab; upstairs",
+        ]);
+        // With one, it gets an address by itself when somebody has it open.
+        ip(&["link", "set", "lan0", "addrgenmode", "none"]);
+        ip(&["address", "add", "10.255.9.9/32", "dev", "lan0"]);
+        ip(&["link", "set", "lan0", "up"]);
+        lab.gateway
+            .run("sysctl", &["-qw", "net.ipv4.conf.lan0.rp_filter=1"]);
+        let at_first = made_of(&lab);
+        let with_address = |address: &str| {
+            let named = "tun = \"lan0\",";
+            let rules = office();
+            assert!(rules.contains(named), "{rules}");
+            rules.replace(named, &format!("{named} host-address = \"{address}\","))
+        };
+        let first = lab.start_gateway(&with_address("10.255.0.1/32"));
+        let made = made_of(&lab);
+        assert!(
+            made.contains("1500 \"spigate, before: mtu 1300, ipv4.rp_filter 1"),
+            "{made}"
+        );
+        assert!(made.contains("; to the lab; upstairs\""), "{made}");
+        assert!(made.contains("10.255.0.1"), "{made}");
+        // It is killed.
+        drop(first);
+        assert!(
+            made_of(&lab).contains("10.255.0.1"),
+            "it stays as it was made"
+        );
+        // Another file wants another address.
+        let mut second = lab.start_gateway(&with_address("10.255.0.2/32"));
+        let made = made_of(&lab);
+        let log = second.log();
+        assert!(
+            log.contains("set back what a killed gateway had changed"),
+            "{log}"
+        );
+        assert!(!made.contains("10.255.0.1"), "{made}");
+        assert!(
+            made.contains("10.255.0.2") && made.contains("10.255.9.9"),
+            "{made}"
+        );
+        assert!(
+            made.contains("1500 \"spigate, before: mtu 1300, ipv4.rp_filter 1"),
+            "{made}"
+        );
+        second.terminate();
+        assert!(!second.log().contains("could not be undone"), "{log}");
+        assert_eq!(made_of(&lab), at_first);
+    });
+}
+
+#[test]
+fn guards_that_are_nobodys_any_more_are_named() {
+    let test = "trouble::guards_that_are_nobodys_any_more_are_named";
+    in_own_namespaces(test, &["kill"], || {
+        let lab = Lab::new();
+        drop(lab.start_gateway(&office()));
+        // Another file: it names no interface.
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/office.toml");
+        let rules = fs::read_to_string(file).expect("the office's rules are there");
+        let mut next = lab.start_gateway(&rules);
+        next.terminate();
+        let log = next.log();
+        for interface in ["lan-eth", "wan-eth"] {
+            let says = format!("interface=\"{interface}\"");
+            let said = log.lines().filter(|line| line.contains("guards it"));
+            assert_eq!(said.filter(|line| line.contains(&says)).count(), 1, "{log}");
+        }
+        let rules = lab.gateway.run("ip", &["rule"]);
+        assert!(rules.contains("iif lan-eth blackhole"), "{rules}");
+    });
 }
