@@ -318,7 +318,54 @@ fn translated(
     (policy, came.collect())
 }
 
+/// A client is known by a mapping, to all the same, and rests before it is another's.
+const MAPPED: &str = r#"
+version = 1
+[zones]
+lan = { tun = "lan0", net = "10.0.0.0/24", address = "10.0.0.1" }
+dmz = { tun = "dmz0", net = "10.0.9.0/24", address = "10.0.9.1" }
+wan = { tun = "wan0", net = "0.0.0.0/0", address = "203.0.113.2" }
+[policy]
+default = "allow"
+[nat]
+source = [
+  { id = "all", from = ["lan", "dmz"], to = "wan", as = "masquerade", mapping = "endpoint-independent", filtering = "endpoint-independent", hold-down = "40s" },
+]
+"#;
+
+/// One client begins, and others come to its mapping, which they hold when it is gone.
+fn to_a_mapping(policy: &Policy) -> Vec<Came> {
+    let zone = |name| policy.zones.by_name(name).unwrap();
+    let start = Timestamp::from_secs(1_772_355_600);
+    let after = |seconds| start.after(Duration::from_secs(seconds));
+    let comes = |at, host: &str| {
+        let packet = udp(host, "203.0.113.2:80");
+        (after(at), zone("lan"), packet.bytes())
+    };
+    let first = udp("10.0.9.150:80", "198.51.100.9:5000");
+    vec![
+        (start, zone("dmz"), first.bytes()),
+        comes(11, "10.0.0.7:5000"),
+        comes(20, "10.0.0.8:5000"),
+        comes(31, "10.0.0.7:5001"),
+        comes(33, "10.0.0.9:5000"),
+    ]
+}
+
 proptest! {
+    #[test]
+    fn a_mapping_that_only_other_workers_sessions_hold_outlives_a_restart(
+        seed: u64,
+        workers in 2..6u8,
+        others in 2..6u8,
+        places in prop::collection::vec(any::<Index>(), 5),
+        at: Index,
+    ) {
+        let policy = any_translation::compiled(Family::V4, MAPPED);
+        let came = to_a_mapping(&policy);
+        compare(&policy, seed, &came, (workers, &places), Some((at, others)))?;
+    }
+
     #[test]
     fn several_workers_do_as_one_engine_does(
         seed: u64,

@@ -72,7 +72,9 @@ impl Engine {
         let (policy, returning) = returning(policy, options, (now, state), &mut restored)?;
         let mut engine = Self::new(policy, options, now);
         engine.prepare(&returning, now);
-        engine.take_back(returning, now, &mut restored);
+        let Returning { ready, rest } = returning;
+        let handles = engine.take_in(ready, &mut restored);
+        engine.settle_down(rest, &handles, now, &mut restored);
         Ok((engine, restored))
     }
 
@@ -97,8 +99,15 @@ impl Engine {
         for (engine, share) in engines.iter_mut().zip(&shares) {
             engine.prepare(share, now);
         }
+        let mut back = Vec::new();
         for (engine, share) in engines.iter_mut().zip(shares) {
-            engine.take_back(share, now, &mut restored);
+            let Returning { ready, rest } = share;
+            back.push((engine.take_in(ready, &mut restored), rest));
+        }
+        // Before all are there it is not known which mappings nobody holds: a session may hold
+        // one of a client of another worker's.
+        for (engine, (handles, rest)) in engines.iter_mut().zip(back) {
+            engine.settle_down(rest, &handles, now, &mut restored);
         }
         Ok((engines, restored))
     }
@@ -108,29 +117,35 @@ impl Engine {
         let rivals = rivals(&self.policy.nat.source);
         self.sessions.set_terms(terms_of(&self.policy), rivals);
         self.sessions.keep_up(now);
-        self.sessions.count_from(returning.last);
-        self.sessions.revive_mappings(&returning.aftermath.mappings);
+        self.sessions.count_from(returning.rest.last);
+        let mappings = &returning.rest.aftermath.mappings;
+        self.sessions.revive_mappings(mappings);
     }
 
-    /// Has it back.
-    fn take_back(&mut self, returning: Returning, now: Timestamp, restored: &mut Restored) {
-        let Returning {
-            ready,
+    /// All sessions are there again: so is what they have besides, and what rested.
+    fn settle_down(
+        &mut self,
+        besides: Besides,
+        handles: &[Handle],
+        now: Timestamp,
+        restored: &mut Restored,
+    ) {
+        let Besides {
             aftermath,
             resting,
             meanwhile,
             last: _,
-        } = returning;
-        let handles = self.take_in(ready, restored);
+        } = besides;
         self.sessions.settle(&aftermath);
         for at_rest in resting {
             self.sessions.lay_down(at_rest, now);
         }
-        self.give_back_children(&handles, meanwhile);
+        self.give_back_children(handles, meanwhile);
         restored.expectations += self.sessions.expectations().len();
         self.look_at_all();
     }
 
+    /// Has the sessions back, each where it can be.
     fn take_in(&mut self, ready: Vec<Ready>, restored: &mut Restored) -> Vec<Handle> {
         let mut handles = Vec::with_capacity(ready.len());
         for Ready { session, control } in ready {
@@ -198,6 +213,11 @@ impl Engine {
 /// What comes back of a snapshot, looked at as a whole.
 struct Returning {
     ready: Vec<Ready>,
+    rest: Besides,
+}
+
+/// What comes back besides sessions.
+struct Besides {
     aftermath: Aftermath,
     resting: Vec<AtRest>,
     meanwhile: Meanwhile,
@@ -209,20 +229,22 @@ impl Returning {
     /// Each worker's share of it: a client's is all at one, and what a control session has
     /// announced is where that is. What rests is at the first.
     fn among(self, crew: &Arc<Crew>) -> Vec<Self> {
-        let Self {
-            ready,
+        let Self { ready, rest } = self;
+        let Besides {
             aftermath,
             resting,
             meanwhile,
             last,
-        } = self;
+        } = rest;
         let place_of = |client: &IpAddr| usize::from(crew.drawn(client).0);
         let share = |_| Self {
             ready: Vec::new(),
-            aftermath: Aftermath::default(),
-            resting: Vec::new(),
-            meanwhile,
-            last,
+            rest: Besides {
+                aftermath: Aftermath::default(),
+                resting: Vec::new(),
+                meanwhile,
+                last,
+            },
         };
         let mut shares: Vec<_> = crew.workers().all().map(share).collect();
         let mut parents = BTreeMap::new();
@@ -241,16 +263,16 @@ impl Returning {
         }
         for mapping in aftermath.mappings {
             if let Some(share) = shares.get_mut(place_of(&mapping.inside.address)) {
-                share.aftermath.mappings.push(mapping);
+                share.rest.aftermath.mappings.push(mapping);
             }
         }
         for leases in aftermath.leases {
             if let Some(share) = shares.get_mut(place_of(&leases.client())) {
-                share.aftermath.leases.push(leases);
+                share.rest.aftermath.leases.push(leases);
             }
         }
         if let Some(first) = shares.first_mut() {
-            first.resting = resting;
+            first.rest.resting = resting;
         }
         shares
     }
@@ -294,10 +316,12 @@ fn returning(
     aftermath.mappings.dedup_by_key(|mapping| public(mapping));
     let returning = Returning {
         ready,
-        aftermath,
-        resting,
-        meanwhile: gap.meanwhile,
-        last: frame.last,
+        rest: Besides {
+            aftermath,
+            resting,
+            meanwhile: gap.meanwhile,
+            last: frame.last,
+        },
     };
     Ok((policy, returning))
 }
