@@ -4,13 +4,13 @@
 //! It is the way of all packets with what cannot matter left out, as that of sessions
 //! [in full swing](super::swing) is, and held against it by the same tests. What else
 //! could come of a packet (an ALG reads it, somebody goes to make room, its sender is
-//! told something) is left to the whole way, and nothing has changed.
+//! told something, it is another worker's) is left to the whole way, and nothing has changed.
 
 use super::decide::{Admission, as_it_came, first};
 use super::swing::{Arrived, Glance, Owner};
 use super::{Engine, Judgement, Output, Silent};
 use crate::packet::{Leaving, lower_mss};
-use crate::session::begin_plain;
+use crate::session::{Granted, begin_plain};
 
 impl Engine {
     /// Judges a packet that is nobody's, and begins its session. `None`: it has to go the
@@ -24,12 +24,8 @@ impl Engine {
         glance: &Glance,
         out: &mut Output,
     ) -> Option<Judgement> {
-        // Others may have it, or it may meet what is over.
-        let is_usual = glance.owner == Owner::Nobody
-            && glance.hash.is_some()
-            && !self.is_behind()
-            && self.sessions.post().is_none();
-        if !is_usual {
+        // Else it may meet what is over.
+        if glance.owner != Owner::Nobody || glance.hash.is_none() || self.is_behind() {
             return None;
         }
         let (now, arrival) = came;
@@ -38,7 +34,9 @@ impl Engine {
         // Deciding: it only reads.
         let plain = glance.plain(frame)?;
         let tuple = plain.tuple(frame)?;
-        if !self.may_ask_the_rules(came, &plain, &tuple) {
+        if !self.may_ask_the_rules(came, &plain, &tuple)
+            || self.worker_for(arrival.zone, &tuple).is_some()
+        {
             return None;
         }
         let mut first = first(usize::from(plain.length), begin_plain(&plain, frame)?, now);
@@ -65,8 +63,14 @@ impl Engine {
             ..begins.allowed(first.tracked.state())
         };
 
-        // Committing: it only writes.
+        // What it gives out is taken, where there are other workers; who finds that one of them
+        // was faster decides again.
         let origin = begins.origin();
+        if self.sessions.claim(&origin) == Granted::Nothing {
+            return None;
+        }
+
+        // Committing: it only writes.
         self.counters.count_translated(origin.nat);
         let handle = self.sessions.insert(&origin, now, &first);
         self.spend_of_source(&origin, now);

@@ -21,10 +21,16 @@ pub(crate) enum Granted {
 
 impl Sessions {
     /// Takes the tuples, public endpoints and blocks of a session that is about to begin.
+    #[inline]
     pub(crate) fn claim(&self, origin: &Origin) -> Granted {
-        let Some(post) = self.post() else {
-            return Granted::All;
-        };
+        match self.post() {
+            None => Granted::All,
+            Some(post) => self.claim_of(post, origin),
+        }
+    }
+
+    #[inline(never)]
+    fn claim_of(&self, post: &Post, origin: &Origin) -> Granted {
         let mut tuples = Direction::BOTH.into_iter().map(|d| origin.tuples[d]);
         let is_had = tuples.all(|tuple| post.enter_tuple(&tuple) == Entered::Had)
             && self.mappings().claim(origin) == Granted::All;
