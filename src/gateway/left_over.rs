@@ -13,7 +13,6 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use futures_util::TryStreamExt;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressProtocol};
 use rtnetlink::packet_route::link::LinkAttribute;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteProtocol};
 use rtnetlink::packet_route::rule::RuleAttribute;
@@ -23,7 +22,7 @@ use tracing::{info, warn};
 use super::GatewayError;
 use super::before::Before;
 use super::devices::{Origin, TunDevice};
-use super::routing::{answer, is_gone, rule_message};
+use super::netlink::{answer, is_gone, mark_of_an_address, rule_message};
 use super::steps::{GUARD_PRIORITY, PROTOCOL, families};
 use crate::config;
 use crate::net::Family;
@@ -152,11 +151,6 @@ fn unless_gone(result: Result<(), rtnetlink::Error>) -> io::Result<()> {
         Err(cause) if !is_gone(&cause) => Err(cause),
         _ => Ok(()),
     }
-}
-
-/// What tells the gateway's addresses from others (Linux 5.18; before that nothing does).
-pub(super) fn mark_of_an_address() -> AddressAttribute {
-    AddressAttribute::Protocol(AddressProtocol::Other(PROTOCOL))
 }
 
 /// The alias of a device, or nothing.

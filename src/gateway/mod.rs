@@ -34,6 +34,7 @@ mod left_over;
 mod life;
 mod merging;
 mod metrics;
+mod netlink;
 mod offload;
 mod options;
 mod packet_loop;

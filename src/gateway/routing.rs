@@ -13,13 +13,13 @@
 //! ```
 //!
 //! Each interface of a zone gets one rule for each family, of priority
-//! [`RULE_PRIORITY`]: what arrives by it looks into the table of the zone's
+//! [`RULE_PRIORITY`](super::steps::RULE_PRIORITY): what arrives by it looks into the table of the zone's
 //! device, [`TABLE_BASE`] plus the device's interface index, which holds one
 //! default route, into the device. The host's own addresses are found before
 //! that (table `local` has priority 0) and are not guarded. Answers to an
 //! address of the gateway reach the device by a route in the main table.
 //!
-//! Behind those stands a guard for each interface, a rule of priority [`GUARD_PRIORITY`] that
+//! Behind those stands a guard for each interface, a rule of priority [`GUARD_PRIORITY`](super::steps::GUARD_PRIORITY) that
 //! drops what finds no way: where a device is deleted its table is gone, and the host would
 //! pass on by itself, past the gateway, what is meant for it.
 //!
@@ -28,21 +28,22 @@
 //! ends leaves the guards alone, where that is [wanted](Leaves::Closed).
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::address::AddressMessage;
-use rtnetlink::packet_route::route::{RouteMessage, RouteProtocol, RouteScope};
-use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
-use rtnetlink::{AddressMessageBuilder, Handle, LinkUnspec, RouteMessageBuilder};
+use rtnetlink::packet_route::route::RouteMessage;
+use rtnetlink::packet_route::rule::RuleMessage;
+use rtnetlink::{Handle, LinkUnspec};
 use rustix::io::Errno;
 use tracing::{debug, warn};
 
 use super::before::Before;
 use super::devices::{Origin, TunDevice, interface_index};
 use super::left_over;
-use super::steps::{GUARD_PRIORITY, PROTOCOL, RULE_PRIORITY, Step, TABLE_BASE, steps};
+use super::netlink::{
+    address_message, answer, everything, guard_message, is, is_gone, mark_of_an_address,
+    route_into, rule_message,
+};
+use super::steps::{Step, TABLE_BASE, steps};
 use super::sysctl::Sysctl;
 use super::{GatewayError, Leaves};
 use crate::config;
@@ -298,7 +299,7 @@ impl HostNetwork {
             .netlink
             .address()
             .add(index, address.addr(), address.prefix_len());
-        let mark = left_over::mark_of_an_address();
+        let mark = mark_of_an_address();
         request.message_mut().attributes.push(mark);
         match answer(request.execute().await) {
             Ok(()) => self.note(Of::Device(index), Change::Address { index, address }),
@@ -424,91 +425,6 @@ pub(super) fn warn_if_not_forwarding(wanted: &[config::Device], zones: &Zones) {
             );
         }
     }
-}
-
-fn everything(family: Family) -> IpNet {
-    match family {
-        Family::V4 => IpNet::new_assert(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
-        Family::V6 => IpNet::new_assert(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
-    }
-}
-
-fn route_into(device: &TunDevice, net: IpNet) -> io::Result<RouteMessageBuilder<IpAddr>> {
-    let route = RouteMessageBuilder::<IpAddr>::new()
-        .destination_prefix(net.network(), net.prefix_len())
-        .map_err(|bad| io::Error::new(io::ErrorKind::InvalidInput, bad.to_string()))?;
-    Ok(route
-        .protocol(RouteProtocol::Other(PROTOCOL))
-        .scope(RouteScope::Link)
-        .output_interface(device.facts.index))
-}
-
-fn address_message(index: u32, address: IpNet) -> AddressMessage {
-    let len = address.prefix_len();
-    match address.addr() {
-        IpAddr::V4(address) => AddressMessageBuilder::<Ipv4Addr>::new()
-            .index(index)
-            .address(address, len)
-            .build(),
-        IpAddr::V6(address) => AddressMessageBuilder::<Ipv6Addr>::new()
-            .index(index)
-            .address(address, len)
-            .build(),
-    }
-}
-
-/// `iif INTERFACE lookup TABLE`; without a table, the pattern of all our rules
-/// for the interface.
-pub(super) fn rule_message(interface: &str, table: Option<u32>, family: Family) -> RuleMessage {
-    let mut rule = rule_for(interface, family, RULE_PRIORITY);
-    rule.header.action = RuleAction::ToTable;
-    rule.attributes.extend(table.map(RuleAttribute::Table));
-    rule
-}
-
-/// `iif INTERFACE blackhole`, behind all that look up.
-fn guard_message(interface: &str, family: Family) -> RuleMessage {
-    let mut rule = rule_for(interface, family, GUARD_PRIORITY);
-    rule.header.action = RuleAction::Blackhole;
-    rule
-}
-
-/// A rule of this priority for what arrives by an interface.
-fn rule_for(interface: &str, family: Family, priority: u32) -> RuleMessage {
-    let mut rule = RuleMessage::default();
-    rule.header.family = match family {
-        Family::V4 => AddressFamily::Inet,
-        Family::V6 => AddressFamily::Inet6,
-    };
-    let iif = RuleAttribute::Iifname(interface.to_owned());
-    rule.attributes.push(iif);
-    rule.attributes.push(RuleAttribute::Priority(priority));
-    rule
-}
-
-/// What the kernel answered, as an ordinary error.
-pub(super) fn answer(result: Result<(), rtnetlink::Error>) -> io::Result<()> {
-    result.map_err(|error| match error {
-        rtnetlink::Error::NetlinkError(message) => message.to_io(),
-        other => io::Error::other(other),
-    })
-}
-
-fn is(cause: &io::Error, errno: Errno) -> bool {
-    Errno::from_io_error(cause) == Some(errno)
-}
-
-/// The thing to be undone is not there (any more): the device went, and the
-/// kernel removed it with the device.
-pub(super) fn is_gone(cause: &io::Error) -> bool {
-    let gone = [
-        Errno::NOENT,
-        Errno::NODEV,
-        Errno::NXIO,
-        Errno::SRCH,
-        Errno::ADDRNOTAVAIL,
-    ];
-    cause.kind() == io::ErrorKind::NotFound || gone.iter().any(|errno| is(cause, *errno))
 }
 
 /// A device that was there before may have an address or a route already; then

@@ -13,6 +13,7 @@ use spigate::net::{NatRow, Timestamp};
 use spigate::packet::Checksum;
 
 use super::packets::{Packet, tcp, udp};
+use super::short_way::with_flags;
 
 const ZONES: &str = r#"
 [zones]
@@ -212,18 +213,7 @@ impl Speaks {
                 if flags & 0x10 != 0 {
                     packet = packet.ack(77);
                 }
-                type Setter = (u8, fn(Packet) -> Packet);
-                let setters: [Setter; 6] = [
-                    (0x01, Packet::fin),
-                    (0x02, Packet::syn),
-                    (0x04, Packet::rst),
-                    (0x08, Packet::psh),
-                    (0x20, Packet::urg),
-                    (0xc0, Packet::ecn),
-                ];
-                let set = setters.into_iter().filter(|(bits, _)| flags & bits != 0);
-                set.fold(packet, |packet, (_, set)| set(packet))
-                    .tcp_options(OPTIONS[self.options])
+                with_flags(packet, flags).tcp_options(OPTIONS[self.options])
             }
         };
         packet.data(&text).ttl(self.ttl)

@@ -190,6 +190,21 @@ fn said() -> impl Strategy<Value = Said> {
     )
 }
 
+/// A packet with those of these flags, as they stand in its header, that need no number.
+pub(super) fn with_flags(packet: Packet, flags: u8) -> Packet {
+    type Setter = (u8, fn(Packet) -> Packet);
+    let setters: [Setter; 6] = [
+        (0x01, Packet::fin),
+        (0x02, Packet::syn),
+        (0x04, Packet::rst),
+        (0x08, Packet::psh),
+        (0x20, Packet::urg),
+        (0xc0, Packet::ecn),
+    ];
+    let set = setters.into_iter().filter(|(bits, _)| flags & bits != 0);
+    set.fold(packet, |packet, (_, set)| set(packet))
+}
+
 /// How far each end of each pair has come.
 #[derive(Default)]
 struct Ends {
@@ -229,21 +244,11 @@ impl Ends {
                 let What::Flags(flags) = said.what else {
                     return Vec::new();
                 };
-                type Setter = (u8, fn(Packet) -> Packet);
-                let setters: [Setter; 6] = [
-                    (0x01, Packet::fin),
-                    (0x02, Packet::syn),
-                    (0x04, Packet::rst),
-                    (0x08, Packet::psh),
-                    (0x20, Packet::urg),
-                    (0xc0, Packet::ecn),
-                ];
                 let mut packet = tcp(source, destination).seq(seq);
                 if flags & 0x10 != 0 {
                     packet = packet.ack(ack);
                 }
-                let set = setters.into_iter().filter(|(bits, _)| flags & bits != 0);
-                set.fold(packet, |packet, (_, set)| set(packet))
+                with_flags(packet, flags)
                     .window(said.window)
                     .tcp_options(OPTIONS[said.options])
                     .data(&text)
