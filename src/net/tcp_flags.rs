@@ -68,7 +68,7 @@ impl TcpFlags {
 
     /// Whether it is a SYN, and nothing besides that counts.
     #[must_use]
-    pub fn are_a_syns(self) -> bool {
+    pub fn are_syn_alone(self) -> bool {
         self.counted() == Self::SYN.0
     }
 

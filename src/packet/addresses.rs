@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::net::{Port, Tuple};
+use crate::net::{Endpoint, Port, Protocol, Tuple};
 
 /// Source and destination address, in the order in which they stand in a packet; the
 /// first octet of each word is its lowest.
@@ -81,6 +81,19 @@ impl Leaving {
             addresses: self.addresses.reversed(),
             ports: self.ports.rotate_left(16),
         }
+    }
+
+    /// The tuple of a packet of this protocol with them.
+    #[inline]
+    #[must_use]
+    pub fn tuple(self, protocol: Protocol) -> Tuple {
+        let [source, destination] = self.addresses.ends();
+        let [from, to] = ports_of(self.ports);
+        Tuple::new(
+            protocol,
+            Endpoint::new(source, from),
+            Endpoint::new(destination, to),
+        )
     }
 
     /// Those of a packet with this tuple.

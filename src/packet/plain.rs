@@ -11,11 +11,11 @@
 
 mod passing;
 
-use super::addresses::{Addresses, ports_of};
+use super::addresses::{Addresses, Leaving, ports_of};
 use super::checksum::{added, is_right, over, total};
 use super::parse::{Checksum, Fragment, Headers, Transport};
 use super::tcp::{TcpHeader, TcpOptions};
-use crate::net::{Endpoint, Family, Protocol, SeqNumber, TcpFlags, Tuple};
+use crate::net::{Family, Protocol, SeqNumber, TcpFlags, Tuple};
 
 const V4_HEADER: usize = 20;
 const V6_HEADER: usize = 40;
@@ -249,13 +249,11 @@ impl Plain {
     #[inline]
     #[must_use]
     pub fn tuple(&self, frame: &[u8]) -> Option<Tuple> {
-        let [source, destination] = self.addresses(frame)?.ends();
-        let [from, to] = ports_of(self.ports);
-        Some(Tuple::new(
-            self.protocol,
-            Endpoint::new(source, from),
-            Endpoint::new(destination, to),
-        ))
+        let own = Leaving {
+            addresses: self.addresses(frame)?,
+            ports: self.ports,
+        };
+        Some(own.tuple(self.protocol))
     }
 
     /// Both addresses, as they stand in the packet that it was read of.

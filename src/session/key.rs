@@ -6,8 +6,8 @@
 //! collide more often than chance has it, for the price of three multiplications. What
 //! comes out is mixed once more, so that tuples in a row do not fall into places in a row.
 
-use crate::net::{Endpoint, Protocol, Tuple};
-use crate::packet::{Addresses, Leaving, Plain, ports_of};
+use crate::net::{Protocol, Tuple};
+use crate::packet::{Addresses, Leaving, Plain};
 
 /// A tuple, packed: as its octets stand in a packet, the first of each number the lowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,13 +55,10 @@ impl Key {
 
     /// The tuple that it was made of.
     pub(crate) fn tuple(&self) -> Tuple {
-        let [source, destination] = self.addresses.ends();
-        let [from, to] = ports_of(self.ports);
-        Tuple::new(
-            Protocol(self.protocol),
-            Endpoint::new(source, from),
-            Endpoint::new(destination, to),
-        )
+        let Self {
+            addresses, ports, ..
+        } = *self;
+        Leaving { addresses, ports }.tuple(Protocol(self.protocol))
     }
 }
 
@@ -140,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::net::Port;
+    use crate::net::{Endpoint, Port};
 
     fn tuple(source: IpAddr, destination: IpAddr, ports: (u16, u16), protocol: u8) -> Tuple {
         Tuple::new(

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::sample::select;
 use spigate::engine::{
-    Arrival, Checksums, Engine, Handed, Observer, Options, Output, Policy, Silent, Step, Waiting,
+    Arrival, Checksums, Engine, Handed, Observer, Options, Output, Policy, Silent, Waiting,
 };
 use spigate::net::{NatRow, Timestamp};
 use spigate::packet::Checksum;
 
 use super::packets::{Packet, tcp, udp};
-use super::short_way::with_flags;
+use super::short_way::{Listener, with_flags};
 
 const ZONES: &str = r#"
 [zones]
@@ -237,13 +237,6 @@ impl Speaks {
             frame,
         }
     }
-}
-
-/// Who hears every step, and so has every packet go the whole way.
-struct Listener;
-
-impl Observer for Listener {
-    fn step(&mut self, _: Step<'_>) {}
 }
 
 const START: Timestamp = Timestamp::from_secs(1_772_355_600);

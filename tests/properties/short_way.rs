@@ -282,7 +282,7 @@ impl Ends {
 }
 
 /// Who hears every step, and so has every packet go the whole way.
-struct Listener;
+pub(super) struct Listener;
 
 impl Observer for Listener {
     fn step(&mut self, _: Step<'_>) {}

@@ -128,7 +128,7 @@ impl Connection {
     /// The connection that begins with this segment if it is a SYN and says nothing else.
     #[inline]
     pub(in crate::session) fn begin_by_syn(segment: &Segment) -> Option<Self> {
-        let is_syn = segment.flags.are_a_syns();
+        let is_syn = segment.flags.are_syn_alone();
         is_syn.then(|| Self::first(segment, TcpState::SynSent, of_syn(segment)))
     }
 
