@@ -115,19 +115,22 @@ impl Engine {
             && look.glance.hash.is_some()
             && (waiting.come())
                 .is_some_and(|(arrival, packet)| self.swing((now, arrival), packet, look));
+        let mut stops = None;
         let judgement = match swings {
             true => {
                 out.checksum = arrival.checksum;
                 Some(look.judgement)
             }
-            false => (waiting.come())
-                .and_then(|came| self.begin((now, came.0), came.1, &look.glance, out)),
+            false => (waiting.come()).and_then(|(arrival, packet)| {
+                self.begin((now, arrival), packet, &look.glance, out, &mut stops)
+            }),
         };
         let judgement = match judgement {
             Some(judgement) => judgement,
             None => {
                 let known = look.glance.hash.is_some().then_some(&look.glance);
-                self.whole_way(now, arrival, (waiting.bare(), known), out, why)
+                let known = (waiting.bare(), known, stops.as_ref());
+                self.whole_way(now, arrival, known, out, why)
             }
         };
         let in_hand = std::mem::take(&mut self.in_hand);

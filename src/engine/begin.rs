@@ -6,7 +6,7 @@
 //! could come of a packet (an ALG reads it, somebody goes to make room, its sender is
 //! told something, it is another worker's) is left to the whole way, and nothing has changed.
 
-use super::decide::{Admission, as_it_came, first};
+use super::decide::{Admission, Stopped, as_it_came, first};
 use super::swing::{Arrived, Glance, Owner};
 use super::{Engine, Judgement, Output, Silent};
 use crate::packet::{Leaving, lower_mss};
@@ -14,7 +14,8 @@ use crate::session::{Granted, begin_plain};
 
 impl Engine {
     /// Judges a packet that is nobody's, and begins its session. `None`: it has to go the
-    /// whole way.
+    /// whole way. Where it is known what stops it there, that is told to `stops`, so that nobody
+    /// looks for it twice.
     // What it makes is large, and changed where it is kept: so it is one piece.
     #[inline(never)]
     pub(super) fn begin(
@@ -23,6 +24,8 @@ impl Engine {
         frame: &mut [u8],
         glance: &Glance,
         out: &mut Output,
+        // Hardly any is, so that nothing is moved for it.
+        stops: &mut Option<Stopped>,
     ) -> Option<Judgement> {
         // Else it may meet what is over.
         if glance.owner != Owner::Nobody || glance.hash.is_none() || self.is_behind() {
@@ -39,13 +42,17 @@ impl Engine {
         {
             return None;
         }
-        let mut first = first(usize::from(plain.length), begin_plain(&plain, frame)?, now);
+        let tracked = begin_plain(&plain, frame)?;
+        let mut first = first(usize::from(plain.length), tracked, now);
         let way = self.way_of(&tuple, (arrival.zone, plain.ttl), None, &mut Silent);
         let begins = match &way {
             Ok(begins) if begins.alg.is_none() => begins,
             Ok(_) => return None,
             Err(stopped) => {
-                let dropped = self.refused_in_silence(stopped)?;
+                let Some(dropped) = self.refused_in_silence(stopped) else {
+                    *stops = Some(*stopped);
+                    return None;
+                };
                 self.counters.count(&dropped);
                 return Some(dropped);
             }

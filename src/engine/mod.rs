@@ -67,7 +67,7 @@ use std::sync::Arc;
 
 use self::control::Control;
 use self::crew::Clients;
-use self::decide::{Decision, Plan};
+use self::decide::{Decision, Plan, Stopped};
 use self::fragments::Fragments;
 use self::mtus::Mtus;
 use self::rates::Limiter;
@@ -284,11 +284,13 @@ impl Engine {
             out.checksum = arrival.checksum;
             return look.judgement;
         }
-        if let Some(judgement) = self.begin((now, &arrival), frame, &look.glance, out) {
+        let mut stops = None;
+        let begun = self.begin((now, &arrival), frame, &look.glance, out, &mut stops);
+        if let Some(judgement) = begun {
             return judgement;
         }
         let known = look.glance.hash.is_some().then_some(&look.glance);
-        self.whole_way(now, arrival, (frame, known), out, why)
+        self.whole_way(now, arrival, (frame, known, stops.as_ref()), out, why)
     }
 
     /// Time has come to `now`; a packet does its share of what is due.
@@ -301,20 +303,24 @@ impl Engine {
         self.now
     }
 
-    /// The way of all packets.
+    /// The way of all packets; with what is known of this one already: what was seen at a
+    /// glance, and what stops it.
     #[inline(never)]
     fn whole_way(
         &mut self,
         now: Timestamp,
         arrival: Arrival,
-        (frame, known): (&mut Vec<u8>, Option<&Glance>),
+        (frame, known, stops): (&mut Vec<u8>, Option<&Glance>, Option<&Stopped>),
         out: &mut Output,
         why: &mut impl Observer,
     ) -> Judgement {
         self.sessions.keep_up(now);
-        let mut decision = match self.is_behind() {
-            true => self.decide_behind(now, arrival, (frame, known), out, why),
-            false => self.decide_by_steps(now, arrival, (frame, known), why),
+        let mut decision = match (stops, known, self.is_behind()) {
+            (Some(stops), Some(known), _) => {
+                self.decide_stopped_plain(now, arrival, (frame, known), (stops, why))
+            }
+            (_, _, true) => self.decide_behind(now, arrival, (frame, known), out, why),
+            (_, _, false) => self.decide_by_steps(now, arrival, (frame, known), why),
         };
         self.agree((now, arrival), (frame, known), &mut decision, out, why);
         self.conclude((now, arrival.zone), &mut decision, why);

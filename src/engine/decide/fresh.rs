@@ -40,6 +40,7 @@ pub(in crate::engine) struct Begins<'a> {
 }
 
 /// How far a connection came that does not begin.
+#[derive(Debug, Clone, Copy)]
 pub(in crate::engine) struct Stopped {
     pub(super) at: Stop,
     /// The row that says where it leads.
@@ -47,6 +48,7 @@ pub(in crate::engine) struct Stopped {
 }
 
 /// What stopped it.
+#[derive(Debug, Clone, Copy)]
 pub(in crate::engine) enum Stop {
     NoRoute,
     TtlExpired,
@@ -274,7 +276,7 @@ impl Engine {
 
     /// What becomes of a connection that came no further.
     #[inline(never)]
-    fn decide_stopped(
+    pub(super) fn decide_stopped(
         &self,
         case: &Case<'_>,
         tuple: &Tuple,

@@ -27,7 +27,7 @@ pub(super) use plan::{
     Admission, After, Answer, Decision, ErrorPass, Gathered, Opening, Overdue, Pass, Plan,
 };
 
-pub(super) use self::fresh::first;
+pub(super) use self::fresh::{Stopped, first};
 pub(super) use self::refuse::is_a_hosts;
 use self::refuse::{refused_for_options, refused_unseen};
 use super::observer::{Observer, Step};
